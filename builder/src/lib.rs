@@ -1,0 +1,1 @@
+//! Dockerfile text to image: syntax, instructions, graph, solver.

@@ -1,0 +1,2 @@
+//! The `tierce` binary.
+fn main() {}

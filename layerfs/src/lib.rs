@@ -1,0 +1,1 @@
+//! Content store, layers as directories, snapshots, tar to tree and back, diffs.

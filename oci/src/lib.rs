@@ -1,0 +1,1 @@
+//! The words of the field: digests, descriptors, references, manifests, configs, blobs.

@@ -1,0 +1,1 @@
+//! Pulls from and pushes to OCI registries, and never trusts them.

@@ -1,0 +1,1 @@
+//! An OCI registry in a library: memory and directory storage.

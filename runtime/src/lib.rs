@@ -1,0 +1,1 @@
+//! Runs a process on a snapshot: namespaces, mounts, capabilities, seccomp.
