@@ -1,2 +1,39 @@
-//! Chores.
-fn main() {}
+//! Set-up and chores: `cargo xtask demo | test | dist`.
+
+mod cargo;
+mod demo;
+mod dist;
+mod packages;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  demo [--base IMAGE]   build Tierce, then an image; push, pull and run it, each command shown
+  test [FILTER…]        install the peers that the tests talk to, then run every test
+  dist                  build the static binary that is handed out, and print where it is";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let result = match command.as_str() {
+        "demo" => demo::run(&rest),
+        "test" => test::run(&rest),
+        "dist" => dist::run(&rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => Err(format!("there is no command `{other}`\n\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
