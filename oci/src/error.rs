@@ -101,6 +101,16 @@ pub enum Error {
         /// Its media type.
         media_type: String,
     },
+    /// A level of compression that there is not.
+    #[error("{format} has no compression level {level}, only 1 to {best}")]
+    InvalidCompressionLevel {
+        /// The kind of compression.
+        format: &'static str,
+        /// The level asked for.
+        level: u8,
+        /// The highest level that there is.
+        best: u8,
+    },
     /// An archive that could not be understood.
     #[error("invalid image archive: {reason}")]
     InvalidArchive {
