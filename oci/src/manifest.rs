@@ -93,6 +93,7 @@ impl Index {
 
 /// What may stand behind a tag.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are few, and they are moved rarely")]
 pub enum Document {
     /// One image.
     Manifest(Raw<Manifest>),

@@ -1,1 +1,15 @@
 //! Fixtures and test environments.
+
+mod fixture;
+mod peer;
+mod registry;
+mod scratch;
+mod tierce;
+mod tree;
+
+pub use fixture::{busybox, debian_tar};
+pub use peer::{Peer, run, run_ok};
+pub use registry::{DockerRegistry, EmbeddedRegistry};
+pub use scratch::Scratch;
+pub use tierce::{Output, Tierce};
+pub use tree::{Entry, tree};

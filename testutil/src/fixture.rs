@@ -1,0 +1,33 @@
+//! What tests start from.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Scratch, Tierce};
+
+/// Builds the image `busybox` in a store, from the static busybox of the distribution.
+pub fn busybox(tierce: &Tierce) {
+    let context = Scratch::new();
+    let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/busybox/Dockerfile");
+    std::fs::copy(dockerfile, context.join("Dockerfile")).expect("testdata/busybox/Dockerfile");
+    std::fs::copy(busybox_program(), context.join("busybox")).expect("a busybox");
+    tierce.ok(["build", "-q", "-t", "busybox", &context.path().display().to_string()]);
+}
+
+fn busybox_program() -> PathBuf {
+    ["/bin/busybox", "/usr/bin/busybox"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|file| file.is_file())
+        .expect("busybox of the package busybox-static: run `cargo xtask test`, which installs it")
+}
+
+/// The tree of a small Debian as a tar, which `cargo xtask test` makes.
+pub fn debian_tar() -> PathBuf {
+    let dir = std::env::var_os("TIERCE_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fixtures"),
+        PathBuf::from,
+    );
+    let tar = dir.join("debian.tar");
+    assert!(tar.is_file(), "{} is missing: run `cargo xtask test`, which makes it", tar.display());
+    tar
+}
