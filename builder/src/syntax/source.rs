@@ -1,0 +1,128 @@
+//! A named text and the places in it.
+
+use std::ops::Range;
+
+/// The text of a Dockerfile (or of one trigger, or one `--change`) and the name to call it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What messages call it: usually the path as the user wrote it.
+    pub name: String,
+    /// The whole text, a byte order mark included.
+    pub text: String,
+}
+
+/// Bytes that cannot be a Dockerfile.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The bytes are not UTF-8.
+    #[error("{name}:{line}: the text is not valid UTF-8 (byte {offset} of the file)")]
+    NotUtf8 {
+        /// The name of the source.
+        name: String,
+        /// The line of the first wrong byte, counted from 1.
+        line: usize,
+        /// The offset of the first wrong byte.
+        offset: usize,
+    },
+}
+
+/// A range of bytes in a [`Source`]'s text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Span {
+    /// The offset of the first byte.
+    pub start: usize,
+    /// The offset after the last byte.
+    pub end: usize,
+}
+
+/// A place as people count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+}
+
+impl Source {
+    /// A source from text that is known to be text.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// A source from the bytes of a file.
+    ///
+    /// # Errors
+    /// [`SourceError::NotUtf8`] names the first byte that is not UTF-8.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, SourceError> {
+        let name = name.into();
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { name, text }),
+            Err(error) => {
+                let offset = error.utf8_error().valid_up_to();
+                let before = &error.as_bytes()[..offset];
+                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                Err(SourceError::NotUtf8 { name, line, offset })
+            }
+        }
+    }
+
+    /// Where `offset` lies, an offset behind the end counting as the end.
+    pub fn position(&self, offset: usize) -> Position {
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position {
+            line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
+            column: 1 + before[line_start..].chars().count(),
+        }
+    }
+
+    /// The text under `span`, cut to what there is.
+    pub fn slice(&self, span: Span) -> &str {
+        let end = self.text.floor_char_boundary(span.end);
+        let start = self.text.floor_char_boundary(span.start).min(end);
+        &self.text[start..end]
+    }
+}
+
+impl Span {
+    /// The span from `start` up to `end`.
+    pub const fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+
+    /// The span that covers both.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Self {
+        Self { start: range.start, end: range.end }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused_with_their_line() {
+        let error = Source::from_bytes("Dockerfile", b"FROM a\nRUN \xff\n".to_vec()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Dockerfile:2: the text is not valid UTF-8 (byte 11 of the file)"
+        );
+    }
+
+    #[test]
+    fn positions_count_lines_and_characters_from_one() {
+        let source = Source::new("Dockerfile", "a\n안녕b\n");
+        assert_eq!(source.position(0), Position { line: 1, column: 1 });
+        assert_eq!(source.position(8), Position { line: 2, column: 3 });
+        assert_eq!(source.position(999), Position { line: 3, column: 1 });
+    }
+}
