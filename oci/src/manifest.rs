@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Descriptor, Digest, Error, MediaType, Raw, Result};
+use crate::{Descriptor, Digest, Error, MediaType, Platform, Raw, Result};
 
 /// The manifest of one image, or of an artifact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,22 @@ impl Index {
             subject: None,
             annotations: IndexMap::new(),
             extra: Map::new(),
+        }
+    }
+
+    /// The image (or nested index) that serves `platform` best; of equals the first. Where no
+    /// image says what it is for, a single one serves everybody.
+    pub fn select(&self, platform: &Platform) -> Option<&Descriptor> {
+        let images = || {
+            self.manifests.iter().filter(|d| d.media_type.is_manifest() || d.media_type.is_index())
+        };
+        let best = images()
+            .filter_map(|d| Some((d.platform.as_ref()?.serves(platform)?, d)))
+            .min_by_key(|(distance, _)| *distance);
+        match (best, images().next()) {
+            (Some((_, best)), _) => Some(best),
+            (None, Some(only)) if images().count() == 1 && only.platform.is_none() => Some(only),
+            _ => None,
         }
     }
 }
