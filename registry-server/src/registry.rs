@@ -1,0 +1,90 @@
+//! A registry: storage, sessions and rules.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::receive::Rules;
+use crate::session::Sessions;
+use crate::storage::Storage;
+
+/// A registry. Clones share it.
+#[derive(Clone)]
+pub struct Registry(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) storage: Storage,
+    pub(crate) sessions: Sessions,
+    pub(crate) config: Config,
+}
+
+/// How a registry behaves.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// What may be used up.
+    pub limits: Limits,
+    /// What to do with a manifest that names what was not pushed.
+    pub missing_references: MissingReferences,
+}
+
+/// What to do with a manifest whose config, layers or manifests are not in the repository
+/// (distribution-spec, "Push": a registry may refuse it). A missing `subject` is always accepted,
+/// and so are layers that are not to be distributed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingReferences {
+    /// Refuse it: what can be pulled by name is complete.
+    #[default]
+    Refuse,
+    /// Accept an index some of whose manifests are elsewhere.
+    AllowInIndex,
+    /// Accept everything.
+    Allow,
+}
+
+/// Limits on what clients can use up.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest manifest, in bytes. The specification asks for 4 MB at least.
+    pub manifest: usize,
+    /// The largest blob, in bytes.
+    pub blob: u64,
+    /// How many uploads can be open at once.
+    pub uploads: usize,
+    /// After what time without a request an open upload is given up.
+    pub upload_expiry: Duration,
+    /// How long the sender of a body may pause.
+    pub stall: Duration,
+    /// How many connections [`serve`](crate::serve) keeps at once.
+    pub connections: usize,
+    /// How long [`serve`](crate::serve) waits for running requests at its end.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            manifest: 4 << 20,
+            blob: u64::MAX,
+            uploads: 10_000,
+            upload_expiry: Duration::from_secs(3600),
+            stall: Duration::from_secs(60),
+            connections: 4096,
+            shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Registry {
+    /// A registry with the usual rules.
+    pub fn new(storage: Storage) -> Registry {
+        Registry::with_config(storage, Config::default())
+    }
+
+    /// A registry with rules of its own.
+    pub fn with_config(storage: Storage, config: Config) -> Registry {
+        Registry(Arc::new(Inner { storage, sessions: Sessions::default(), config }))
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { stall: self.0.config.limits.stall, blob: self.0.config.limits.blob }
+    }
+}

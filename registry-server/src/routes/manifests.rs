@@ -1,0 +1,309 @@
+//! `/v2/<name>/manifests/<tag-or-digest>`: push, pull and delete manifests and tags.
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use oci::{Algorithm, Digest, MediaType};
+
+use super::{CONTENT_DIGEST, created, digest_header, digest_of, empty, header};
+use crate::condition::{Condition, etag};
+use crate::document::Document;
+use crate::name::{Repository, Tag};
+use crate::problem::{Code, Problem, Reason};
+use crate::registry::MissingReferences;
+use crate::state::{Change, Entry, Refusal};
+use crate::storage::look;
+use crate::upload::{Unfinished, Upload};
+use crate::{Error, Registry, query};
+
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+/// What a path names.
+enum Target {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Target, Problem> {
+        if text.contains(':') {
+            return digest_of(text).map(Target::Digest);
+        }
+        let tag = Tag::parse(text).map(Target::Tag);
+        tag.ok_or_else(|| Problem::bad(Code::ManifestInvalid, "the tag is invalid"))
+    }
+}
+
+pub(crate) async fn answer(
+    registry: &Registry,
+    repository: &Repository,
+    reference: &str,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    match head.method {
+        Method::GET | Method::HEAD => {
+            // What cannot be a name can name nothing.
+            let target = Target::parse(reference)
+                .map_err(|problem| Problem { status: StatusCode::NOT_FOUND, ..problem })?;
+            get(registry, repository, &target, head).await
+        }
+        Method::PUT => put(registry, repository, Target::parse(reference)?, head, body).await,
+        Method::DELETE => {
+            delete(registry, repository, Target::parse(reference)?, &head.headers).await
+        }
+        _ => Err(Problem::method("GET, HEAD, PUT, DELETE")),
+    }
+}
+
+async fn get(
+    registry: &Registry,
+    repository: &Repository,
+    target: &Target,
+    head: &Parts,
+) -> Result<Response, Problem> {
+    let state = registry.0.storage.0.state(repository).await?.ok_or_else(unknown)?;
+    let (digest, entry) = {
+        let state = look(&state);
+        let digest = match target {
+            Target::Tag(tag) => state.tag(tag).ok_or_else(unknown)?,
+            Target::Digest(digest) => digest,
+        };
+        (digest.clone(), state.manifest(digest).ok_or_else(unknown)?.clone())
+    };
+    let condition = Condition::of(&head.headers);
+    if !condition.matches(Some(&digest)) {
+        return Err(Problem::precondition());
+    }
+    let modified = condition.differs(Some(&digest));
+    let mut response = empty(if modified { StatusCode::OK } else { StatusCode::NOT_MODIFIED });
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_DIGEST, digest_header(&digest));
+    headers.insert(ETAG, etag(&digest));
+    if modified {
+        headers.insert(CONTENT_TYPE, header(entry.media_type.as_str()));
+        headers.insert(CONTENT_LENGTH, entry.size.into());
+        if head.method == Method::GET {
+            let bytes =
+                registry.manifest(repository, &digest, &entry).await?.ok_or_else(unknown)?;
+            *response.body_mut() = Body::from(bytes);
+        }
+    }
+    Ok(response)
+}
+
+async fn put(
+    registry: &Registry,
+    repository: &Repository,
+    target: Target,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let condition = Condition::of(&head.headers);
+    let content_type = content_type(&head.headers);
+    let parameters = query::all(&head.uri, "tag");
+    let tags = tags_of(&target, &parameters)?;
+    let bytes = registry.body(&head.headers, body).await?;
+    let algorithm = match &target {
+        Target::Tag(_) => Algorithm::Sha256,
+        Target::Digest(digest) => digest.algorithm(),
+    };
+    let digest = algorithm.digest(&bytes);
+    if let Target::Digest(expected) = &target
+        && *expected != digest
+    {
+        let message = format!("the manifest should be {expected} and is {digest}");
+        return Err(Problem::bad(Code::DigestInvalid, message));
+    }
+    let document = Document::parse(&bytes, content_type.as_ref())
+        .map_err(|refused| Problem::bad(Code::ManifestInvalid, refused.to_string()))?;
+    registry.require_references(repository, &document).await?;
+
+    let size = bytes.len() as u64;
+    let subject = document.subject.clone();
+    let entry = Entry { media_type: document.media_type, size, subject: subject.clone() };
+    registry.store(repository, &digest, bytes).await?;
+    let change = Change::Put { digest: digest.clone(), entry, tags: tags.clone(), condition };
+    // A refusal of a push can only be its condition.
+    let made = registry.0.storage.0.commit(repository, change).await?;
+    made.map_err(|_| Problem::precondition())?;
+
+    let location = format!("/v2/{repository}/manifests/{digest}");
+    let mut response = created(StatusCode::CREATED, &location, Some(&digest));
+    let headers = response.headers_mut();
+    headers.insert(ETAG, etag(&digest));
+    if let Some(subject) = subject {
+        headers.insert(SUBJECT, digest_header(&subject));
+    }
+    if !parameters.is_empty() {
+        headers.extend(tags.iter().map(|tag| (OCI_TAG, header(tag.as_str()))));
+    }
+    Ok(response)
+}
+
+/// The tags to set. Parameters come with a digest only (distribution-spec, "Pushing Manifests").
+fn tags_of(target: &Target, parameters: &[String]) -> Result<Vec<Tag>, Problem> {
+    match target {
+        Target::Tag(tag) if parameters.is_empty() => Ok(vec![tag.clone()]),
+        Target::Tag(_) => {
+            Err(Problem::bad(Code::Unsupported, "`tag` goes with a push by digest only"))
+        }
+        Target::Digest(_) => {
+            let tags = parameters.iter().map(|text| Tag::parse(text)).collect::<Option<_>>();
+            tags.ok_or_else(|| Problem::bad(Code::ManifestInvalid, "a tag is invalid"))
+        }
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> Option<MediaType> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(MediaType::new(text)).filter(|media_type| !media_type.as_str().is_empty())
+}
+
+async fn delete(
+    registry: &Registry,
+    repository: &Repository,
+    target: Target,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let storage = &registry.0.storage.0;
+    if storage.state(repository).await?.is_none() {
+        let message = format!("repository {repository} is unknown");
+        return Err(Problem::unknown(Code::NameUnknown, message));
+    }
+    let condition = Condition::of(headers);
+    let change = match target {
+        Target::Tag(tag) => Change::RemoveTag { tag, condition },
+        Target::Digest(digest) => Change::RemoveManifest { digest, condition },
+    };
+    match storage.commit(repository, change).await? {
+        Ok(()) => Ok(empty(StatusCode::ACCEPTED)),
+        Err(Refusal::Unknown) => Err(unknown()),
+        Err(Refusal::Precondition) => Err(Problem::precondition()),
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::unknown(Code::ManifestUnknown, "the manifest is unknown to this repository")
+}
+
+impl Registry {
+    /// The body of a push, if it is not too large.
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        let limits = &self.0.config.limits;
+        let too_large = || {
+            let message = format!("a manifest has at most {} bytes", limits.manifest);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::ManifestInvalid, message)
+        };
+        let length = headers.get(CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > limits.manifest as u64) {
+            return Err(too_large());
+        }
+        let collecting = Limited::new(body, limits.manifest).collect();
+        let collected = tokio::time::timeout(limits.stall, collecting).await.map_err(|_| {
+            let status = StatusCode::REQUEST_TIMEOUT;
+            Problem::new(status, Code::ManifestInvalid, "the manifest did not come in time")
+        })?;
+        match collected {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+            Err(_) => Err(Problem::bad(Code::ManifestInvalid, "the request's body broke off")),
+        }
+    }
+
+    /// Refuses a manifest that names what was not pushed, as far as the rules say so.
+    async fn require_references(
+        &self,
+        repository: &Repository,
+        document: &Document,
+    ) -> Result<(), Problem> {
+        let rule = self.0.config.missing_references;
+        let mut missing = Vec::new();
+        if rule != MissingReferences::Allow {
+            let storage = &self.0.storage.0;
+            missing.extend(storage.missing_blobs(repository, document.blobs.clone()).await?);
+        }
+        if rule == MissingReferences::Refuse && !document.manifests.is_empty() {
+            let state = self.0.storage.0.state(repository).await?;
+            let known = |digest: &&Digest| {
+                state.as_ref().is_some_and(|state| look(state).manifest(digest).is_some())
+            };
+            missing.extend(document.manifests.iter().filter(|digest| !known(digest)).cloned());
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        missing.truncate(100);
+        let reason = |digest: Digest| Reason {
+            code: Code::ManifestBlobUnknown,
+            message: format!("{digest} is unknown to this repository"),
+            detail: Some(serde_json::json!({ "digest": digest.to_string() })),
+        };
+        let reasons = missing.into_iter().map(reason).collect();
+        Err(Problem { status: StatusCode::BAD_REQUEST, reasons, headers: HeaderMap::new() })
+    }
+
+    /// Stores the bytes of a manifest as a blob.
+    async fn store(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        bytes: Bytes,
+    ) -> Result<(), Problem> {
+        if self.0.storage.0.blob_size(repository, digest).await? == Some(bytes.len() as u64) {
+            return Ok(());
+        }
+        let mut upload = Upload::begin(&self.0.storage, digest.algorithm());
+        upload.write(vec![bytes]).await?;
+        match upload.finish(repository, digest).await {
+            Ok(_) => Ok(()),
+            Err(Unfinished::Storage(error)) => Err(error.into()),
+            Err(Unfinished::Digest(_)) => {
+                Err(Error::Interrupted { operation: "write of a manifest" }.into())
+            }
+        }
+    }
+
+    /// The bytes of a manifest, `None` if they are gone.
+    async fn manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        entry: &Entry,
+    ) -> Result<Option<Bytes>, Error> {
+        let Some(blob) = self.0.storage.0.open_blob(repository, digest).await? else {
+            return Ok(None);
+        };
+        if blob.size != entry.size {
+            return Ok(None);
+        }
+        let mut pieces: Vec<Bytes> = blob
+            .content
+            .stream(0..entry.size)
+            .try_collect()
+            .await
+            .map_err(|e| Error::io("read", format!("manifest {digest} of {repository}"), e))?;
+        Ok(Some(match pieces.len() {
+            1 => pieces.swap_remove(0),
+            _ => pieces.concat().into(),
+        }))
+    }
+
+    /// What a manifest says, `None` if its bytes are gone.
+    pub(super) async fn document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        entry: &Entry,
+    ) -> Result<Option<Document>, Error> {
+        let bytes = self.manifest(repository, digest, entry).await?;
+        Ok(bytes.and_then(|bytes| Document::parse(&bytes, Some(&entry.media_type)).ok()))
+    }
+}

@@ -1,0 +1,283 @@
+//! `/v2/<name>/blobs/uploads/`: push a blob, in one request or many, or mount one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE,
+};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use oci::{Algorithm, Digest};
+
+use super::{created, digest_of, empty, header};
+use crate::Registry;
+use crate::name::Repository;
+use crate::problem::{Code, Problem};
+use crate::receive::{Broken, receive};
+use crate::session::{Held, Session};
+use crate::upload::{Unfinished, Upload};
+use crate::{query, range};
+
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+/// How long a request waits for another one on the same upload to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What a client that meets too many open uploads is told to wait, in seconds.
+const RETRY: u32 = 30;
+
+/// POST: begins an upload, takes a whole blob, or mounts one.
+pub(crate) async fn begin(
+    registry: &Registry,
+    repository: &Repository,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    if head.method != Method::POST {
+        return Err(Problem::method("POST"));
+    }
+    let uri = &head.uri;
+    if let Some(mount) = query::first(uri, "mount") {
+        let digest = digest_of(&mount)?;
+        if mounted(registry, repository, &digest, query::first(uri, "from").as_deref()).await? {
+            return Ok(blob_created(repository, &digest));
+        }
+        // "unable to mount": the client may upload it instead.
+        let session = open(registry, repository, digest.algorithm())?;
+        return Ok(status_of(StatusCode::ACCEPTED, repository, &session));
+    }
+    if let Some(digest) = query::first(uri, "digest") {
+        let digest = digest_of(&digest)?;
+        let session = open(registry, repository, digest.algorithm())?;
+        let end = take_last(registry, repository, &session, &digest, head, body).await;
+        // Nobody knows of this session, so nobody else can end it.
+        registry.0.sessions.close(&session);
+        return end;
+    }
+    let algorithm = match query::first(uri, "digest-algorithm").as_deref() {
+        None | Some("" | "sha256") => Algorithm::Sha256,
+        Some("sha512") => Algorithm::Sha512,
+        Some(_) => {
+            let message = "only sha256 and sha512 can be verified";
+            return Err(Problem::bad(Code::DigestInvalid, message));
+        }
+    };
+    let session = open(registry, repository, algorithm)?;
+    Ok(status_of(StatusCode::ACCEPTED, repository, &session))
+}
+
+/// Mounts a blob if it can be found. Where there are no rights to check, every repository is
+/// readable by everybody; `from` is optional then.
+async fn mounted(
+    registry: &Registry,
+    repository: &Repository,
+    digest: &Digest,
+    from: Option<&str>,
+) -> Result<bool, Problem> {
+    let storage = &registry.0.storage.0;
+    match from.filter(|from| !from.is_empty()).map(Repository::parse) {
+        None => Ok(storage.mount_blob(None, repository, digest).await?),
+        Some(Some(from)) => Ok(storage.mount_blob(Some(&from), repository, digest).await?),
+        // A name of another registry's: nothing to be found here.
+        Some(None) => Ok(false),
+    }
+}
+
+fn open(
+    registry: &Registry,
+    repository: &Repository,
+    algorithm: Algorithm,
+) -> Result<Arc<Session>, Problem> {
+    let upload = Upload::begin(&registry.0.storage, algorithm);
+    let limits = &registry.0.config.limits;
+    registry
+        .0
+        .sessions
+        .open(repository, upload, limits.uploads, limits.upload_expiry)
+        .ok_or_else(|| Problem::later(RETRY, "too many uploads are open"))
+}
+
+/// GET, PATCH, PUT and DELETE of one upload.
+pub(crate) async fn answer(
+    registry: &Registry,
+    repository: &Repository,
+    id: &str,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let allowed = [Method::GET, Method::HEAD, Method::PATCH, Method::PUT, Method::DELETE];
+    if !allowed.contains(&head.method) {
+        return Err(Problem::method("GET, HEAD, PATCH, PUT, DELETE"));
+    }
+    let session = registry.0.sessions.get(repository, id).ok_or_else(unknown)?;
+    match head.method {
+        Method::PATCH => patch(registry, repository, &session, head, body).await,
+        Method::PUT => put(registry, repository, &session, head, body).await,
+        Method::DELETE => cancel(registry, &session).await,
+        _ => Ok(status_of(StatusCode::NO_CONTENT, repository, &session)),
+    }
+}
+
+async fn patch(
+    registry: &Registry,
+    repository: &Repository,
+    session: &Arc<Session>,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let held = take_body(registry, repository, session, head, body).await?;
+    drop(held);
+    Ok(status_of(StatusCode::ACCEPTED, repository, session))
+}
+
+async fn put(
+    registry: &Registry,
+    repository: &Repository,
+    session: &Arc<Session>,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Some(digest) = query::first(&head.uri, "digest") else {
+        return Err(Problem::bad(Code::DigestInvalid, "`digest` is missing"));
+    };
+    let digest = digest_of(&digest)?;
+    take_last(registry, repository, session, &digest, head, body).await
+}
+
+async fn cancel(registry: &Registry, session: &Session) -> Result<Response, Problem> {
+    if !registry.0.sessions.close(session) {
+        return Err(unknown());
+    }
+    if let Some(mut held) = session.hold(PATIENCE).await {
+        held.take();
+    }
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Takes the last part of an upload and makes the whole a blob. Whatever the outcome after the
+/// body has come, the upload has ended.
+async fn take_last(
+    registry: &Registry,
+    repository: &Repository,
+    session: &Arc<Session>,
+    digest: &Digest,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut held = take_body(registry, repository, session, head, body).await?;
+    let upload = held.take().ok_or_else(unknown)?;
+    registry.0.sessions.close(session);
+    drop(held);
+    // A task of its own: once begun, this ends even if the client does not wait for it.
+    let (name, expected) = (repository.clone(), digest.clone());
+    let finished = tokio::spawn(async move { upload.finish(&name, &expected).await }).await;
+    match finished {
+        Ok(Ok(_)) => Ok(blob_created(repository, digest)),
+        Ok(Err(Unfinished::Digest(actual))) => {
+            let message = format!("the blob should be {digest} and is {actual}");
+            Err(Problem::bad(Code::DigestInvalid, message))
+        }
+        Ok(Err(Unfinished::Storage(error))) => Err(error.into()),
+        Err(_) => Err(crate::Error::Interrupted { operation: "commit of an upload" }.into()),
+    }
+}
+
+/// Adds the body of a request to an upload.
+async fn take_body(
+    registry: &Registry,
+    repository: &Repository,
+    session: &Arc<Session>,
+    head: &Parts,
+    body: Body,
+) -> Result<Held, Problem> {
+    let chunk = chunk_of(&head.headers)?;
+    let Some(held) = session.hold(PATIENCE).await else {
+        return Err(out_of_order(repository, session, "another request writes to this upload"));
+    };
+    let before = held.as_ref().map(Upload::size).ok_or_else(unknown)?;
+    if chunk.as_ref().is_some_and(|chunk| chunk.start != before) {
+        let message = "the chunk does not begin where the upload ends";
+        return Err(out_of_order(repository, session, message));
+    }
+    let (held, arrived) = receive(body, held, session, registry.rules()).await;
+    arrived.map_err(|broken| problem_of(broken, repository, session))?;
+    let held = held?;
+    let after = held.as_ref().map_or(before, Upload::size);
+    if chunk.is_some_and(|chunk| chunk.end != after) {
+        let message = "the chunk has another length than its range";
+        return Err(Problem::bad(Code::SizeInvalid, message));
+    }
+    Ok(held)
+}
+
+/// The `Content-Range` of a chunk. That it disagrees with `Content-Length` is known at once.
+fn chunk_of(headers: &HeaderMap) -> Result<Option<std::ops::Range<u64>>, Problem> {
+    let Some(value) = headers.get(CONTENT_RANGE) else { return Ok(None) };
+    let chunk = value.to_str().ok().and_then(range::chunk).ok_or_else(|| {
+        Problem::bad(Code::BlobUploadInvalid, "`Content-Range` is not `<first>-<last>`")
+    })?;
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length != chunk.end - chunk.start) {
+        let message = "`Content-Length` is not the length of `Content-Range`";
+        return Err(Problem::bad(Code::SizeInvalid, message));
+    }
+    Ok(Some(chunk))
+}
+
+fn problem_of(broken: Broken, repository: &Repository, session: &Session) -> Problem {
+    let message = broken.to_string();
+    let problem = match broken {
+        Broken::Storage(error) => Problem::from(error),
+        Broken::Ended => unknown(),
+        Broken::Cut => Problem::bad(Code::BlobUploadInvalid, message),
+        Broken::Stalled => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, Code::BlobUploadInvalid, message)
+        }
+        Broken::TooLarge(_) => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message)
+        }
+    };
+    // The rest of the body is not read.
+    recoverable(problem, repository, session).with(CONNECTION, HeaderValue::from_static("close"))
+}
+
+fn out_of_order(repository: &Repository, session: &Session, message: &str) -> Problem {
+    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, message);
+    recoverable(problem, repository, session)
+}
+
+/// Says from where the client can go on.
+fn recoverable(problem: Problem, repository: &Repository, session: &Session) -> Problem {
+    problem
+        .with(LOCATION, header(&location(repository, session)))
+        .with(RANGE, received(session))
+        .with(UPLOAD_ID, header(&session.id))
+}
+
+fn status_of(status: StatusCode, repository: &Repository, session: &Session) -> Response {
+    let mut response = empty(status);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, header(&location(repository, session)));
+    headers.insert(RANGE, received(session));
+    headers.insert(UPLOAD_ID, header(&session.id));
+    response
+}
+
+fn location(repository: &Repository, session: &Session) -> String {
+    format!("/v2/{repository}/blobs/uploads/{}", session.id)
+}
+
+/// `0-<last>`. Of no bytes there is no last: what everybody sends then is `0-0`.
+fn received(session: &Session) -> HeaderValue {
+    header(&format!("0-{}", session.received().saturating_sub(1)))
+}
+
+fn blob_created(repository: &Repository, digest: &Digest) -> Response {
+    let location = format!("/v2/{repository}/blobs/{digest}");
+    created(StatusCode::CREATED, &location, Some(digest))
+}
+
+fn unknown() -> Problem {
+    Problem::unknown(Code::BlobUploadUnknown, "the upload is unknown to this repository")
+}

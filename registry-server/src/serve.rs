@@ -1,0 +1,107 @@
+//! Listening. Connections are independent: what one client does to its own delays no other.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::{Registry, Result, router};
+
+/// How long a client may take for the head of a request, and to begin the next one.
+const HEAD: Duration = Duration::from_secs(30);
+/// The largest head of a request, and how much of a body is read at a time, in bytes.
+const BUFFER: usize = 256 << 10;
+/// How long to wait after an accept that failed: usually all descriptors are taken.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often uploads that were given up are looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Serves a registry on a socket until `shutdown` is ready; then takes no more connections and
+/// waits for the requests that are running, as long as the registry's limits say.
+///
+/// # Errors
+/// None today: a connection that fails is that client's loss.
+pub async fn serve(
+    listener: TcpListener,
+    registry: Registry,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let limits = registry.0.config.limits.clone();
+    let service = router(registry.clone());
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let (ending, end) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            _ = sweep.tick() => registry.0.sessions.expire(limits.upload_expiry),
+            Some(_) = connections.join_next() => {}
+            stream = accept(&listener, &slots) => {
+                connections.spawn(converse(stream.0, service.clone(), end.clone(), stream.1));
+            }
+        }
+    }
+    drop(listener);
+    drop(ending);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.shutdown, ended).await.is_err() {
+        tracing::warn!("connections are cut: their requests did not end in time");
+    }
+    Ok(())
+}
+
+type Slot = tokio::sync::OwnedSemaphorePermit;
+
+/// The next connection, once there is a slot for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Slot) {
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, slot),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection until it or the server ends.
+async fn converse(
+    stream: TcpStream,
+    service: axum::Router,
+    mut end: watch::Receiver<()>,
+    _slot: Slot,
+) {
+    // Small answers must not wait for each other's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(64);
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        // The sender says nothing; that it is gone is the message.
+        _ = end.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended early");
+    }
+}

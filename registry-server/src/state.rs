@@ -1,0 +1,174 @@
+//! What a repository holds beside its blobs: manifests, tags and who refers to whom. Changes are
+//! values, checked and applied by pure functions, so that every storage agrees on what they mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use oci::{Digest, MediaType};
+
+use crate::condition::Condition;
+use crate::name::Tag;
+
+/// A manifest or index of a repository. Its bytes are a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The `Content-Type` it was pushed with.
+    pub(crate) media_type: MediaType,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// What it refers to.
+    pub(crate) subject: Option<Digest>,
+}
+
+/// The state of one repository.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    manifests: BTreeMap<Digest, Entry>,
+    tags: BTreeMap<Tag, Digest>,
+    /// Derived from `manifests`: subject to referrers.
+    referrers: BTreeMap<Digest, BTreeSet<Digest>>,
+}
+
+/// One atomic change of a repository.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// Adds a manifest, whose bytes are already there, and points tags at it.
+    Put {
+        digest: Digest,
+        entry: Entry,
+        tags: Vec<Tag>,
+        /// On what the first tag points at, or without tags on the manifest itself.
+        condition: Condition,
+    },
+    /// Removes a tag and leaves its manifest.
+    RemoveTag { tag: Tag, condition: Condition },
+    /// Removes a manifest and every tag that points at it.
+    RemoveManifest { digest: Digest, condition: Condition },
+}
+
+/// Why a change cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no such manifest or tag.
+    Unknown,
+    /// The condition of the request does not hold.
+    Precondition,
+}
+
+impl State {
+    /// The manifest behind a digest.
+    pub(crate) fn manifest(&self, digest: &Digest) -> Option<&Entry> {
+        self.manifests.get(digest)
+    }
+
+    /// The digest behind a tag.
+    pub(crate) fn tag(&self, tag: &Tag) -> Option<&Digest> {
+        self.tags.get(tag)
+    }
+
+    pub(crate) fn manifests(&self) -> &BTreeMap<Digest, Entry> {
+        &self.manifests
+    }
+
+    pub(crate) fn tags(&self) -> &BTreeMap<Tag, Digest> {
+        &self.tags
+    }
+
+    /// The manifests that name `subject`, in the order of their digests.
+    pub(crate) fn referrers(&self, subject: &Digest) -> Vec<(Digest, Entry)> {
+        let digests = self.referrers.get(subject).into_iter().flatten();
+        digests.filter_map(|d| self.manifests.get(d).map(|e| (d.clone(), e.clone()))).collect()
+    }
+
+    /// Whether a change can be made now.
+    pub(crate) fn check(&self, change: &Change) -> Result<(), Refusal> {
+        let (condition, current, must_exist) = match change {
+            Change::Put { digest, tags, condition, .. } => {
+                let current = match tags.first() {
+                    Some(tag) => self.tags.get(tag),
+                    None => self.manifests.get_key_value(digest).map(|(digest, _)| digest),
+                };
+                (condition, current, false)
+            }
+            Change::RemoveTag { tag, condition } => (condition, self.tags.get(tag), true),
+            Change::RemoveManifest { digest, condition } => {
+                let current = self.manifests.get_key_value(digest).map(|(digest, _)| digest);
+                (condition, current, true)
+            }
+        };
+        if must_exist && current.is_none() {
+            return Err(Refusal::Unknown);
+        }
+        if condition.holds(current) { Ok(()) } else { Err(Refusal::Precondition) }
+    }
+
+    /// Makes a change that [`State::check`] has let pass.
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put { digest, entry, tags, .. } => {
+                self.insert(digest.clone(), entry.clone());
+                self.tags.extend(tags.iter().map(|tag| (tag.clone(), digest.clone())));
+            }
+            Change::RemoveTag { tag, .. } => {
+                self.tags.remove(tag);
+            }
+            Change::RemoveManifest { digest, .. } => {
+                self.remove(digest);
+                self.tags.retain(|_, target| target != digest);
+            }
+        }
+    }
+
+    fn insert(&mut self, digest: Digest, entry: Entry) {
+        self.remove(&digest);
+        if let Some(subject) = &entry.subject {
+            self.referrers.entry(subject.clone()).or_default().insert(digest.clone());
+        }
+        self.manifests.insert(digest, entry);
+    }
+
+    fn remove(&mut self, digest: &Digest) {
+        let Some(Entry { subject: Some(subject), .. }) = self.manifests.remove(digest) else {
+            return;
+        };
+        if let Some(referrers) = self.referrers.get_mut(&subject) {
+            referrers.remove(digest);
+            if referrers.is_empty() {
+                self.referrers.remove(&subject);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(name: &str, subject: Option<&Digest>, tags: &[&str]) -> Change {
+        Change::Put {
+            digest: Digest::sha256(name.as_bytes()),
+            entry: Entry {
+                media_type: MediaType::OCI_MANIFEST,
+                size: 1,
+                subject: subject.cloned(),
+            },
+            tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
+            condition: Condition::default(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_takes_its_tags_and_references_with_it() {
+        let (image, signature) = (Digest::sha256(b"image"), Digest::sha256(b"signature"));
+        let mut state = State::default();
+        state.apply(&put("image", None, &["a", "b"]));
+        state.apply(&put("signature", Some(&image), &["c"]));
+        assert_eq!(state.referrers(&image).len(), 1);
+        let remove = |digest| Change::RemoveManifest { digest, condition: Condition::default() };
+        state.apply(&remove(image.clone()));
+        assert_eq!(state.tags().len(), 1);
+        assert_eq!(state.check(&remove(image.clone())), Err(Refusal::Unknown));
+        assert_eq!(state.referrers(&image).len(), 1, "a subject need not be there");
+        state.apply(&remove(signature));
+        assert!(state.referrers(&image).is_empty() && state.referrers.is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a registry keeps what it is given.
+//!
+//! A [`Backend`] holds per repository the blobs that were pushed or mounted there, and its
+//! [`State`]. What it promises: a blob is visible whole or not at all, and in no repository that
+//! was not given it (CVE-2024-39897); a [`Change`] is made in one step, and when it is answered
+//! it is durable; nothing waits for a body.
+
+mod dir;
+mod memory;
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use oci::{Algorithm, Digest};
+
+use crate::Result;
+use crate::name::Repository;
+use crate::state::{Change, Refusal, State};
+
+/// A place for blobs and manifests. Clones share it.
+#[derive(Clone)]
+pub struct Storage(pub(crate) Arc<dyn Backend>);
+
+/// When a directory's writes are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// When they would survive a power failure.
+    #[default]
+    Power,
+    /// When they would survive the end of this process, by whatever signal.
+    Process,
+}
+
+impl Storage {
+    /// Memory: everything is gone when the last clone is.
+    pub fn memory() -> Storage {
+        Storage(Arc::new(memory::Memory::default()))
+    }
+
+    /// A directory, made if it is not there. Each repository is an OCI image layout at its name
+    /// below `path`, to be read by other tools at any time and written by them while no registry
+    /// serves it.
+    ///
+    /// # Errors
+    /// If the directory cannot be made or read, or another process serves it.
+    pub fn dir(path: impl AsRef<Path>) -> Result<Storage> {
+        Storage::dir_with(path, Durability::default())
+    }
+
+    /// [`Storage::dir`] with a choice of durability.
+    ///
+    /// # Errors
+    /// As [`Storage::dir`].
+    pub fn dir_with(path: impl AsRef<Path>, durability: Durability) -> Result<Storage> {
+        Ok(Storage(Arc::new(dir::Dir::open(path.as_ref(), durability)?)))
+    }
+}
+
+/// The state of a repository, to be looked at briefly.
+pub(crate) type SharedState = Arc<RwLock<State>>;
+
+/// What storage implementations do.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// The state of a repository; `None` if nothing was ever committed to it.
+    fn state<'a>(
+        &'a self,
+        repository: &'a Repository,
+    ) -> BoxFuture<'a, Result<Option<SharedState>>>;
+
+    /// Makes a change, durably, or refuses it. Once it has begun it is completed even if the
+    /// future is dropped.
+    fn commit<'a>(
+        &'a self,
+        repository: &'a Repository,
+        change: Change,
+    ) -> BoxFuture<'a, Result<Result<(), Refusal>>>;
+
+    /// Up to `limit` repositories in the order of their names, those after `after`.
+    fn repositories<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Repository>>>;
+
+    /// The size of a blob in bytes, `None` if the repository does not hold it.
+    fn blob_size<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<u64>>>;
+
+    /// Opens a blob, `None` if the repository does not hold it.
+    fn open_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Blob>>>;
+
+    /// Those of `digests` that the repository does not hold.
+    fn missing_blobs<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digests: Vec<Digest>,
+    ) -> BoxFuture<'a, Result<Vec<Digest>>>;
+
+    /// Makes a blob of `from` (of any repository if `None`) visible in `to`, without a copy where
+    /// that is possible. False if it is not there.
+    fn mount_blob<'a>(
+        &'a self,
+        from: Option<&'a Repository>,
+        to: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<bool>>;
+
+    /// Takes a blob from a repository; false if it was not there.
+    fn remove_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<bool>>;
+
+    /// A place for bytes whose digest is not yet known.
+    fn stage(&self) -> Box<dyn Staged>;
+}
+
+/// Bytes of a blob on their way in. Dropped, they are gone.
+pub(crate) trait Staged: Send {
+    /// Puts `batch` at `offset`, which is where the bytes written so far end.
+    fn write(&mut self, offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<()>>;
+
+    /// Reads the first `size` bytes again, for a digest by an algorithm that came as a surprise.
+    fn digest(&mut self, algorithm: Algorithm, size: u64) -> BoxFuture<'_, Result<Digest>>;
+
+    /// Makes the first `size` bytes, whose digest the caller has verified, a blob of the
+    /// repository.
+    fn commit(
+        self: Box<Self>,
+        repository: Repository,
+        digest: Digest,
+        size: u64,
+    ) -> BoxFuture<'static, Result<()>>;
+}
+
+/// An open blob: it can be read to its end whatever happens to its name.
+pub(crate) struct Blob {
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    pub(crate) content: Box<dyn Content>,
+}
+
+/// The bytes of an open blob.
+pub(crate) trait Content: Send {
+    /// Streams a part of it. An error ends the stream.
+    fn stream(self: Box<Self>, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>>;
+}
+
+/// Takes a lock whose holder cannot have left anything half-done.
+pub(crate) fn locked<T>(lock: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Looks at a state.
+pub(crate) fn look<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Changes a state.
+pub(crate) fn change<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,272 @@
+//! Storage in a directory, in the form of OCI image layouts.
+
+mod blobs;
+mod content;
+mod file;
+mod index;
+mod layout;
+mod repository;
+mod staged;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use oci::Digest;
+use rustix::fs::FlockOperation;
+
+use self::blobs::Blobs;
+use self::content::{PIECE, Streamed, Whole};
+use self::file::Staging;
+use self::layout::Layout;
+use self::repository::Repo;
+use self::staged::StagedFile;
+use super::{Backend, Blob, Content, Durability, SharedState, Staged, change, locked, look};
+use crate::name::Repository;
+use crate::state::{Change, Refusal, State};
+use crate::{Error, Result};
+
+pub(super) struct Dir(Arc<Inner>);
+
+struct Inner {
+    blobs: Arc<Blobs>,
+    /// The repositories whose state has been read.
+    open: RwLock<HashMap<Repository, Arc<Repo>>>,
+    /// Held while a state is read, so that each is read once.
+    opening: Mutex<()>,
+    /// All repositories, once somebody has asked.
+    names: Mutex<Option<BTreeSet<Repository>>>,
+    _lock: File,
+}
+
+impl Dir {
+    pub(super) fn open(root: &Path, durability: Durability) -> Result<Dir> {
+        let layout = Layout::new(root);
+        fs::create_dir_all(root).map_err(|e| Error::at("create", root, e))?;
+        let lock = lock(&layout)?;
+        let staging = Staging::open(layout.staging())?;
+        let blobs = Arc::new(Blobs { layout, staging, durability, unlinking: Mutex::default() });
+        Ok(Dir(Arc::new(Inner {
+            blobs,
+            open: RwLock::default(),
+            opening: Mutex::default(),
+            names: Mutex::default(),
+            _lock: lock,
+        })))
+    }
+
+    fn run<'a, T: Send + 'static>(
+        &'a self,
+        operation: &'static str,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'a, Result<T>> {
+        let inner = self.0.clone();
+        blocking(operation, move || work(&inner)).boxed()
+    }
+}
+
+/// Does blocking work where it delays nobody. Once begun it is completed, whoever stops waiting.
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Err(Error::Interrupted { operation }))
+}
+
+fn lock(layout: &Layout) -> Result<File> {
+    let path = layout.lock();
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|e| Error::at("open", &path, e))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse { path: layout.root().to_owned() }),
+        Err(e) => Err(Error::at("lock", &path, e.into())),
+    }
+}
+
+impl Inner {
+    fn opened(&self, repository: &Repository) -> Option<Arc<Repo>> {
+        look(&self.open).get(repository).cloned()
+    }
+
+    /// The repository, read from its index if need be; `None` if there is none.
+    fn repo(&self, repository: &Repository) -> Result<Option<Arc<Repo>>> {
+        Ok(self.repo_or(repository, || None)?.filter(|repo| repo.exists()))
+    }
+
+    fn repo_or(
+        &self,
+        repository: &Repository,
+        missing: impl FnOnce() -> Option<State>,
+    ) -> Result<Option<Arc<Repo>>> {
+        if let Some(repo) = self.opened(repository) {
+            return Ok(Some(repo));
+        }
+        let _opening = locked(&self.opening);
+        if let Some(repo) = self.opened(repository) {
+            return Ok(Some(repo));
+        }
+        let found = index::read(&self.blobs, repository)?;
+        let exists = found.is_some();
+        let Some(state) = found.or_else(missing) else { return Ok(None) };
+        let repo = Arc::new(Repo::new(repository.clone(), state, exists));
+        change(&self.open).insert(repository.clone(), repo.clone());
+        Ok(Some(repo))
+    }
+
+    fn commit(&self, repository: &Repository, change: Change) -> Result<Result<(), Refusal>> {
+        // Only a push makes a repository.
+        let first = matches!(change, Change::Put { .. }).then(State::default);
+        let Some(repo) = self.repo_or(repository, || first)? else {
+            return Ok(Err(Refusal::Unknown));
+        };
+        let outcome = repo.commit(&self.blobs, change)?;
+        if outcome.is_ok()
+            && let Some(names) = locked(&self.names).as_mut()
+        {
+            names.insert(repository.clone());
+        }
+        Ok(outcome)
+    }
+
+    fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<Repository>> {
+        let mut names = locked(&self.names);
+        if names.is_none() {
+            let mut found = BTreeSet::new();
+            walk(self.blobs.layout.root(), "", &mut found)?;
+            *names = Some(found);
+        }
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = names.iter().flat_map(|names| names.range::<str, _>((after, Bound::Unbounded)));
+        Ok(page.take(limit).cloned().collect())
+    }
+
+    fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<Blob>> {
+        let Some((file, size)) = self.blobs.open(repository, digest)? else { return Ok(None) };
+        let content: Box<dyn Content> = if size <= PIECE {
+            let bytes = content::read(&file, 0..size);
+            let path = || self.blobs.layout.blob(repository, digest);
+            Box::new(Whole(bytes.map_err(|e| Error::at("read", &path(), e))?))
+        } else {
+            Box::new(Streamed(file))
+        };
+        Ok(Some(Blob { size, content }))
+    }
+}
+
+/// Finds the repositories below a directory.
+fn walk(dir: &Path, prefix: &str, found: &mut BTreeSet<Repository>) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(|e| Error::at("list", dir, e))? {
+        let entry = entry.map_err(|e| Error::at("list", dir, e))?;
+        let file_name = entry.file_name();
+        let Some(component) = file_name.to_str().and_then(layout::component_of) else { continue };
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        // What is not named like a repository is none of ours (`lost+found`).
+        let name = format!("{prefix}{component}");
+        let Some(repository) = Repository::parse(&name) else { continue };
+        let path = entry.path();
+        if file::size(&path.join("index.json"))?.is_some() {
+            found.insert(repository);
+        }
+        walk(&path, &format!("{name}/"), found)?;
+    }
+    Ok(())
+}
+
+impl Backend for Dir {
+    fn state<'a>(
+        &'a self,
+        repository: &'a Repository,
+    ) -> BoxFuture<'a, Result<Option<SharedState>>> {
+        if let Some(repo) = self.0.opened(repository) {
+            let state = repo.exists().then(|| repo.state());
+            return std::future::ready(Ok(state)).boxed();
+        }
+        let repository = repository.clone();
+        self.run("read of an index", move |inner| {
+            Ok(inner.repo(&repository)?.map(|repo| repo.state()))
+        })
+    }
+
+    fn commit<'a>(
+        &'a self,
+        repository: &'a Repository,
+        change: Change,
+    ) -> BoxFuture<'a, Result<Result<(), Refusal>>> {
+        let repository = repository.clone();
+        self.run("change of a repository", move |inner| inner.commit(&repository, change))
+    }
+
+    fn repositories<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Repository>>> {
+        let after = after.map(str::to_owned);
+        self.run("list of repositories", move |inner| inner.list(after.as_deref(), limit))
+    }
+
+    fn blob_size<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<u64>>> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.run("look-up of a blob", move |inner| inner.blobs.size(&repository, &digest))
+    }
+
+    fn open_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Blob>>> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.run("read of a blob", move |inner| inner.blob(&repository, &digest))
+    }
+
+    fn missing_blobs<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digests: Vec<Digest>,
+    ) -> BoxFuture<'a, Result<Vec<Digest>>> {
+        let repository = repository.clone();
+        self.run("look-up of blobs", move |inner| {
+            let mut missing = Vec::new();
+            for digest in digests {
+                if inner.blobs.size(&repository, &digest)?.is_none() {
+                    missing.push(digest);
+                }
+            }
+            Ok(missing)
+        })
+    }
+
+    fn mount_blob<'a>(
+        &'a self,
+        from: Option<&'a Repository>,
+        to: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<bool>> {
+        let (from, to, digest) = (from.cloned(), to.clone(), digest.clone());
+        self.run("mount of a blob", move |inner| inner.blobs.mount(from.as_ref(), &to, &digest))
+    }
+
+    fn remove_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<bool>> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.run("removal of a blob", move |inner| inner.blobs.remove(&repository, &digest))
+    }
+
+    fn stage(&self) -> Box<dyn Staged> {
+        Box::new(StagedFile::new(self.0.blobs.clone()))
+    }
+}

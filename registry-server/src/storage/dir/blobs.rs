@@ -1,0 +1,155 @@
+//! Blobs as files. Every blob has one link in each repository that holds it and one that all
+//! share, by which the next repository gets it without a copy.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use oci::Digest;
+
+use super::file::{self, Staging};
+use super::layout::Layout;
+use crate::name::Repository;
+use crate::storage::{Durability, locked};
+use crate::{Error, Result};
+
+pub(super) struct Blobs {
+    pub(super) layout: Layout,
+    pub(super) staging: Staging,
+    pub(super) durability: Durability,
+    /// Held while the last links of a blob are counted and removed; never while bytes move.
+    pub(super) unlinking: Mutex<()>,
+}
+
+impl Blobs {
+    pub(super) fn size(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>> {
+        file::size(&self.layout.blob(repository, digest))
+    }
+
+    /// Opens a blob; `None` if the repository does not hold it.
+    pub(super) fn open(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<(File, u64)>> {
+        let path = self.layout.blob(repository, digest);
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((metadata, file)) => Ok(Some((file, metadata.len()))),
+            Err(e) if file::is_missing(&e) => Ok(None),
+            Err(e) => Err(Error::at("open", &path, e)),
+        }
+    }
+
+    /// Makes a staged file a blob of the repository. Its digest is verified and it has `size`
+    /// bytes. What is there already is not written again.
+    pub(super) fn place(
+        &self,
+        staged: &Path,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<()> {
+        let (target, shared) =
+            (self.layout.blob(repository, digest), self.layout.shared_blob(digest));
+        // A size that differs tells of damage: then these bytes take the place of those.
+        if file::size(&target)? == Some(size)
+            || (file::size(&shared)? == Some(size)
+                && file::link(&shared, &target, self.durability).is_ok())
+        {
+            file::remove(staged)?;
+            return Ok(());
+        }
+        if self.durability == Durability::Power {
+            let synced = File::open(staged).and_then(|file| file.sync_data());
+            synced.map_err(|e| Error::at("sync", staged, e))?;
+        }
+        file::rename(staged, &target, self.durability)?;
+        self.share(&target, &shared, size);
+        Ok(())
+    }
+
+    /// Gives a blob its shared link. Without it the blob is as good; only the next repository has
+    /// to be sent it again.
+    fn share(&self, blob: &Path, shared: &Path, size: u64) {
+        let done = file::make_parent(shared, Durability::Process).and_then(|()| {
+            if file::size(shared)?.is_some_and(|there| there != size) {
+                file::remove(shared)?;
+            }
+            match fs::hard_link(blob, shared) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                    Err(Error::at("link to", shared, e))
+                }
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = done {
+            tracing::warn!(%error, "a blob is not shared among repositories");
+        }
+    }
+
+    /// Gives a blob of `from`, or a shared one, to the repository `to`.
+    pub(super) fn mount(
+        &self,
+        from: Option<&Repository>,
+        to: &Repository,
+        digest: &Digest,
+    ) -> Result<bool> {
+        let target = self.layout.blob(to, digest);
+        let source = match from {
+            Some(from) => self.layout.blob(from, digest),
+            None => self.layout.shared_blob(digest),
+        };
+        let Some(size) = file::size(&source)? else { return Ok(false) };
+        if file::size(&target)? == Some(size) {
+            return Ok(true);
+        }
+        match file::link(&source, &target, self.durability) {
+            Ok(()) => Ok(true),
+            Err(Error::Io { source, .. }) if file::is_missing(&source) => Ok(false),
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(true)
+            }
+            // A file system without links, or a file with all the links it can have.
+            Err(_) => self.copy(&source, &target, size),
+        }
+    }
+
+    fn copy(&self, source: &Path, target: &Path, size: u64) -> Result<bool> {
+        let staged = self.staging.path();
+        let copied = fs::copy(source, &staged).and_then(|copied| {
+            if copied != size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            File::open(&staged)?.sync_data()
+        });
+        let placed = copied
+            .map_err(|e| Error::at("copy", source, e))
+            .and_then(|()| file::rename(&staged, target, self.durability));
+        if placed.is_err() {
+            file::remove(&staged)?;
+        }
+        placed.map(|()| true)
+    }
+
+    /// Takes a blob from a repository, and its shared link when no other repository holds it.
+    pub(super) fn remove(&self, repository: &Repository, digest: &Digest) -> Result<bool> {
+        let (target, shared) =
+            (self.layout.blob(repository, digest), self.layout.shared_blob(digest));
+        let guard = locked(&self.unlinking);
+        if let Ok(links) = fs::metadata(&shared).map(|metadata| metadata.nlink())
+            && links <= 2
+            && file::size(&target)?.is_some()
+        {
+            file::remove(&shared)?;
+        }
+        let removed = file::remove(&target)?;
+        drop(guard);
+        if removed {
+            file::sync_parent(&target, self.durability)?;
+        }
+        Ok(removed)
+    }
+}
