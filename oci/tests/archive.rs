@@ -1,5 +1,7 @@
 //! Archives: what is written is read back, by us and by others, and what is broken is refused.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
@@ -13,6 +15,7 @@ use oci::{
     BlobRead, BlobStore, Descriptor, DiffId, Digest, Error, Image, ImageConfig, ImageSink,
     ImageSource, Manifest, MediaType, Platform, Raw, Reference,
 };
+use proptest::prelude::*;
 
 /// Entries of a tar: name, kind, content or link target.
 type Entries<'a> = &'a [(&'a str, u8, &'a [u8])];
@@ -99,7 +102,9 @@ fn read(tar: Vec<u8>) -> oci::Result<Archive> {
 /// Reads every blob of an image.
 fn verify(archive: &dyn BlobRead, image: &Image) -> oci::Result<()> {
     for layer in &image.manifest.layers {
-        assert_eq!(archive.size(&layer.digest)?, Some(layer.size));
+        if archive.size(&layer.digest)? != Some(layer.size) {
+            return Err(Error::BlobNotFound { digest: layer.digest.clone() });
+        }
         archive
             .open(layer)?
             .read_to_end(&mut Vec::new())
@@ -313,6 +318,59 @@ fn an_index_gives_the_image_for_the_platform() {
     assert_eq!(found.index.as_ref(), Some(inner.digest()));
     let error = archive.image(&name("x/y:1"), &"linux/s390x".parse().unwrap()).unwrap_err();
     assert!(matches!(error, Error::PlatformNotFound { .. }), "{error}");
+}
+
+#[test]
+fn docker_is_told_the_whole_name_and_no_digest() {
+    let blobs = MemoryBlobs::default();
+    let image = image(&blobs, &["a"]);
+    let writer = ArchiveWriter::new(ArchiveFormat::Docker, Vec::new());
+    writer.put(&name("busybox"), &image, &blobs).unwrap();
+    let by_digest = name("busybox").with_digest(image.manifest.digest().clone());
+    writer.put(&by_digest, &image, &blobs).unwrap();
+    let tar = writer.finish().unwrap();
+    let list = String::from_utf8_lossy(&tar);
+    assert!(list.contains(r#""RepoTags":["docker.io/library/busybox:latest"]"#));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn damage_never_panics_nor_passes_for_another_image(
+        format in prop::sample::select(vec![ArchiveFormat::Docker, ArchiveFormat::Oci]),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<bool>(),
+    ) {
+        let (mut tar, images) = write(format);
+        let at = at.index(tar.len());
+        if cut { tar.truncate(at) } else { tar[at] = byte }
+        let Ok(archive) = read(tar) else { return Ok(()) };
+        for found in archive.images() {
+            if let Ok(image) = archive.load(found, &Platform::host())
+                && verify(&archive, &image).is_ok()
+            {
+                let digest = image.manifest.digest();
+                prop_assert!(images.iter().any(|other| other.manifest.digest() == digest));
+            }
+        }
+    }
+
+    #[test]
+    fn damage_to_an_old_archive_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let layer = tar(&[("a", b'0', b"a")]);
+        let extra: Entries<'_> = &[("l", b'0', &layer), ("m", b'2', b"l")];
+        let mut bytes = old_docker_archive(&config(&[&layer, &layer]), r#"["l","m"]"#, extra);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let Ok(archive) = read(bytes) else { return Ok(()) };
+        for found in archive.images() {
+            if let Ok(image) = archive.load(found, &Platform::host()) {
+                let _ = verify(&archive, &image);
+            }
+        }
+    }
 }
 
 /// Files that hold what [`write`] makes of one image.

@@ -1,5 +1,7 @@
 //! What every place of blobs must hold, run on each of them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read, Write};
 
 use oci::blob::{DirBlobs, MemoryBlobs};

@@ -1,5 +1,7 @@
 //! Compression and decompression: what goes in comes out, for every reader there is.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{self, Cursor, Read, Write};
 use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};

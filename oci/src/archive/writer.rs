@@ -231,12 +231,13 @@ impl Written {
     }
 
     fn listed(&self) -> Listed<'_> {
-        // A digest is no tag: docker lists such an image without a name.
+        // A digest is no tag: docker lists such an image without a name. The whole name, because
+        // podman takes a short one for its own (`localhost/…`).
         let tags: Vec<_> = self
             .names
             .iter()
             .filter(|name| name.digest().is_none())
-            .map(Reference::familiar)
+            .map(ToString::to_string)
             .collect();
         let repo_tags = (!tags.is_empty()).then_some(tags);
         Listed { config: &self.config, repo_tags, layers: &self.layers }

@@ -28,9 +28,8 @@ pub fn sniff(prefix: &[u8]) -> Option<Format> {
         [0x1f, 0x8b, 0x08, ..] => Some(Format::Gzip),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Format::Bzip2),
         [0xfd, b'7', b'z', b'X', b'Z', 0x00, ..] => Some(Format::Xz),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Format::Zstd),
-        // A skippable frame: zstd:chunked and pzstd may begin with one.
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Format::Zstd),
+        // A frame, or one to be skipped: zstd:chunked and pzstd may begin with such.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Format::Zstd),
         _ => is_tar_header(prefix).then_some(Format::Tar),
     }
 }
