@@ -1,1 +1,24 @@
 //! Content store, layers as directories, snapshots, tar to tree and back, diffs.
+
+mod apply;
+mod change;
+mod error;
+mod extract;
+mod root;
+mod snapshot;
+mod whiteout;
+mod write;
+
+pub use apply::{Applied, ApplyOptions, EntryFault, IdMode, Malformed, apply_layer};
+pub use change::{Change, ChangeKind, DirectoryTimes, Settled, changes, settle};
+pub use error::Error;
+pub use extract::{ExtractOptions, extract_archive};
+pub use root::{Dir, FileKind, Metadata, Root, Timestamp};
+pub use snapshot::{
+    Active, Committed, Durability, LayerOfStack, OverlaySnapshotter, Place, Snapshotter, View,
+    complete_implicit,
+};
+pub use write::write_layer;
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

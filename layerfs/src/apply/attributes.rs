@@ -1,0 +1,182 @@
+//! Owner, mode, extended attributes and times of what an archive's entries make.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{Gid, Mode, Uid, XattrFlags};
+use rustix::io::{Errno, Result};
+
+use super::parents::Parent;
+use super::{Entry, IdMode};
+use crate::root::FileKind;
+use crate::whiteout::{self, Intended};
+
+/// What the caller wants otherwise than the archive says it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Overrides {
+    /// The owner and group of everything.
+    pub(crate) owner: Option<(u32, u32)>,
+}
+
+/// Gives attributes, and knows which ones new files have anyway.
+pub(super) struct Attributes {
+    ids: IdMode,
+    overrides: Overrides,
+    /// The owner of what this process creates.
+    uid: u32,
+    /// The permission bits that files lose when they are created.
+    umask: u32,
+    /// How many extended attributes were not set.
+    pub(super) skipped: u64,
+}
+
+impl Attributes {
+    pub(super) fn new(ids: IdMode, overrides: Overrides) -> Attributes {
+        Attributes {
+            ids,
+            overrides,
+            uid: rustix::process::geteuid().as_raw(),
+            umask: process_umask(),
+            skipped: 0,
+        }
+    }
+
+    fn owner(&self, entry: &Entry) -> (u32, u32) {
+        self.overrides.owner.unwrap_or((entry.uid, entry.gid))
+    }
+
+    /// Finishes a regular file that [`Dir::create_file`](crate::root::Dir::create_file) made with
+    /// the entry's mode, after its data. The order matters: `chown` clears set-user-ID bits and
+    /// capabilities.
+    pub(super) fn finish_file(
+        &mut self,
+        entry: &Entry,
+        file: &File,
+        parent: &Parent,
+    ) -> Result<()> {
+        let (uid, gid) = self.owner(entry);
+        let mut set_mode = entry.mode & (0o7000 | self.umask) != 0;
+        match self.ids {
+            IdMode::Full => {
+                let group = parent.group_of_new(file).map_err(|e| errno(&e))?;
+                if (uid, gid) != (self.uid, group) {
+                    rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+                }
+            }
+            IdMode::Single if (uid, gid) != (0, 0) => {
+                let value = Intended { uid, gid, device: None }.to_value();
+                // The owner needs to write to set it, whatever the entry's mode.
+                if entry.mode & 0o200 == 0 {
+                    rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode | 0o200))?;
+                    set_mode = true;
+                }
+                rustix::fs::fsetxattr(file, Intended::key(), &value, XattrFlags::empty())?;
+            }
+            IdMode::Single => {}
+        }
+        for (key, value) in &entry.xattrs {
+            let key = OsStr::from_bytes(key);
+            if self.is_wanted(key) {
+                let set = rustix::fs::fsetxattr(file, key, value, XattrFlags::empty());
+                self.tolerate(key, set)?;
+            }
+        }
+        if set_mode {
+            rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
+        }
+        rustix::fs::futimens(file, &entry.mtime.both())
+    }
+
+    /// Finishes anything else that was just made as `name`, except for a directory's time, which
+    /// later entries would change again.
+    pub(super) fn finish(
+        &mut self,
+        entry: &Entry,
+        kind: FileKind,
+        parent: &Parent,
+        name: &OsStr,
+    ) -> Result<()> {
+        let dir = &parent.dir;
+        let (uid, gid) = self.owner(entry);
+        match self.ids {
+            IdMode::Full => dir.chown(name, uid, gid)?,
+            IdMode::Single if kind == FileKind::Dir => {
+                if (uid, gid) == (0, 0) {
+                    dir.remove_xattr(name, Intended::key())?;
+                } else {
+                    let value = Intended { uid, gid, device: None }.to_value();
+                    dir.set_xattr(name, Intended::key(), &value)?;
+                }
+            }
+            // The kernel allows no `user.` attributes on symlinks and special files.
+            IdMode::Single => {}
+        }
+        if kind != FileKind::Symlink {
+            dir.chmod(name, entry.mode)?;
+        }
+        for (key, value) in &entry.xattrs {
+            let key = OsStr::from_bytes(key);
+            if self.is_wanted(key) {
+                let set = dir.set_xattr(name, key, value);
+                self.tolerate(key, set)?;
+            }
+        }
+        if kind == FileKind::Dir { Ok(()) } else { dir.set_mtime(name, entry.mtime) }
+    }
+
+    /// Makes an empty file in the place of a device that this process may not make.
+    pub(super) fn stand_in(
+        &mut self,
+        entry: &Entry,
+        device: (FileKind, u32, u32),
+        parent: &Parent,
+        name: &OsStr,
+    ) -> Result<()> {
+        let file = parent.dir.create_file(name, entry.mode | 0o200)?;
+        self.finish_file(entry, &file, parent)?;
+        let (uid, gid) = self.owner(entry);
+        let value = Intended { uid, gid, device: Some(device) }.to_value();
+        parent.dir.set_xattr(name, Intended::key(), &value)?;
+        parent.dir.chmod(name, entry.mode)?;
+        parent.dir.set_mtime(name, entry.mtime)
+    }
+
+    fn is_wanted(&mut self, key: &OsStr) -> bool {
+        let wanted = !whiteout::is_private(key) && !whiteout::is_of_the_machine(key);
+        self.skipped += u64::from(!wanted);
+        wanted
+    }
+
+    /// Lets pass what other tools let pass too: an attribute of a kind that the file system does
+    /// not have, and one that only the machine's root may set.
+    fn tolerate(&mut self, key: &OsStr, set: Result<()>) -> Result<()> {
+        let privileged = [&b"security."[..], b"trusted.", b"system."]
+            .iter()
+            .any(|prefix| key.as_bytes().starts_with(prefix));
+        match set {
+            Err(Errno::NOTSUP) => {}
+            Err(Errno::PERM | Errno::INVAL) if privileged => {}
+            answer => return answer,
+        }
+        self.skipped += 1;
+        tracing::debug!(?key, "extended attribute not set");
+        Ok(())
+    }
+}
+
+/// The bits that the kernel takes from new files' modes. There is no call that asks for them
+/// without changing them for all threads; where the kernel does not tell, every mode is set.
+fn process_umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Umask:"))
+        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0o777)
+}
+
+/// The system's answer inside an I/O error.
+pub(super) fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}

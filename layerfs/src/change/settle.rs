@@ -1,0 +1,124 @@
+//! Makes an upper directory into a layer.
+
+use std::ffi::OsStr;
+
+use rustix::io::Errno;
+
+use super::Change;
+use super::compare::same;
+use super::walk::{Found, walk};
+use crate::root::{Root, Timestamp};
+use crate::whiteout;
+use crate::{Error, Result};
+
+/// What becomes of the times of directories that are in a layer only because of what changed in
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DirectoryTimes {
+    /// They stay, as after a command that ran.
+    #[default]
+    Keep,
+    /// They become those of the layers below, so that the layer depends on what was put into it
+    /// and not on when.
+    Restore,
+}
+
+/// What is in a layer that was settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// What the layer changes, as [`changes`](super::changes) lists it.
+    pub changes: Vec<Change>,
+    /// Whether the root directory itself changed, which is in no list.
+    pub root_changed: bool,
+}
+
+impl Settled {
+    /// Whether the layer changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && !self.root_changed
+    }
+}
+
+/// Removes from `upper` all that says nothing about `lower`, the layers below shown together:
+/// copies that equal the original, directories with nothing changed in them, whiteouts of
+/// nothing. Afterwards `upper` is the layer, and its tar depends on nothing else.
+///
+/// A copied-up file stays, unchanged as it is, if a changed name is the same file: without it the
+/// layer would lose the hard link.
+///
+/// # Errors
+/// If one of the trees cannot be read, or `upper` not be changed.
+pub fn settle(upper: &Root, lower: Option<&Root>, times: DirectoryTimes) -> Result<Settled> {
+    let found = walk(upper, lower)?;
+    remove_idle(upper, &found)?;
+    set_times(upper, &found, times)?;
+    let root_changed = settle_root(upper, lower, times)?;
+    Ok(Settled { changes: found.changes, root_changed })
+}
+
+fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
+    // A directory comes after what is in it: it is known to be idle when it is left.
+    for idle in &found.idle {
+        if idle.link.is_some_and(|link| found.linked.contains(&link)) {
+            continue;
+        }
+        let failed = |e| Error::tree("remove", &idle.path, e);
+        let (dir, name) = upper.parent(&idle.path)?;
+        if idle.is_dir {
+            match dir.rmdir(name) {
+                // A hard link stayed in it.
+                Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(e) => return Err(failed(e)),
+            }
+        } else {
+            dir.unlink(name).map_err(failed)?;
+        }
+    }
+    for dir in found.dirs.iter().filter(|dir| dir.idle_opaque) {
+        let (parent, name) = upper.parent(&dir.path)?;
+        whiteout::clear_opaque(&parent, name).map_err(|e| Error::tree("change", &dir.path, e))?;
+    }
+    Ok(())
+}
+
+/// Puts back the times that removing changed.
+fn set_times(upper: &Root, found: &Found, times: DirectoryTimes) -> Result<()> {
+    for dir in found.dirs.iter().skip(1) {
+        let time = match (times, dir.lower_mtime) {
+            (DirectoryTimes::Restore, Some(time)) => time,
+            _ => dir.mtime,
+        };
+        let (parent, name) = upper.parent(&dir.path)?;
+        match parent.set_mtime(name, time) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(e) => return Err(Error::tree("set the time of", &dir.path, e)),
+        }
+    }
+    Ok(())
+}
+
+/// The root is part of the layer only if it is not as before. Its time never counts.
+fn settle_root(upper: &Root, lower: Option<&Root>, times: DirectoryTimes) -> Result<bool> {
+    let failed = |e| Error::tree("examine", "/", e);
+    let (top, this) = (upper.top(), OsStr::new("."));
+    let now = top.metadata().map_err(failed)?;
+    let (changed, before) = match lower {
+        Some(lower) => {
+            let before = lower.top().metadata().map_err(failed)?;
+            let same = same(top, lower.top(), this, &now, &before)
+                .map_err(|e| Error::tree("compare", "/", e.0))?;
+            (!same, before.mtime)
+        }
+        None => ((now.mode, now.uid, now.gid) != (0o755, 0, 0), Timestamp::at(0)),
+    };
+    let failed = |e| Error::tree("change", "/", e);
+    if changed {
+        whiteout::clear_implicit(top, this).map_err(failed)?;
+    } else {
+        whiteout::mark_implicit(top, this).map_err(failed)?;
+    }
+    if !changed || times == DirectoryTimes::Restore {
+        top.set_mtime(this, before).map_err(failed)?;
+    }
+    Ok(changed)
+}

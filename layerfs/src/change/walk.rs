@@ -1,0 +1,245 @@
+//! Walks an upper directory with the lower tree beside it.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::compare::{corrected, same};
+use super::{Change, ChangeKind};
+use crate::root::{Dir, FileKind, Metadata, Root, Timestamp};
+use crate::whiteout;
+use crate::{Error, Result};
+
+/// How deep a tree may be. Each level holds two directories open.
+const MAX_DEPTH: usize = 400;
+
+/// What a walk finds.
+#[derive(Default)]
+pub(super) struct Found {
+    /// What changed, in order.
+    pub(super) changes: Vec<Change>,
+    /// What is in the upper and says nothing: copies that equal the lower, whiteouts of nothing.
+    /// In order; a directory is here if nothing in it changed.
+    pub(super) idle: Vec<Idle>,
+    /// The directories of the upper, the root (the empty path) first.
+    pub(super) dirs: Vec<UpperDir>,
+    /// The identities of changed files that have several names.
+    pub(super) linked: HashSet<(u64, u64)>,
+}
+
+/// Something in the upper that says nothing.
+pub(super) struct Idle {
+    pub(super) path: PathBuf,
+    pub(super) is_dir: bool,
+    /// What it is the same file as, if it has several names.
+    pub(super) link: Option<(u64, u64)>,
+}
+
+/// A directory of the upper.
+pub(super) struct UpperDir {
+    pub(super) path: PathBuf,
+    pub(super) mtime: Timestamp,
+    /// The time that the lower directory has, if this one is a copy of it whose attributes are
+    /// unchanged.
+    pub(super) lower_mtime: Option<Timestamp>,
+    /// Whether it is opaque and has nothing to hide.
+    pub(super) idle_opaque: bool,
+}
+
+/// A directory being walked.
+struct Level {
+    upper: Dir,
+    lower: Option<Dir>,
+    path: PathBuf,
+    /// Names left, last first: in the upper, or only in the lower and hidden.
+    todo: Vec<(OsString, Place)>,
+    /// Whether what equals the lower is needed all the same, because the lower is hidden here.
+    hides: bool,
+    /// Where this directory stands in the changes if it may yet be none.
+    pending: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Upper,
+    LowerOnly,
+}
+
+pub(super) fn walk(upper: &Root, lower: Option<&Root>) -> Result<Found> {
+    let failed = |e| Error::tree("open", "/", e);
+    let top = upper.top().try_clone().map_err(failed)?;
+    let below = lower.map(|lower| lower.top().try_clone()).transpose().map_err(failed)?;
+    let mut found = Found::default();
+    let metadata = top.metadata().map_err(failed)?;
+    found.dirs.push(UpperDir {
+        path: PathBuf::new(),
+        mtime: metadata.mtime,
+        lower_mtime: None,
+        idle_opaque: false,
+    });
+    let mut levels = vec![Level::enter(top, below, PathBuf::new(), false, None)?];
+    while let Some(level) = levels.last_mut() {
+        let Some((name, place)) = level.todo.pop() else {
+            if let Some(level) = levels.pop() {
+                found.leave(&level);
+            }
+            continue;
+        };
+        let path = level.path.join(&name);
+        let next = found.visit(level, &name, place, &path).map_err(|e| e.of(&path))?;
+        if let Some((upper, lower, hides, pending)) = next {
+            if levels.len() >= MAX_DEPTH {
+                return Err(Error::tree("descend into", &path, Errno::NAMETOOLONG));
+            }
+            levels.push(Level::enter(upper, lower, path, hides, pending)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A directory to go into: the upper's, the lower's, whether the lower is hidden in it, and where
+/// it stands in the changes if it may yet be none.
+type Below = Option<(Dir, Option<Dir>, bool, Option<usize>)>;
+
+impl Found {
+    fn visit(
+        &mut self,
+        level: &Level,
+        name: &OsStr,
+        place: Place,
+        path: &Path,
+    ) -> Result<Below, Failure> {
+        if place == Place::LowerOnly {
+            self.change(path, ChangeKind::Deleted, None);
+            return Ok(None);
+        }
+        let Some(mut now) = level.upper.stat(name)? else { return Ok(None) };
+        let before = match &level.lower {
+            Some(lower) => lower.stat(name)?,
+            None => None,
+        };
+        if whiteout::is_whiteout(&now) {
+            if before.is_some() {
+                self.change(path, ChangeKind::Deleted, None);
+            } else {
+                self.idle.push(Idle { path: path.to_owned(), is_dir: false, link: None });
+            }
+            return Ok(None);
+        }
+        let kind = match &before {
+            None => Some(ChangeKind::Added),
+            Some(before) if before.kind != now.kind => Some(ChangeKind::Modified),
+            Some(before) => {
+                let lower = level.lower.as_ref().unwrap_or(&level.upper);
+                (!same(&level.upper, lower, name, &now, before)?).then_some(ChangeKind::Modified)
+            }
+        };
+        let link = (now.nlink > 1 && now.kind != FileKind::Dir).then_some((now.dev, now.ino));
+        corrected(&level.upper, name, &mut now)?;
+        if now.kind == FileKind::Dir {
+            return self.visit_dir(level, name, path, &now, before.as_ref(), kind).map(Some);
+        }
+        match kind {
+            Some(kind) => {
+                self.linked.extend(link);
+                self.change(path, kind, Some(now));
+            }
+            None if level.hides => self.linked.extend(link),
+            None => self.idle.push(Idle { path: path.to_owned(), is_dir: false, link }),
+        }
+        Ok(None)
+    }
+
+    fn visit_dir(
+        &mut self,
+        level: &Level,
+        name: &OsStr,
+        path: &Path,
+        now: &Metadata,
+        before: Option<&Metadata>,
+        kind: Option<ChangeKind>,
+    ) -> Result<(Dir, Option<Dir>, bool, Option<usize>), Failure> {
+        let merges = before.filter(|before| before.kind == FileKind::Dir);
+        let opaque = whiteout::is_opaque(&level.upper, name)?;
+        let pending = kind.is_none().then_some(self.changes.len());
+        self.change(path, kind.unwrap_or(ChangeKind::Modified), Some(*now));
+        self.dirs.push(UpperDir {
+            path: path.to_owned(),
+            mtime: now.mtime,
+            lower_mtime: merges.filter(|_| kind.is_none()).map(|before| before.mtime),
+            idle_opaque: opaque && merges.is_none(),
+        });
+        let lower = match (&level.lower, merges) {
+            (Some(lower), Some(_)) => Some(lower.open_dir(name)?),
+            _ => None,
+        };
+        let hides = level.hides || (opaque && merges.is_some());
+        // Where the lower is hidden, a directory is needed even if it is as it was.
+        Ok((level.upper.open_dir(name)?, lower, hides, pending))
+    }
+
+    /// Takes back a directory that turned out to be no change.
+    fn leave(&mut self, level: &Level) {
+        if let Some(at) = level.pending
+            && self.changes.len() == at + 1
+        {
+            self.changes.pop();
+            if !level.hides {
+                self.idle.push(Idle { path: level.path.clone(), is_dir: true, link: None });
+            }
+        }
+    }
+
+    fn change(&mut self, path: &Path, kind: ChangeKind, metadata: Option<Metadata>) {
+        self.changes.push(Change { path: path.to_owned(), kind, metadata });
+    }
+}
+
+impl Level {
+    fn enter(
+        upper: Dir,
+        lower: Option<Dir>,
+        path: PathBuf,
+        hides: bool,
+        pending: Option<usize>,
+    ) -> Result<Level> {
+        let failed = |e| Error::tree("list the directory", &path, e);
+        let mut todo: Vec<(OsString, Place)> = upper
+            .read()
+            .map_err(failed)?
+            .into_iter()
+            .map(|(name, _)| (name, Place::Upper))
+            .collect();
+        if hides && let Some(lower) = &lower {
+            let there: HashSet<OsString> = todo.iter().map(|(name, _)| name.clone()).collect();
+            let hidden = lower.read().map_err(failed)?.into_iter().map(|(name, _)| name);
+            let hidden = hidden.filter(|name| !there.contains(name));
+            todo.extend(hidden.map(|name| (name, Place::LowerOnly)));
+        }
+        todo.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Level { upper, lower, path, todo, hides, pending })
+    }
+}
+
+/// A failure whose path is not known yet.
+pub(super) struct Failure(pub(super) std::io::Error);
+
+impl Failure {
+    fn of(self, path: &Path) -> Error {
+        Error::tree("compare", path, self.0)
+    }
+}
+
+impl From<Errno> for Failure {
+    fn from(error: Errno) -> Failure {
+        Failure(error.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure(error)
+    }
+}

@@ -1,0 +1,49 @@
+//! Unpacks a tar into a tree that exists, as `ADD` does with a local archive.
+
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::Result;
+use crate::apply::{Archive, IdMode, Overrides, Placer, below, clean, split_clean};
+use crate::root::Root;
+
+/// How to unpack an archive into a tree.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExtractOptions {
+    /// Which owners can be given.
+    pub ids: IdMode,
+    /// The owner and group of everything, instead of what the archive says.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// Unpacks a tar into `tree`, which shows all layers together, below its directory `at`.
+///
+/// Names that mean whiteouts in a layer are plain names. Symlinks of the tree in the middle of a
+/// name are followed inside the tree. An entry replaces what has its name, except that a
+/// directory keeps what is in an existing one. The archive's own root, `./`, leaves the directory
+/// `at` as it is.
+///
+/// # Errors
+/// As [`apply_layer`](crate::apply_layer); names and links must not climb out of `at` by `..`.
+pub fn extract_archive(
+    tar: &mut dyn Read,
+    tree: &Root,
+    at: &Path,
+    options: &ExtractOptions,
+) -> Result<()> {
+    let base = clean(at.as_os_str().as_bytes()).map_err(|f| f.of(at.as_os_str().as_bytes()))?;
+    let overrides = Overrides { owner: options.owner };
+    let mut placer = Placer::for_tree(tree, base.clone(), options.ids, overrides);
+    let mut archive = Archive::new(tar);
+    while let Some(entry) = archive.next()? {
+        let path = clean(&entry.path).map_err(|fault| fault.of(&entry.path))?;
+        if path.is_empty() {
+            continue;
+        }
+        if let Some((parent, name)) = split_clean(&below(&base, &path)) {
+            placer.place(&entry, parent, name, &mut archive)?;
+        }
+    }
+    placer.finish().map(drop)
+}

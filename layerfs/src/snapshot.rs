@@ -1,0 +1,100 @@
+//! Layers stacked on each other, as one tree.
+//!
+//! There are three types, so that what is still being written can be nobody's parent: an
+//! [`Active`] snapshot is written to, and becomes [`Committed`] by being consumed; a [`View`] is
+//! read only. A backend is one file below `snapshot/` and passes the conformance suite of the
+//! tests.
+
+mod implicit;
+mod overlay;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::change::{Change, DirectoryTimes, Settled};
+use crate::root::Root;
+
+pub use implicit::{LayerOfStack, complete_implicit};
+pub use overlay::OverlaySnapshotter;
+
+/// A layer that is complete: a directory in the form that [`apply_layer`](crate::apply_layer)
+/// makes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Committed {
+    /// The directory, as an absolute path that the caller trusts.
+    pub tree: PathBuf,
+}
+
+/// Where an active snapshot keeps what is written to it: two directories that exist, on one file
+/// system, which nothing else uses. They are absolute paths that the caller trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What is written; it becomes the layer.
+    pub upper: PathBuf,
+    /// The backend's scratch space, empty.
+    pub work: PathBuf,
+}
+
+/// A tree that is written to.
+#[derive(Debug)]
+pub struct Active {
+    /// The tree.
+    pub root: Root,
+    /// The tree as a mount that is attached nowhere, for `move_mount(2)`; `None` where the backend
+    /// does not mount and the tree is a plain directory. The mount lasts as long as this does.
+    pub mount: Option<OwnedFd>,
+    /// The layers below, lowest first.
+    pub layers: Vec<Committed>,
+    /// Where the backend keeps what is written.
+    pub place: Place,
+}
+
+/// A tree that is only read.
+#[derive(Debug)]
+pub struct View {
+    /// The tree.
+    pub root: Root,
+    /// As [`Active::mount`].
+    pub mount: Option<OwnedFd>,
+}
+
+/// Whether what is written must survive a crash of the machine before it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A build's step, made again after a crash: nothing is synced, also when a process in it asks.
+    Volatile,
+    /// A container that lives on.
+    #[default]
+    Durable,
+}
+
+/// Makes trees of layers. Layers are given lowest first.
+pub trait Snapshotter: Send + Sync {
+    /// A tree to write to, on `layers`. If `place` was used before by the same backend on the same
+    /// layers, what was written then is there again.
+    ///
+    /// # Errors
+    /// If the tree cannot be made.
+    fn prepare(&self, layers: &[Committed], place: Place, durability: Durability)
+    -> Result<Active>;
+
+    /// A tree to read.
+    ///
+    /// # Errors
+    /// If the tree cannot be made.
+    fn view(&self, layers: &[Committed]) -> Result<View>;
+
+    /// What was changed in `active` until now, as [`changes`](crate::changes) lists it.
+    ///
+    /// # Errors
+    /// If one of the trees cannot be read.
+    fn changes(&self, active: &Active) -> Result<Vec<Change>>;
+
+    /// Makes what was written to `active` a layer. It stays where `active`'s place was, and the
+    /// caller may move it. Nothing may use the tree any more.
+    ///
+    /// # Errors
+    /// If one of the trees cannot be read, or the layer cannot be made of it.
+    fn commit(&self, active: Active, times: DirectoryTimes) -> Result<(Committed, Settled)>;
+}

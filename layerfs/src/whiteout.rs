@@ -1,0 +1,160 @@
+//! How a layer says that something of the layers below is gone, in a directory and in a tar; and
+//! the marks of ours that a layer's directory carries.
+//!
+//! In a directory a whiteout is a character device 0:0 and an opaque directory has the extended
+//! attribute `user.overlay.opaque`, as overlayfs mounted with `userxattr` reads them. In a tar
+//! they are entries named `.wh.NAME` and `.wh..wh..opq` (OCI image-spec, layer, "Whiteouts").
+//!
+//! Our own marks are of two kinds. What belongs to one layer only is below `user.overlay.`, which
+//! overlayfs keeps to itself: a container neither sees it nor copies it up. What must travel with
+//! a file when it is copied up is below `user.tierce.`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::io::Result;
+
+use crate::root::{Dir, FileKind, Metadata};
+
+/// What a tar's whiteout entries begin with.
+pub(crate) const PREFIX: &[u8] = b".wh.";
+/// What the names begin with that AUFS keeps for itself.
+pub(crate) const META_PREFIX: &[u8] = b".wh..wh.";
+/// The tar entry that hides all that the directory has in lower layers.
+pub(crate) const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
+
+const OPAQUE: &str = "user.overlay.opaque";
+/// On a directory that the layer's tar does not name.
+const IMPLICIT: &str = "user.overlay.tierce.implicit";
+/// What a file or directory should be where the system could not make it so.
+const INTENDED: &str = "user.tierce.stat";
+
+/// Whether an entry of a layer's directory is a whiteout.
+pub(crate) fn is_whiteout(metadata: &Metadata) -> bool {
+    metadata.kind == FileKind::CharDevice && metadata.rdev == (0, 0)
+}
+
+/// Makes the whiteout of `name` in a layer's directory.
+pub(crate) fn make_whiteout(dir: &Dir, name: &OsStr) -> Result<()> {
+    dir.mknod(name, FileKind::CharDevice, 0, (0, 0))
+}
+
+/// Whether the directory `name` hides what lower layers have in it. `.` is `dir` itself.
+pub(crate) fn is_opaque(dir: &Dir, name: &OsStr) -> Result<bool> {
+    Ok(dir.xattr(name, OsStr::new(OPAQUE))?.is_some_and(|value| value == b"y"))
+}
+
+/// Makes the directory `name` hide what lower layers have in it.
+pub(crate) fn make_opaque(dir: &Dir, name: &OsStr) -> Result<()> {
+    dir.set_xattr(name, OsStr::new(OPAQUE), b"y")
+}
+
+/// Takes back [`make_opaque`].
+pub(crate) fn clear_opaque(dir: &Dir, name: &OsStr) -> Result<()> {
+    dir.remove_xattr(name, OsStr::new(OPAQUE))
+}
+
+/// Whether the directory `name` is there only because something below it is.
+pub(crate) fn is_implicit(dir: &Dir, name: &OsStr) -> Result<bool> {
+    Ok(dir.xattr(name, OsStr::new(IMPLICIT))?.is_some())
+}
+
+/// Marks the directory `name` as there only because something below it is.
+pub(crate) fn mark_implicit(dir: &Dir, name: &OsStr) -> Result<()> {
+    dir.set_xattr(name, OsStr::new(IMPLICIT), b"y")
+}
+
+/// Takes back [`mark_implicit`].
+pub(crate) fn clear_implicit(dir: &Dir, name: &OsStr) -> Result<()> {
+    dir.remove_xattr(name, OsStr::new(IMPLICIT))
+}
+
+/// Whether an extended attribute is how a layer's directory is kept, and no part of the layer.
+pub(crate) fn is_private(key: &OsStr) -> bool {
+    let key = key.as_bytes();
+    [&b"user.overlay."[..], b"trusted.overlay.", b"user.tierce."]
+        .iter()
+        .any(|prefix| key.starts_with(prefix))
+}
+
+/// Whether an extended attribute is of the machine and not of the image: labels and signatures
+/// that mean nothing elsewhere.
+pub(crate) fn is_of_the_machine(key: &OsStr) -> bool {
+    let machine = ["security.selinux", "security.ima", "security.evm", "system.nfs4_acl"];
+    machine.iter().any(|name| key == *name)
+}
+
+/// The owner and the device that an entry should have, where this process may not give it them:
+/// in a user namespace with a single id nothing belongs to anybody else, and in none are there
+/// device nodes. A device is then an empty file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Intended {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) device: Option<(FileKind, u32, u32)>,
+}
+
+impl Intended {
+    /// The attribute's name.
+    pub(crate) fn key() -> &'static OsStr {
+        OsStr::new(INTENDED)
+    }
+
+    /// `UID:GID`, and for a device `:c:MAJOR:MINOR` or `:b:MAJOR:MINOR`.
+    pub(crate) fn to_value(self) -> Vec<u8> {
+        let owner = format!("{}:{}", self.uid, self.gid);
+        match self.device {
+            Some((FileKind::BlockDevice, major, minor)) => format!("{owner}:b:{major}:{minor}"),
+            Some((_, major, minor)) => format!("{owner}:c:{major}:{minor}"),
+            None => owner,
+        }
+        .into_bytes()
+    }
+
+    /// Reads what [`to_value`](Intended::to_value) wrote; `None` for anything else, since
+    /// processes in a container can write the attribute too.
+    pub(crate) fn from_value(value: &[u8]) -> Option<Intended> {
+        let text = std::str::from_utf8(value).ok()?;
+        let mut parts = text.split(':');
+        let number = |parts: &mut std::str::Split<'_, char>| parts.next()?.parse().ok();
+        let (uid, gid) = (number(&mut parts)?, number(&mut parts)?);
+        let kind = match parts.next() {
+            None => return Some(Intended { uid, gid, device: None }),
+            Some("c") => FileKind::CharDevice,
+            Some("b") => FileKind::BlockDevice,
+            Some(_) => return None,
+        };
+        let device = Some((kind, number(&mut parts)?, number(&mut parts)?));
+        parts.next().is_none().then_some(Intended { uid, gid, device })
+    }
+
+    /// `metadata` as it should be.
+    pub(crate) fn correct(self, metadata: &mut Metadata) {
+        (metadata.uid, metadata.gid) = (self.uid, self.gid);
+        if let Some((kind, major, minor)) = self.device
+            && metadata.kind == FileKind::File
+            && metadata.size == 0
+        {
+            metadata.kind = kind;
+            metadata.rdev = (major, minor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_should_be_reads_back() {
+        for device in
+            [None, Some((FileKind::CharDevice, 1, 3)), Some((FileKind::BlockDevice, 8, 0))]
+        {
+            let intended = Intended { uid: 1000, gid: 4_000_000_000, device };
+            assert_eq!(Intended::from_value(&intended.to_value()), Some(intended));
+        }
+        for value in ["", "1", "1:x", "1:2:p", "1:2:c:1", "1:2:c:1:3:4", "-1:0"] {
+            assert_eq!(Intended::from_value(value.as_bytes()), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A layer's directory becomes a tar, the same bytes whenever and wherever it is done.
+//!
+//! The bytes are the layer's identity, so nothing in them may depend on the machine, the order of
+//! a directory's entries, the versions of libraries or the time: entries are sorted by the
+//! components of their names, a directory before its content; ids are numbers; times are whole
+//! seconds; there are extended headers only for what a plain header cannot hold.
+
+mod header;
+mod output;
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::root::{Dir, FileKind, Metadata, Root};
+use crate::whiteout::{self, Intended, OPAQUE_NAME, PREFIX};
+use crate::{Error, Result};
+use header::{Header, Kind};
+use output::Output;
+
+/// How deep a tree may be. Each level holds a directory open.
+const MAX_DEPTH: usize = 800;
+
+/// Writes the layer in the directory `layer` as a tar.
+///
+/// Whiteout devices become `.wh.NAME`, opaque directories an entry `.wh..wh..opq` in them. The
+/// first name of a file with several is the file, in the order of the archive, the others are
+/// hard links. Holes are written as zeros. Sockets are left out, as are directories that are only
+/// there because something below them is, overlayfs's and our own extended attributes, and those
+/// that belong to the machine.
+///
+/// # Errors
+/// If the tree cannot be read or changes meanwhile, if a file's name is one that means a whiteout
+/// in a layer, or if `out` fails.
+pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
+    let mut writer = Writer { out: Output::new(out), links: HashMap::new() };
+    let top = layer.top().try_clone().map_err(|e| Error::tree("open", "/", e))?;
+    let this = OsStr::new(".");
+    let failed = |e| Error::tree("examine", "/", e);
+    if !whiteout::is_implicit(&top, this).map_err(failed)? {
+        let metadata = top.metadata().map_err(failed)?;
+        writer.entry(&top, this, Path::new(""), metadata)?;
+    }
+    let mut levels = vec![writer.enter(top, PathBuf::new())?];
+    while let Some(level) = levels.last_mut() {
+        let Some((tar_name, name)) = level.todo.pop() else {
+            levels.pop();
+            continue;
+        };
+        let path = level.path.join(&tar_name);
+        let failed = |e| Error::tree("examine", &path, e);
+        if tar_name != name {
+            writer.marker(&path)?;
+            continue;
+        }
+        let Some(metadata) = level.dir.stat(&name).map_err(failed)? else {
+            return Err(failed(Errno::NOENT));
+        };
+        let is_dir = metadata.kind == FileKind::Dir;
+        if !is_dir || !whiteout::is_implicit(&level.dir, &name).map_err(failed)? {
+            writer.entry(&level.dir, &name, &path, metadata)?;
+        }
+        if is_dir {
+            if levels.len() >= MAX_DEPTH {
+                return Err(Error::tree("descend into", &path, Errno::NAMETOOLONG));
+            }
+            let dir = levels[levels.len() - 1].dir.open_dir(&name).map_err(failed)?;
+            levels.push(writer.enter(dir, path)?);
+        }
+    }
+    writer.out.finish()
+}
+
+/// A directory being written.
+struct Level {
+    dir: Dir,
+    path: PathBuf,
+    /// What is left, last first: names in the archive and in the directory. They differ for
+    /// whiteouts; the opaque marker has none in the directory.
+    todo: Vec<(OsString, OsString)>,
+}
+
+struct Writer<'w> {
+    out: Output<'w>,
+    /// The first names of files that have several, by device and inode.
+    links: HashMap<(u64, u64), PathBuf>,
+}
+
+impl Writer<'_> {
+    fn enter(&mut self, dir: Dir, path: PathBuf) -> Result<Level> {
+        let failed = |e| Error::tree("list the directory", &path, e);
+        let mut todo = Vec::new();
+        for (name, kind) in dir.read().map_err(failed)? {
+            if name.as_bytes().starts_with(PREFIX) {
+                return Err(Error::ReservedName { path: path.join(name) });
+            }
+            let whiteout = kind == FileKind::CharDevice
+                && dir.stat(&name).map_err(failed)?.is_some_and(|m| whiteout::is_whiteout(&m));
+            if whiteout {
+                let tar_name = [PREFIX, name.as_bytes()].concat();
+                todo.push((OsString::from_vec(tar_name), name));
+            } else if kind != FileKind::Socket {
+                todo.push((name.clone(), name));
+            }
+        }
+        if whiteout::is_opaque(&dir, OsStr::new(".")).map_err(failed)? {
+            todo.push((OsStr::from_bytes(OPAQUE_NAME).to_owned(), OsString::new()));
+        }
+        todo.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Level { dir, path, todo })
+    }
+
+    /// Writes the empty file that stands for a whiteout.
+    fn marker(&mut self, path: &Path) -> Result<()> {
+        Header::new(path.as_os_str().as_bytes(), Kind::File).write(&mut self.out)
+    }
+
+    fn entry(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        path: &Path,
+        mut metadata: Metadata,
+    ) -> Result<()> {
+        let failed = |e| Error::tree("read", path, e);
+        let mut xattrs = dir.xattrs(name).map_err(failed)?;
+        if let Some((_, value)) = xattrs.iter().find(|(key, _)| key == Intended::key())
+            && let Some(intended) = Intended::from_value(value)
+        {
+            intended.correct(&mut metadata);
+        }
+        xattrs.retain(|(key, _)| is_portable(key));
+        let mut tar_path = path.as_os_str().as_bytes().to_vec();
+        let mut target = Vec::new();
+        let mut content = None;
+        let link = (metadata.nlink > 1 && metadata.kind != FileKind::Dir)
+            .then_some((metadata.dev, metadata.ino));
+        let kind = if let Some(first) = link.and_then(|link| self.links.get(&link)) {
+            target = first.as_os_str().as_bytes().to_vec();
+            xattrs.clear();
+            Kind::HardLink
+        } else {
+            match metadata.kind {
+                FileKind::Dir => {
+                    if tar_path.is_empty() {
+                        tar_path.push(b'.');
+                    }
+                    tar_path.push(b'/');
+                    Kind::Dir
+                }
+                FileKind::Symlink => {
+                    let to = dir.read_link(name).map_err(failed)?;
+                    target = to.into_os_string().into_vec();
+                    Kind::Symlink
+                }
+                FileKind::CharDevice => Kind::CharDevice,
+                FileKind::BlockDevice => Kind::BlockDevice,
+                FileKind::Fifo => Kind::Fifo,
+                FileKind::Socket => return Ok(()),
+                FileKind::File => {
+                    content = Some(dir.open_file(name).map_err(failed)?);
+                    Kind::File
+                }
+            }
+        };
+        if let Some(link) = link
+            && kind != Kind::HardLink
+        {
+            self.links.insert(link, path.to_owned());
+        }
+        let size = if content.is_some() { metadata.size } else { 0 };
+        let mut header = Header::new(&tar_path, kind);
+        header.link = &target;
+        header.mode = metadata.mode;
+        (header.uid, header.gid) = (metadata.uid, metadata.gid);
+        header.mtime = metadata.mtime.seconds;
+        header.size = size;
+        header.device = metadata.rdev;
+        header.xattrs = &xattrs;
+        if xattrs.iter().any(|(key, _)| key.as_bytes().contains(&b'=')) {
+            // The archive's format has no way to say it.
+            return Err(Error::tree("write the extended attributes of", path, Errno::INVAL));
+        }
+        header.write(&mut self.out)?;
+        match content {
+            Some(mut file) => self.out.copy(&mut file, size, path),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether an extended attribute goes with the image wherever it goes.
+fn is_portable(key: &OsStr) -> bool {
+    !whiteout::is_private(key)
+        && !whiteout::is_of_the_machine(key)
+        && !key.as_bytes().starts_with(b"trusted.")
+}
