@@ -65,6 +65,8 @@ impl<'s> Excerpt<'s> {
         if line_end - line_start > LONGEST {
             return Self::cut(source, Span::new(start, end), Span::new(line_start, line_end));
         }
+        // A blank line is shown only if its line break is.
+        let blank = usize::from(line_end == line_start && text[line_end..].starts_with('\n'));
         let mut from = line_start;
         for _ in 0..CONTEXT {
             let before = text[..from].strip_suffix('\n');
@@ -76,7 +78,11 @@ impl<'s> Excerpt<'s> {
             from = previous;
         }
         let line = source.position(from).line;
-        Self { text: &text[from..line_end], line, span: Span::new(start - from, end - from) }
+        Self {
+            text: &text[from..line_end + blank],
+            line,
+            span: Span::new(start - from, end - from),
+        }
     }
 
     /// The middle of a line that is too long to show.

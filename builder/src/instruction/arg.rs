@@ -2,9 +2,8 @@
 
 use super::Directive;
 use super::flag::Flags;
-use super::pair::split_span;
 use crate::diagnostic::Diagnostic;
-use crate::syntax::{Line, Word, quoted_words};
+use crate::syntax::{Line, Text, Word, quoted_words};
 
 /// `ARG name[=default]…`: declares build arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +37,13 @@ impl Directive for Arg {
 }
 
 impl ArgDefinition {
-    fn parse(word: Word) -> Result<Self, Diagnostic> {
-        let Some((name, default)) = word.text.split_once('=') else {
-            return Ok(Self { name: word, default: None });
+    fn parse(word: Text<'_>) -> Result<Self, Diagnostic> {
+        let Some((name, default)) = word.split_once(|c| c == '=') else {
+            return Ok(Self { name: word.word(), default: None });
         };
         if name.is_empty() {
-            return Err(Diagnostic::error(word.span, "the name of a build argument is blank"));
+            return Err(Diagnostic::error(word.span(), "the name of a build argument is blank"));
         }
-        let (name_span, default_span) = split_span(&word, name.len());
-        let default = Some(Word::new(default, default_span));
-        Ok(Self { name: Word::new(name, name_span), default })
+        Ok(Self { name: name.word(), default: Some(default.word()) })
     }
 }

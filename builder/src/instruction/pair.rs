@@ -1,7 +1,7 @@
 //! `name=value` lists, and the older `name value`.
 
 use crate::diagnostic::Diagnostic;
-use crate::syntax::{Line, Span, Word, is_blank, quoted_words};
+use crate::syntax::{Line, Text, Word, is_blank, quoted_words};
 
 /// A name and its value; both expand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) fn parse_pairs(line: &Line<'_>) -> Result<Vec<Pair>, Diagnostic> {
         let message = format!("{} needs at least one argument", keyword.text);
         return Err(Diagnostic::error(keyword.span, message));
     };
-    if !first.text.contains('=') {
+    if !first.as_str().contains('=') {
         return parse_legacy(line).map(|pair| vec![pair]);
     }
     words.into_iter().map(|word| split_pair(line, word)).collect()
@@ -37,26 +37,15 @@ fn parse_legacy(line: &Line<'_>) -> Result<Pair, Diagnostic> {
     Ok(Pair { key: key.word(), value: value.trim().word(), legacy: true })
 }
 
-fn split_pair(line: &Line<'_>, word: Word) -> Result<Pair, Diagnostic> {
-    let Some((key, value)) = word.text.split_once('=') else {
-        let message = format!("`{}` has no `=`", word.text);
-        return Err(Diagnostic::error(word.span, message)
+fn split_pair(line: &Line<'_>, word: Text<'_>) -> Result<Pair, Diagnostic> {
+    let Some((key, value)) = word.split_once(|c| c == '=') else {
+        let message = format!("`{}` has no `=`", word.as_str());
+        return Err(Diagnostic::error(word.span(), message)
             .help("write `name=value`, with quotes around a value that holds blanks"));
     };
     if key.is_empty() {
         let message = format!("a name of {} is blank", line.keyword.text);
-        return Err(Diagnostic::error(word.span, message));
+        return Err(Diagnostic::error(word.span(), message));
     }
-    let (key, value) = (key.to_owned(), value.to_owned());
-    let (key_span, value_span) = split_span(&word, key.len());
-    Ok(Pair { key: Word::new(key, key_span), value: Word::new(value, value_span), legacy: false })
-}
-
-/// The spans of both sides of the `=` at `at`; a word that runs over a continuation has one.
-pub(super) fn split_span(word: &Word, at: usize) -> (Span, Span) {
-    let Span { start, end } = word.span;
-    if end - start != word.text.len() {
-        return (word.span, word.span);
-    }
-    (Span::new(start, start + at), Span::new(start + at + 1, end))
+    Ok(Pair { key: key.word(), value: value.word(), legacy: false })
 }

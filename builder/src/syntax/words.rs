@@ -29,7 +29,7 @@ pub fn blank_separated(text: Text<'_>) -> Vec<Word> {
 
 /// The words between white space that is neither quoted nor escaped. Quotes and escapes stay in
 /// the words: expansion removes them.
-pub fn quoted_words(text: Text<'_>, escape: Escape) -> Vec<Word> {
+pub fn quoted_words(text: Text<'_>, escape: Escape) -> Vec<Text<'_>> {
     let mut words = Vec::new();
     let mut word: Option<usize> = None;
     let mut quote: Option<char> = None;
@@ -38,7 +38,7 @@ pub fn quoted_words(text: Text<'_>, escape: Escape) -> Vec<Word> {
     while let Some((at, c)) = chars.next() {
         if c.is_whitespace() && quote.is_none() {
             if let Some(from) = word.take() {
-                words.push(text.slice(from..at).word());
+                words.push(text.slice(from..at));
             }
             continue;
         }
@@ -56,7 +56,7 @@ pub fn quoted_words(text: Text<'_>, escape: Escape) -> Vec<Word> {
         }
     }
     if let Some(from) = word.filter(|from| *from < end) {
-        words.push(text.slice(from..end).word());
+        words.push(text.slice(from..end));
     }
     words
 }

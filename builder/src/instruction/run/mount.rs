@@ -73,8 +73,8 @@ keys! {
     Env: "env", "`env`: the variable that holds a secret.";
 }
 
-/// A mount, all values known. Paths are as written: a relative target is below the working
-/// directory, a source below the root of `from` or of the context.
+/// A mount, all values known. Paths are as written: a target is relative to the working
+/// directory, which an empty one is, and a source to the root of `from` or of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSpec {
     /// A tree of the context, a stage or an image.

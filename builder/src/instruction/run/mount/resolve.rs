@@ -24,11 +24,10 @@ struct Values {
     target: Option<String>,
     read_only: Option<bool>,
     id: Option<String>,
-    sharing: Option<(Sharing, Span)>,
-    required: Option<(bool, Span)>,
-    size: Option<(u64, Span)>,
+    sharing: Option<Sharing>,
+    required: Option<bool>,
+    size: Option<u64>,
     ownership: Ownership,
-    ownership_span: Option<Span>,
     env: Option<String>,
 }
 
@@ -51,7 +50,18 @@ impl Mount {
             };
             values.set(field, value)?;
         }
-        values.into_spec(self.span)
+        let kind = values.kind.unwrap_or(Type::Bind);
+        self.refuse_foreign(kind)?;
+        values.into_spec(kind, self.span)
+    }
+
+    /// Refuses keys that do not go with the type.
+    fn refuse_foreign(&self, kind: Type) -> Result<(), Diagnostic> {
+        let foreign = self.fields.iter().find(|field| !kind.takes(field.key));
+        let Some(field) = foreign else { return Ok(()) };
+        let message =
+            format!("`{}` does not go with a mount of type {}", field.key.name(), kind.name());
+        Err(Diagnostic::error(field.span, message))
     }
 }
 
@@ -62,18 +72,16 @@ impl Values {
             Some(text) => parse_bool(&text)
                 .ok_or_else(|| invalid(field, &format!("`{text}` is neither true nor false"))),
         };
-        let span = field.span;
         match field.key {
             Key::ReadOnly => self.read_only = Some(flag(value)?),
             Key::ReadWrite => self.read_only = Some(!flag(value)?),
-            Key::Required => self.required = Some((flag(value)?, span)),
+            Key::Required => self.required = Some(flag(value)?),
             _ => self.set_text(field, value.unwrap_or_default())?,
         }
         Ok(())
     }
 
     fn set_text(&mut self, field: &Field, text: String) -> Result<(), Diagnostic> {
-        let span = field.span;
         match field.key {
             Key::Type => self.kind = Some(parse_type(field, &text)?),
             Key::From => self.from = Some(text),
@@ -81,78 +89,49 @@ impl Values {
             Key::Target => self.target = Some(text),
             Key::Id => self.id = Some(text),
             Key::Env => self.env = Some(text),
-            Key::Sharing => self.sharing = Some((parse_sharing(field, &text)?, span)),
+            Key::Sharing => self.sharing = Some(parse_sharing(field, &text)?),
             Key::Size => {
                 let size = parse_size(&text).map_err(|error| invalid(field, &error.to_string()))?;
-                self.size = Some((size, span));
+                self.size = Some(size);
             }
-            Key::Mode => {
-                self.ownership_span = Some(span);
-                self.ownership.mode = Some(parse_number(field, &text, 8)?);
-            }
-            Key::Uid => {
-                self.ownership_span = Some(span);
-                self.ownership.uid = Some(parse_number(field, &text, 10)?);
-            }
-            Key::Gid => {
-                self.ownership_span = Some(span);
-                self.ownership.gid = Some(parse_number(field, &text, 10)?);
-            }
+            Key::Mode => self.ownership.mode = Some(parse_number(field, &text, 8)?),
+            Key::Uid => self.ownership.uid = Some(parse_number(field, &text, 10)?),
+            Key::Gid => self.ownership.gid = Some(parse_number(field, &text, 10)?),
             Key::ReadOnly | Key::ReadWrite | Key::Required => {}
         }
         Ok(())
     }
 
-    fn into_spec(self, span: Span) -> Result<MountSpec, Diagnostic> {
-        let kind = self.kind.unwrap_or(Type::Bind);
-        self.refuse_foreign(kind, span)?;
+    fn into_spec(self, kind: Type, span: Span) -> Result<MountSpec, Diagnostic> {
         match kind {
             Type::Bind => Ok(MountSpec::Bind {
                 from: given(self.from),
                 source: self.source.unwrap_or_default(),
-                target: required_target(self.target, span)?,
+                target: self.target.unwrap_or_default(),
                 read_only: self.read_only.unwrap_or(true),
             }),
             Type::Cache => Ok(MountSpec::Cache {
                 id: given(self.id),
                 from: given(self.from),
                 source: self.source.unwrap_or_default(),
-                target: required_target(self.target, span)?,
-                sharing: self.sharing.map_or(Sharing::default(), |(sharing, _)| sharing),
+                target: self.target.unwrap_or_default(),
+                sharing: self.sharing.unwrap_or_default(),
                 read_only: self.read_only.unwrap_or(false),
                 ownership: self.ownership,
             }),
             Type::Tmpfs => Ok(MountSpec::Tmpfs {
-                target: required_target(self.target, span)?,
-                size: self.size.map_or(0, |(size, _)| size),
+                target: self.target.unwrap_or_default(),
+                size: self.size.unwrap_or(0),
                 read_only: self.read_only.unwrap_or(false),
             }),
             Type::Secret => self.into_secret(span),
-            Type::Ssh => self.into_ssh(span),
+            Type::Ssh => Ok(MountSpec::Ssh {
+                id: given(self.id).unwrap_or_else(|| "default".to_owned()),
+                target: given(self.target),
+                required: self.required.unwrap_or(false),
+                ownership: self.ownership,
+            }),
         }
-    }
-
-    /// Refuses keys that do not go with the type.
-    fn refuse_foreign(&self, kind: Type, span: Span) -> Result<(), Diagnostic> {
-        let secret_or_ssh = matches!(kind, Type::Secret | Type::Ssh);
-        let foreign = [
-            (self.required.map(|(_, span)| span).filter(|_| !secret_or_ssh), "required"),
-            (self.size.map(|(_, span)| span).filter(|_| kind != Type::Tmpfs), "size"),
-            (self.sharing.map(|(_, span)| span).filter(|_| kind != Type::Cache), "sharing"),
-            (
-                self.ownership_span.filter(|_| !secret_or_ssh && kind != Type::Cache),
-                "mode, uid and gid",
-            ),
-            (given_at(self.from.as_deref(), span).filter(|_| kind == Type::Secret), "from"),
-            (given_at(self.source.as_deref(), span).filter(|_| kind == Type::Ssh), "source"),
-        ];
-        for (at, key) in foreign {
-            if let Some(at) = at {
-                let message = format!("a {} mount has no {key}", kind.name());
-                return Err(Diagnostic::error(at, message));
-            }
-        }
-        Ok(())
     }
 
     fn into_secret(self, span: Span) -> Result<MountSpec, Diagnostic> {
@@ -170,17 +149,8 @@ impl Values {
             (None, None) => Some(format!("/run/secrets/{}", base_name(&id))),
             (target, _) => target,
         };
-        let required = self.required.is_some_and(|(required, _)| required);
+        let required = self.required.unwrap_or(false);
         Ok(MountSpec::Secret { id, target, env: self.env, required, ownership: self.ownership })
-    }
-
-    fn into_ssh(self, _span: Span) -> Result<MountSpec, Diagnostic> {
-        Ok(MountSpec::Ssh {
-            id: given(self.id).unwrap_or_else(|| "default".to_owned()),
-            target: given(self.target),
-            required: self.required.is_some_and(|(required, _)| required),
-            ownership: self.ownership,
-        })
     }
 }
 
@@ -202,19 +172,27 @@ impl Type {
             Self::Ssh => "ssh",
         }
     }
+
+    /// Whether a mount of this type may have the key. Others mean nothing for some types and are
+    /// taken, as docker takes them.
+    fn takes(self, key: Key) -> bool {
+        match key {
+            Key::Required => matches!(self, Self::Secret | Self::Ssh),
+            Key::Size => self == Self::Tmpfs,
+            Key::Sharing => self == Self::Cache,
+            Key::Mode | Key::Uid | Key::Gid => {
+                matches!(self, Self::Cache | Self::Secret | Self::Ssh)
+            }
+            Key::From => self != Self::Secret,
+            Key::Source => self != Self::Ssh,
+            _ => true,
+        }
+    }
 }
 
 /// An empty value is none.
 fn given(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.is_empty())
-}
-
-fn given_at(value: Option<&str>, span: Span) -> Option<Span> {
-    value.filter(|text| !text.is_empty()).map(|_| span)
-}
-
-fn required_target(target: Option<String>, span: Span) -> Result<String, Diagnostic> {
-    given(target).ok_or_else(|| Diagnostic::error(span, "the mount needs a `target`"))
 }
 
 /// The last element of a path, as Go's `path.Base` has it.
