@@ -1,1 +1,42 @@
 //! Runs a process on a snapshot: namespaces, mounts, capabilities, seccomp.
+//!
+//! [`spawn`] takes a [`Spec`] and gives a [`Container`]. It works in three steps, a file each:
+//!
+//! 1. `prepare` turns the specification into a [plan](crate::plan): every path resolved inside
+//!    the root, every file system of the parent's side already made, every string built.
+//! 2. `container` clones the process into its namespaces from a keeper thread, which stays until
+//!    the container has ended.
+//! 3. `child` walks the plan in the new process. That process is a copy of one thread of a
+//!    program with many, so it may neither allocate nor lock; all it does is make system calls
+//!    and, should one fail, report which step that was.
+//!
+//! [`userns`] makes an ordinary user root in a namespace of its own, before any of this.
+//! [`user`] resolves `USER` and `--chown` against the image's own files.
+
+mod capability;
+mod child;
+mod container;
+mod device;
+mod error;
+mod init;
+mod plan;
+mod prepare;
+mod root_tree;
+mod seccomp;
+mod signal;
+mod spec;
+mod stub;
+mod sys;
+mod system_path;
+pub mod user;
+pub mod userns;
+
+pub use capability::{Capability, CapabilitySet, UnknownCapability};
+pub use container::{Container, ExitStatus, spawn};
+pub use error::Error;
+pub use signal::{Signal, UnknownSignal};
+pub use spec::{
+    FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec, Stdio,
+    Stream, SystemPaths,
+};
+pub use user::User;

@@ -1,0 +1,384 @@
+//! Carries a plan out, in the new process.
+//!
+//! This runs in a copy of one thread of a program with many. A lock held by another thread at
+//! the moment of the copy stays locked for ever, the allocator's included: nothing here may
+//! allocate, lock or panic. rustix's calls with `&CStr` are bare system calls.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+
+use crate::capability::{Capability, CapabilitySet};
+use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Program, Source, Step};
+use crate::{init, sys};
+
+/// Which step failed, and why. An index one past the last step is the program itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Index of the step.
+    pub(crate) step: u32,
+    /// The errno.
+    pub(crate) errno: i32,
+}
+
+impl Report {
+    /// Length of its encoding in bytes.
+    pub(crate) const LENGTH: usize = 8;
+
+    fn encode(self) -> [u8; Self::LENGTH] {
+        let [a, b, c, d] = self.step.to_ne_bytes();
+        let [e, f, g, h] = self.errno.to_ne_bytes();
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// The report from its encoding.
+    pub(crate) fn decode([a, b, c, d, e, f, g, h]: [u8; Self::LENGTH]) -> Self {
+        Self { step: u32::from_ne_bytes([a, b, c, d]), errno: i32::from_ne_bytes([e, f, g, h]) }
+    }
+}
+
+/// Carries the plan out and becomes its program. A failure is written to `report`, which closes
+/// when the program starts. `reader` is the other end, open in this process as well. Returns only
+/// after a failure, for the process to end.
+pub(crate) fn run(plan: &Plan, report: BorrowedFd<'_>, reader: Option<OwnedFd>) {
+    drop(reader);
+    sys::reset_signal_actions();
+    let mut child = Child { plan, report, clone: None, root: None };
+    let mut step = 0;
+    let errno = loop {
+        let Some(next) = plan.steps.get(step as usize) else {
+            break child.execute(&plan.program);
+        };
+        if let Err(errno) = child.perform(next) {
+            break errno;
+        }
+        step += 1;
+    };
+    let _ = rustix::io::write(report, &Report { step, errno: errno.raw_os_error() }.encode());
+}
+
+/// The new process on its way.
+struct Child<'plan> {
+    plan: &'plan Plan,
+    report: BorrowedFd<'plan>,
+    /// The tree that becomes `/`.
+    root: Option<Handle>,
+    /// The read-only clone of it that does instead.
+    clone: Option<OwnedFd>,
+}
+
+impl Child<'_> {
+    fn perform(&mut self, step: &Step) -> Result<(), Errno> {
+        match step {
+            Step::Session => rustix::process::setsid().map(drop),
+            Step::PrivateMounts => private_mounts(),
+            Step::Stow(tree) => attach(self.plan.descriptor(*tree), self.root()?, c""),
+            Step::AttachRoot { tree, read_only } => self.attach_root(*tree, *read_only),
+            Step::Attach(what) => self.attach(what),
+            Step::Mask(mask) => self.mask(mask),
+            Step::ReadOnly(path) => self.make_read_only(path),
+            Step::Setting { path, value } => {
+                self.write(path, value);
+                Ok(())
+            }
+            Step::Loopback => sys::loopback_up(),
+            Step::HostName(name) => rustix::system::sethostname(name.to_bytes()),
+            Step::Pivot => self.pivot(),
+            Step::Umask(mask) => {
+                rustix::process::umask(Mode::from_raw_mode(*mask));
+                Ok(())
+            }
+            Step::Stream { target, source, owner } => {
+                let source = self.plan.descriptor(*source);
+                give_pipe(source, *owner);
+                sys::redirect(source, *target)
+            }
+            Step::WorkingDirectory(path) => enter(path),
+            Step::Bound(set) => bound(*set),
+            Step::Groups(groups) => rustix::thread::set_thread_groups(groups),
+            Step::Identity { uid, gid } => become_user(*uid, *gid),
+            Step::Capabilities(set) => hold(*set),
+            Step::NoNewPrivileges => rustix::thread::set_no_new_privs(true),
+            Step::EndWithParent => self.end_with_parent(),
+            Step::Filter(program) => sys::install_filter(program),
+            Step::Init => init::stay_behind(),
+        }
+    }
+
+    /// The mount that becomes `/`.
+    fn root(&self) -> Result<BorrowedFd<'_>, Errno> {
+        match (&self.clone, self.root) {
+            (Some(clone), _) => Ok(clone.as_fd()),
+            (None, Some(root)) => Ok(self.plan.descriptor(root)),
+            (None, None) => Err(Errno::BADF),
+        }
+    }
+
+    fn attach_root(&mut self, tree: Handle, read_only: bool) -> Result<(), Errno> {
+        let root = self.plan.descriptor(tree);
+        attach(root, CWD, c"/")?;
+        self.root = Some(tree);
+        if read_only {
+            let clone = clone_of(root, c"")?;
+            sys::set_mount(clone.as_fd(), u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), 0)?;
+            attach(clone.as_fd(), CWD, c"/")?;
+            self.clone = Some(clone);
+        }
+        Ok(())
+    }
+
+    fn attach(&self, what: &Attach) -> Result<(), Errno> {
+        let result = self.mount(&what.source, what).or_else(|errno| match &what.fallback {
+            Some(fallback) => self.mount(fallback, what),
+            None => Err(errno),
+        });
+        if what.optional { Ok(()) } else { result }
+    }
+
+    fn mount(&self, source: &Source, what: &Attach) -> Result<(), Errno> {
+        let target = self.open(&what.target)?;
+        let made;
+        let tree = match source {
+            Source::Tree(tree) => self.plan.descriptor(*tree),
+            Source::Within(tree, name) => {
+                made = clone_of(self.plan.descriptor(*tree), name)?;
+                set_attributes(&made, what.attributes)?;
+                made.as_fd()
+            }
+            Source::Host(path) => {
+                made = clone_of(CWD, path)?;
+                set_attributes(&made, what.attributes)?;
+                made.as_fd()
+            }
+            Source::FileSystem(kind) => {
+                made = file_system(kind, what.attributes)?;
+                made.as_fd()
+            }
+        };
+        attach(tree, target.as_fd(), c"")
+    }
+
+    fn mask(&self, mask: &Mask) -> Result<(), Errno> {
+        let Some(target) = self.open_if_there(&mask.path)? else { return Ok(()) };
+        let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&target)?.st_mode);
+        let cover = if kind == rustix::fs::FileType::Directory {
+            clone_of(self.plan.descriptor(mask.empty), EMPTY)?
+        } else {
+            clone_of(CWD, c"/dev/null")?
+        };
+        set_attributes(&cover, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()))?;
+        attach(cover.as_fd(), target.as_fd(), c"")
+    }
+
+    fn make_read_only(&self, path: &CStr) -> Result<(), Errno> {
+        let Some(target) = self.open_if_there(path)? else { return Ok(()) };
+        let clone = clone_of(target.as_fd(), c"")?;
+        set_attributes(&clone, u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()))?;
+        attach(clone.as_fd(), target.as_fd(), c"")
+    }
+
+    /// Best effort: a setting may not exist, or not be this user's to change.
+    fn write(&self, path: &CStr, value: &CStr) {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        if let Ok(root) = self.root()
+            && let Ok(file) = rustix::fs::openat2(root, path, flags, Mode::empty(), INSIDE)
+        {
+            let _ = rustix::io::write(&file, value.to_bytes());
+        }
+    }
+
+    /// A path below the root, whatever links an image has put on the way.
+    fn open(&self, path: &CStr) -> Result<OwnedFd, Errno> {
+        let root = self.root()?;
+        loop {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            match rustix::fs::openat2(root, path, flags, Mode::empty(), INSIDE) {
+                // A rename somewhere on the machine; the kernel asks to try again.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn open_if_there(&self, path: &CStr) -> Result<Option<OwnedFd>, Errno> {
+        match self.open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// pivot_root(".", ".") puts the old root over the new one, from where it is detached with
+    /// all that is mounted below it (pivot_root(2), notes). What lies over the new root is the
+    /// stowed tree at first, then the old root, which may have mounts stacked on it itself.
+    fn pivot(&self) -> Result<(), Errno> {
+        let root = self.root()?;
+        rustix::process::fchdir(root)?;
+        rustix::process::pivot_root(c".", c".")?;
+        let new = mount_id(root, c"")?;
+        for _ in 0..MOST_STACKED {
+            // `..` of the root is the root, and then what is mounted over it.
+            if mount_id(CWD, c"/..")? == new {
+                return rustix::process::chdir(c"/");
+            }
+            rustix::mount::unmount(c"/..", rustix::mount::UnmountFlags::DETACH)?;
+        }
+        // Nothing of the machine may stay in sight.
+        Err(Errno::BUSY)
+    }
+
+    /// The signal comes when the starting thread ends. If it has ended before this, nobody reads
+    /// the reports any more.
+    fn end_with_parent(&self) -> Result<(), Errno> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        // Changing the user cleared the signal and made the process dumpable by that user.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        let mut ends = [PollFd::from_borrowed_fd(self.report, PollFlags::empty())];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut ends, Some(&now))?;
+        if ends[0].revents().contains(PollFlags::ERR) { sys::exit(127) } else { Ok(()) }
+    }
+
+    /// Tries the candidates as execvp(3) does. Returns only when none could be executed.
+    fn execute(&self, program: &Program) -> Errno {
+        if let Err(errno) = sys::close_from(3, false) {
+            return errno;
+        }
+        sys::block_signals(false);
+        let mut worst = Errno::NOENT;
+        for path in &program.candidates {
+            match execute(path, program) {
+                Errno::NOENT | Errno::NOTDIR => {}
+                Errno::ACCESS => worst = Errno::ACCESS,
+                other => return other,
+            }
+        }
+        worst
+    }
+}
+
+/// More mounts than this are not found stacked on one root.
+const MOST_STACKED: usize = 64;
+
+/// The id of the mount that a path is on.
+fn mount_id(at: BorrowedFd<'_>, path: &CStr) -> Result<u64, Errno> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    let stat = statx(at, path, AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    if stat.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+        return Err(Errno::NOSYS);
+    }
+    Ok(stat.stx_mnt_id)
+}
+
+const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// A magic link such as `/proc/self/exe` would lead to the program that this process still is,
+/// on the machine's own file system; those are refused.
+fn execute(path: &CStr, program: &Program) -> Errno {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
+        Ok(_) => sys::execute(path, program),
+        Err(Errno::LOOP) => Errno::ACCESS,
+        // The kernel asks to try again after a rename; execve then decides.
+        Err(Errno::AGAIN) => sys::execute(path, program),
+        Err(errno) => errno,
+    }
+}
+
+/// The same for the working directory: `/proc/self/fd/N` may be outside of the root.
+fn enter(path: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_MAGICLINKS;
+    rustix::process::fchdir(rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve)?)
+}
+
+fn private_mounts() -> Result<(), Errno> {
+    use rustix::mount::MountPropagationFlags;
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c"/", flags)
+}
+
+/// Attaches a detached tree at `path` below `at`, or at `at` itself when the path is empty.
+fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
+    let flags =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH.union(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH);
+    rustix::mount::move_mount(tree, c"", at, path, flags)
+}
+
+/// A detached clone of a path below `at`, or of `at` itself, with what is mounted below it.
+fn clone_of(at: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(at, path, flags)
+}
+
+fn set_attributes(tree: &OwnedFd, attributes: u64) -> Result<(), Errno> {
+    if attributes == 0 { Ok(()) } else { sys::set_mount(tree.as_fd(), attributes, 0) }
+}
+
+/// A new file system of a kind that needs no option.
+fn file_system(kind: &CStr, attributes: u64) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Best effort: a program that opens `/dev/stdout` must own the pipe behind it.
+fn give_pipe(stream: BorrowedFd<'_>, owner: u32) {
+    use rustix::fs::{FileType, Uid, fchown, fstat};
+    if let Ok(stat) = fstat(stream)
+        && FileType::from_raw_mode(stat.st_mode) == FileType::Fifo
+        && stat.st_uid != owner
+    {
+        let _ = fchown(stream, Some(Uid::from_raw(owner)), None);
+    }
+}
+
+fn bound(set: CapabilitySet) -> Result<(), Errno> {
+    for capability in Capability::all().filter(|capability| !set.contains(*capability)) {
+        let one = rustix::thread::CapabilitySet::from_bits_retain(1 << capability.number());
+        match rustix::thread::remove_capability_from_bounding_set(one) {
+            // This kernel does not know the capability, nor any after it.
+            Err(Errno::INVAL) => break,
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// The bare calls: the C library's would try to change the other threads too.
+fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
+    let (uid, gid) = (rustix::thread::Uid::from_raw(uid), rustix::thread::Gid::from_raw(gid));
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)
+}
+
+fn hold(set: CapabilitySet) -> Result<(), Errno> {
+    let held = rustix::thread::capabilities(None)?;
+    let kept = held.permitted & rustix::thread::CapabilitySet::from_bits_retain(set.bits());
+    let sets = rustix::thread::CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: rustix::thread::CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, sets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_read_back() {
+        let report = Report { step: 17, errno: libc::EPERM };
+        assert_eq!(Report::decode(report.encode()), report);
+    }
+}

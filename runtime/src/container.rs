@@ -1,0 +1,287 @@
+//! A running container, and how it is started.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{WaitId, WaitIdOptions};
+
+use crate::child::{self, Report};
+use crate::error::Error;
+use crate::plan::{Plan, Step};
+use crate::prepare::{Prepared, prepare};
+use crate::signal::Signal;
+use crate::spec::Spec;
+use crate::sys;
+
+/// Enough for the set-up in the new process, which runs on a copy of this stack.
+const KEEPER_STACK: usize = 256 << 10;
+
+/// How a container's process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It exited with this status, 0 to 255.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// The status as a shell has it: 128 and the signal's number for a signal.
+    pub fn shell_code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+
+    /// Whether it exited with status 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => match Signal::from_number(*signal) {
+                Some(signal) => write!(f, "{signal}"),
+                None => write!(f, "signal {signal}"),
+            },
+        }
+    }
+}
+
+/// A container that was started. Dropping it kills everything in it and waits for the end.
+#[derive(Debug)]
+pub struct Container {
+    pid: i32,
+    pidfd: OwnedFd,
+    end: End,
+}
+
+/// Whether the container's end is known already.
+#[derive(Debug)]
+enum End {
+    /// The keeper thread tells it.
+    Awaited(Receiver<Result<ExitStatus, Errno>>),
+    Known(Result<ExitStatus, Errno>),
+}
+
+/// Starts a container.
+///
+/// Returns when the program has been started, or could not be. In that case nothing is left of
+/// it: no process, no mount, no mount point in the root.
+///
+/// A thread of its own starts the container and stays as long as it runs: the kernel ties the
+/// container's life to the thread that started it (`PR_SET_PDEATHSIG`), so that killing this
+/// program leaves no container behind. The calling thread may end whenever it likes.
+///
+/// # Errors
+/// What keeps the container from starting, the step and its object named.
+/// [`Error::ExecNotFound`] and its neighbours when all is ready but the program cannot be run.
+pub fn spawn(spec: Spec) -> Result<Container, Error> {
+    let name = spec.process.args.first().map(|name| name.to_string_lossy().into_owned());
+    let prepared = prepare(spec)?;
+    let (started, start) = channel();
+    thread::Builder::new()
+        .name("container".into())
+        .stack_size(KEEPER_STACK)
+        .spawn(move || keep(prepared, name.unwrap_or_default(), &started))
+        .map_err(|error| Error::setup("start a thread for the container", error))?;
+    start.recv().unwrap_or_else(|_| Err(died("its keeper ended")))
+}
+
+fn died(status: impl ToString) -> Error {
+    Error::DiedInSetup { status: status.to_string() }
+}
+
+/// The keeper thread: starts the process, tells so, waits for its end, clears up, tells that.
+fn keep(prepared: Prepared, name: String, started: &Sender<Result<Container, Error>>) {
+    let Prepared { plan, stubs } = prepared;
+    // A handler of this program must not run in the copy of it; other threads take the signals.
+    sys::block_signals(true);
+    let (pid, pidfd, held) = match start(plan, &name) {
+        Ok(process) => process,
+        Err(error) => {
+            stubs.remove();
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let (ended, end) = channel();
+    // Nobody can have gone away: the starter waits for this.
+    let _ = started.send(Ok(Container { pid, pidfd, end: End::Awaited(end) }));
+    let status = wait(held.as_fd());
+    stubs.remove();
+    // The receiver is gone when the container was dropped while it was still starting.
+    let _ = ended.send(status);
+}
+
+/// Starts the process. Gives its id and two descriptors for it when its program runs.
+fn start(mut plan: Plan, name: &str) -> Result<(i32, OwnedFd, OwnedFd), Error> {
+    let failed = |what: &str, errno: Errno| Error::setup(what, errno);
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed("make a pipe", e))?;
+    let report = rustix::io::fcntl_dupfd_cloexec(&writer, 3)
+        .map_err(|errno| failed("make a pipe", errno))?;
+    drop(writer);
+    let mut reader = Some(reader);
+    let (pid, pidfd) = sys::clone_child(plan.namespaces, || {
+        child::run(&plan, report.as_fd(), reader.take());
+    })
+    .map_err(|errno| failed("start a process in new namespaces", errno))?;
+    drop(report);
+    plan.close();
+    let result = outcome(reader, &plan, name).and_then(|()| {
+        let held = rustix::io::fcntl_dupfd_cloexec(&pidfd, 3)
+            .map_err(|errno| failed("keep the process", errno))?;
+        Ok(held)
+    });
+    match result {
+        Ok(held) => Ok((pid, pidfd, held)),
+        Err(error) => {
+            let _ = sys::pidfd_kill(pidfd.as_fd(), Signal::KILL.number());
+            let _ = wait(pidfd.as_fd());
+            Err(error)
+        }
+    }
+}
+
+/// What the new process has to say: nothing, once its program runs.
+fn outcome(reader: Option<OwnedFd>, plan: &Plan, name: &str) -> Result<(), Error> {
+    let Some(reader) = reader else { return Err(died("no pipe to it")) };
+    let mut report = [0; Report::LENGTH];
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(&reader, &mut report))
+        .map_err(|errno| Error::setup("read from the new process", errno))?;
+    match read {
+        0 => Ok(()),
+        Report::LENGTH => Err(explain(Report::decode(report), plan, name)),
+        _ => Err(died("its report is incomplete")),
+    }
+}
+
+/// The error that a report stands for.
+fn explain(report: Report, plan: &Plan, name: &str) -> Error {
+    let source = io::Error::from_raw_os_error(report.errno);
+    match plan.steps.get(report.step as usize) {
+        Some(Step::WorkingDirectory(path)) => Error::WorkingDirectory {
+            path: PathBuf::from(path.to_string_lossy().into_owned()),
+            source,
+        },
+        Some(step) => Error::setup(step.describe(), source),
+        None => {
+            let program = name.to_owned();
+            match report.errno {
+                libc::ENOENT | libc::ENOTDIR => {
+                    Error::ExecNotFound { searched: !name.contains('/'), program }
+                }
+                libc::EACCES | libc::EPERM => Error::ExecPermission { program, source },
+                libc::ENOEXEC => Error::ExecFormat { program, source },
+                _ => Error::Exec { program, source },
+            }
+        }
+    }
+}
+
+/// Waits for the end of a process and takes its status.
+fn wait(pidfd: BorrowedFd<'_>) -> Result<ExitStatus, Errno> {
+    loop {
+        let waited = rustix::io::retry_on_intr(|| {
+            rustix::process::waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED)
+        })?;
+        let Some(status) = waited else { continue };
+        if let Some(code) = status.exit_status() {
+            return Ok(ExitStatus::Code(code));
+        }
+        if let Some(signal) = status.terminating_signal() {
+            return Ok(ExitStatus::Signal(signal));
+        }
+    }
+}
+
+impl Container {
+    /// The id of the container's process 1, as the caller sees it.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// A descriptor that becomes readable when the process has ended (pidfd_open(2)).
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Waits for the end of the container: of process 1, with which all others in it end. When
+    /// this returns, the mount points made for it are gone from the root. May be called again.
+    ///
+    /// # Errors
+    /// When the kernel does not give the status, which happens when the caller has SIGCHLD
+    /// ignored.
+    pub fn wait(&mut self) -> Result<ExitStatus, Error> {
+        if let End::Awaited(end) = &self.end {
+            let status = end.recv().unwrap_or(Err(Errno::CHILD));
+            self.end = End::Known(status);
+        }
+        self.status().unwrap_or(Err(Errno::CHILD)).map_err(|errno| self.error("wait for", errno))
+    }
+
+    /// The status if the container has ended and all is cleared up.
+    ///
+    /// # Errors
+    /// As [`Container::wait`].
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>, Error> {
+        if let End::Awaited(end) = &self.end
+            && let Ok(status) = end.try_recv()
+        {
+            self.end = End::Known(status);
+        }
+        self.status().transpose().map_err(|errno| self.error("wait for", errno))
+    }
+
+    fn status(&self) -> Option<Result<ExitStatus, Errno>> {
+        match self.end {
+            End::Awaited(_) => None,
+            End::Known(status) => Some(status),
+        }
+    }
+
+    /// Sends a signal to process 1. As such it ignores what it has no handler for, SIGKILL
+    /// excepted; with [`Spec::init`] the signal goes on to the process, which does not.
+    ///
+    /// # Errors
+    /// When the process has ended, with ESRCH as the cause.
+    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+        sys::pidfd_kill(self.pidfd.as_fd(), signal.number())
+            .map_err(|errno| self.error("signal", errno))
+    }
+
+    /// Kills every process of the container. Done already is done well.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn kill_all(&self) -> Result<(), Error> {
+        // The kernel ends a whole process namespace with its process 1.
+        match sys::pidfd_kill(self.pidfd.as_fd(), Signal::KILL.number()) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(self.error("kill", errno)),
+        }
+    }
+
+    fn error(&self, operation: &'static str, errno: Errno) -> Error {
+        Error::Process { operation, pid: self.pid, source: errno.into() }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if let End::Awaited(end) = &self.end {
+            let _ = sys::pidfd_kill(self.pidfd.as_fd(), Signal::KILL.number());
+            let _ = end.recv();
+        }
+    }
+}

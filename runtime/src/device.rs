@@ -1,0 +1,119 @@
+//! File systems in memory, and what is in a container's /dev.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, makedev};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+
+/// The devices every container has: name, major, minor.
+const DEVICES: &[(&str, u32, u32)] = &[
+    ("full", 1, 7),
+    ("null", 1, 3),
+    ("random", 1, 8),
+    ("tty", 5, 0),
+    ("urandom", 1, 9),
+    ("zero", 1, 5),
+];
+
+/// The links every container has: name, target.
+const LINKS: &[(&str, &str)] = &[
+    ("core", "/proc/kcore"),
+    ("fd", "/proc/self/fd"),
+    ("ptmx", "pts/ptmx"),
+    ("stderr", "/proc/self/fd/2"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+];
+
+/// The size that Docker gives /dev and /dev/shm.
+const SIZE: u64 = 64 << 20;
+
+/// A container's /dev, detached.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    /// The file system.
+    pub(crate) tree: OwnedFd,
+    /// Devices that could not be made: those of the machine have to be mounted over these empty
+    /// files. So it is in a user namespace, where nobody may make devices.
+    pub(crate) borrowed: Vec<&'static str>,
+}
+
+/// A detached file system in memory. `options` as of tmpfs(5), beside the mode of its root.
+pub(crate) fn tmpfs(
+    size: Option<u64>,
+    mode: u32,
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, c"mode", format!("{mode:o}"))?;
+    if let Some(size) = size {
+        rustix::mount::fsconfig_set_string(&context, c"size", size.to_string())?;
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// /dev with its devices, links and mount points.
+pub(crate) fn devices() -> Result<Devices, Errno> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_STRICTATIME;
+    let tree = tmpfs(Some(SIZE), 0o755, attributes)?;
+    let mut borrowed = Vec::new();
+    for (name, major, minor) in DEVICES {
+        match device(tree.as_fd(), name, *major, *minor) {
+            Err(Errno::PERM) => borrowed.push(*name),
+            result => result?,
+        }
+    }
+    for name in &borrowed {
+        let mode = Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(&tree, *name, FileType::RegularFile, mode, 0)?;
+    }
+    for (name, target) in LINKS {
+        rustix::fs::symlinkat(*target, &tree, *name)?;
+    }
+    for name in ["mqueue", "pts", "shm"] {
+        let mode = Mode::from_raw_mode(0o755);
+        rustix::fs::mkdirat(&tree, name, mode)?;
+        rustix::fs::chmodat(&tree, name, mode, AtFlags::empty())?;
+    }
+    Ok(Devices { tree, borrowed })
+}
+
+/// A device that all may use, whatever this process's file creation mask.
+fn device(tree: BorrowedFd<'_>, name: &str, major: u32, minor: u32) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(0o666);
+    let number = makedev(major, minor);
+    rustix::fs::mknodat(tree, name, FileType::CharacterDevice, mode, number)?;
+    rustix::fs::chmodat(tree, name, mode, AtFlags::empty())
+}
+
+/// /dev/shm.
+pub(crate) fn shared_memory() -> Result<OwnedFd, Errno> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    tmpfs(Some(SIZE), 0o1777, attributes)
+}
+
+/// /dev/pts, with terminals of its own. They belong to group 5, `tty` everywhere, unless that
+/// group does not exist in this user namespace.
+pub(crate) fn terminals() -> Result<OwnedFd, Errno> {
+    pts(Some("5")).or_else(|errno| match errno {
+        Errno::INVAL | Errno::PERM => pts(None),
+        other => Err(other),
+    })
+}
+
+fn pts(group: Option<&str>) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen(c"devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_flag(&context, c"newinstance")?;
+    rustix::mount::fsconfig_set_string(&context, c"ptmxmode", c"0666")?;
+    rustix::mount::fsconfig_set_string(&context, c"mode", c"0620")?;
+    if let Some(group) = group {
+        rustix::mount::fsconfig_set_string(&context, c"gid", group)?;
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}

@@ -1,0 +1,151 @@
+//! From a specification to a plan.
+
+mod file_tree;
+mod program;
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::thread::Gid;
+
+use crate::capability::CapabilitySet;
+use crate::error::Error;
+use crate::plan::{Plan, Step};
+use crate::seccomp;
+use crate::spec::{Network, Spec, Stdio, Stream};
+use crate::stub::Stubs;
+use crate::system_path;
+
+/// A plan, and what has to be cleared away after it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// What the new process does.
+    pub(crate) plan: Plan,
+    /// What was made in the root for it.
+    pub(crate) stubs: Stubs,
+}
+
+/// Makes the plan, and the mount points that it needs. When that fails nothing is left behind.
+pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
+    let own_network = spec.network == Network::None;
+    let mut plan = Plan::new(namespaces(spec.network), program::program(&spec.process)?);
+    let working_directory = program::working_directory(&spec.process)?;
+    let privileges = privileges(&spec)?;
+    let hostname = string(spec.hostname.as_ref(), || "the host name".into())?;
+
+    plan.steps.push(Step::Session);
+    plan.steps.push(Step::PrivateMounts);
+    let settings = if own_network { system_path::OWN_NETWORK_SETTINGS } else { &[] };
+    let owner = spec.process.user.uid;
+    let umask = spec.process.umask;
+    let stubs = file_tree::plan(
+        &mut plan,
+        file_tree::Request {
+            rootfs: spec.rootfs,
+            read_only: spec.read_only,
+            mounts: spec.mounts,
+            files: spec.files,
+            system_paths: spec.system_paths,
+            settings,
+            fake_ids: spec.fake_ids,
+        },
+    )?;
+    if own_network {
+        plan.steps.push(Step::Loopback);
+    }
+    plan.steps.push(Step::HostName(hostname));
+    plan.steps.push(Step::Pivot);
+    plan.steps.push(Step::Umask(umask));
+    if let Err(error) = streams(&mut plan, spec.stdio, owner) {
+        stubs.remove();
+        return Err(error);
+    }
+    plan.steps.push(Step::WorkingDirectory(working_directory));
+    plan.steps.extend(privileges);
+    Ok(Prepared { plan, stubs })
+}
+
+fn namespaces(network: Network) -> u64 {
+    let network = match network {
+        Network::Host => 0,
+        Network::None => libc::CLONE_NEWNET,
+    };
+    let flags = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP
+        | network;
+    u64::from(flags.cast_unsigned())
+}
+
+/// The steps that give privileges up, in the only order in which each is still allowed.
+fn privileges(spec: &Spec) -> Result<Vec<Step>, Error> {
+    let user = &spec.process.user;
+    let filter = seccomp::program(spec.seccomp, spec.capabilities, spec.fake_ids).map(Step::Filter);
+    let as_root = spec.fake_ids || user.uid == 0;
+    let mut steps = vec![Step::Bound(spec.capabilities)];
+    if !spec.fake_ids {
+        if may_set_groups()? {
+            let groups = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
+            steps.push(Step::Groups(groups));
+        }
+        steps.push(Step::Identity { uid: user.uid, gid: user.gid });
+    }
+    let held = if as_root { spec.capabilities } else { CapabilitySet::NONE };
+    steps.push(Step::Capabilities(held));
+    if spec.no_new_privileges {
+        steps.push(Step::NoNewPrivileges);
+        steps.push(Step::EndWithParent);
+        // Last, so that it restricts none of the steps before.
+        steps.extend(filter);
+    } else {
+        // Without no_new_privs only a privileged process may install a filter.
+        steps.splice(0..0, filter);
+        steps.push(Step::EndWithParent);
+    }
+    if spec.init {
+        steps.push(Step::Init);
+    }
+    Ok(steps)
+}
+
+/// Whether this user namespace lets anyone set supplementary groups. One made without a
+/// privileged helper does not (user_namespaces(7), `/proc/PID/setgroups`).
+fn may_set_groups() -> Result<bool, Error> {
+    match std::fs::read("/proc/self/setgroups") {
+        Ok(answer) => Ok(!answer.starts_with(b"deny")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Error::setup("read /proc/self/setgroups", error)),
+    }
+}
+
+fn streams(plan: &mut Plan, stdio: Stdio, owner: u32) -> Result<(), Error> {
+    for (target, stream) in [(0, stdio.stdin), (1, stdio.stdout), (2, stdio.stderr)] {
+        let source = match stream {
+            Stream::Inherit => continue,
+            Stream::Fd(descriptor) => descriptor,
+            Stream::Null => std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .map_err(|error| Error::setup("open /dev/null", error))?
+                .into(),
+        };
+        // Above 2, so that redirecting one does not close another.
+        let source = rustix::io::fcntl_dupfd_cloexec(source.as_fd(), 3)
+            .map_err(|errno| Error::setup(format!("keep descriptor {target}"), errno))?;
+        let source = plan.keep(source);
+        plan.steps.push(Step::Stream { target, source, owner });
+    }
+    Ok(())
+}
+
+/// A string as the kernel takes it.
+fn string(text: &OsStr, what: impl FnOnce() -> String) -> Result<CString, Error> {
+    CString::new(text.as_bytes()).map_err(|_| Error::NulByte { what: what() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+//! The part of a plan that puts the container's file tree together.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags};
+
+use super::string;
+use crate::device::{self, Devices};
+use crate::error::Error;
+use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Source, Step};
+use crate::root_tree::{Kind, RootTree};
+use crate::spec::{FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths};
+use crate::stub::Stubs;
+use crate::{sys, system_path};
+
+/// The parts of a specification that concern files.
+pub(super) struct Request {
+    pub(super) rootfs: Rootfs,
+    pub(super) read_only: bool,
+    pub(super) mounts: Vec<Mount>,
+    pub(super) files: Vec<ProvidedFile>,
+    pub(super) system_paths: SystemPaths,
+    /// Kernel settings to write: path below the root, value.
+    pub(super) settings: &'static [(&'static str, &'static str)],
+    pub(super) fake_ids: bool,
+}
+
+/// nosuid, nodev, noexec.
+const INERT: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
+
+/// Adds the steps, and makes the mount points. When that fails, they are removed again.
+pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
+    let root = match request.rootfs {
+        Rootfs::Mount(tree) => tree,
+        Rootfs::Path(path) => bind(&path)?,
+    };
+    let tree = RootTree::new(root.as_fd())
+        .map_err(|errno| Error::setup("keep the root file system", errno))?;
+    let stow = stow()?;
+    let mut builder = Builder { stow: plan.keep(stow), tree, plan, next_file: 0 };
+    let root = builder.plan.keep(root);
+    builder.plan.steps.push(Step::AttachRoot { tree: root, read_only: request.read_only });
+    builder.plan.steps.push(Step::Stow(builder.stow));
+    let result = builder
+        .system(request.system_paths)
+        .and_then(|()| builder.requested(request.mounts, request.files, request.fake_ids));
+    if let Err(error) = result {
+        builder.tree.into_stubs().remove();
+        return Err(error);
+    }
+    for (path, value) in request.settings {
+        builder.plan.steps.push(Step::Setting { path: constant(path), value: constant(value) });
+    }
+    if request.system_paths == SystemPaths::Protected {
+        builder.protect();
+    }
+    Ok(builder.tree.into_stubs())
+}
+
+/// A file system for what is cloned into the tree piece by piece. It is never seen as a whole.
+fn stow() -> Result<OwnedFd, Error> {
+    let make = || {
+        let tree = device::tmpfs(None, 0o755, INERT)?;
+        rustix::fs::mkdirat(&tree, EMPTY, Mode::from_raw_mode(0o755))?;
+        Ok(tree)
+    };
+    make().map_err(|errno: Errno| Error::setup("make a file system for provided files", errno))
+}
+
+/// A detached clone of a path of the machine with what is mounted below it, which takes no part
+/// in what is mounted there later.
+fn bind(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let private = u64::from(MountPropagationFlags::PRIVATE.bits());
+    rustix::mount::open_tree(CWD, path, flags)
+        .and_then(|tree| sys::set_mount(tree.as_fd(), 0, private).map(|()| tree))
+        .map_err(|errno| Error::setup(format!("bind {}", path.display()), errno))
+}
+
+struct Builder<'plan> {
+    plan: &'plan mut Plan,
+    tree: RootTree,
+    stow: Handle,
+    next_file: usize,
+}
+
+/// Something the specification asks for, in the order in which it is mounted.
+enum Requested {
+    Mount(Mount),
+    File(ProvidedFile),
+}
+
+impl Requested {
+    fn target(&self) -> &Path {
+        match self {
+            Self::Mount(mount) => &mount.target,
+            Self::File(file) => &file.path,
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// /proc, /dev and /sys.
+    fn system(&mut self, paths: SystemPaths) -> Result<(), Error> {
+        let sys_mode = match paths {
+            SystemPaths::Protected => INERT | READ_ONLY,
+            SystemPaths::Open => INERT,
+        };
+        // Where /proc or /sys of this very container is partly hidden, the kernel refuses a new
+        // one that would not be; the machine's own is what is left.
+        self.kernel("proc", Source::FileSystem(c"proc"), Some(c"/proc"), INERT)?;
+        self.devices()?;
+        self.kernel("sys", Source::FileSystem(c"sysfs"), Some(c"/sys"), sys_mode)?;
+        self.plan.steps.push(Step::Attach(Attach {
+            source: Source::FileSystem(c"cgroup2"),
+            fallback: None,
+            target: c"sys/fs/cgroup".into(),
+            attributes: u64::from(sys_mode.bits()),
+            // A machine may have control groups of version 1 only, or none.
+            optional: true,
+        }));
+        Ok(())
+    }
+
+    /// A file system that the new process makes in its own namespaces.
+    fn kernel(
+        &mut self,
+        name: &str,
+        source: Source,
+        fallback: Option<&std::ffi::CStr>,
+        attributes: MountAttrFlags,
+    ) -> Result<(), Error> {
+        let place = self.tree.system_directory(&Path::new("/").join(name))?;
+        self.tree.mounted_by_kernel(&place);
+        self.plan.steps.push(Step::Attach(Attach {
+            source,
+            fallback: fallback.map(|path| Source::Host(path.into())),
+            target: constant(name),
+            attributes: u64::from(attributes.bits()),
+            optional: false,
+        }));
+        Ok(())
+    }
+
+    fn devices(&mut self) -> Result<(), Error> {
+        let made = |what: &'static str| {
+            move |errno: Errno| Error::setup(format!("make the file system of {what}"), errno)
+        };
+        let Devices { tree, borrowed } = device::devices().map_err(made("/dev"))?;
+        self.tree.system_directory(Path::new("/dev"))?;
+        self.place(tree, Path::new("dev"))?;
+        for name in borrowed {
+            self.plan.steps.push(Step::Attach(Attach {
+                source: Source::Host(constant(&format!("/dev/{name}"))),
+                fallback: None,
+                target: constant(&format!("dev/{name}")),
+                attributes: 0,
+                optional: false,
+            }));
+        }
+        self.place(device::terminals().map_err(made("/dev/pts"))?, Path::new("dev/pts"))?;
+        self.place(device::shared_memory().map_err(made("/dev/shm"))?, Path::new("dev/shm"))?;
+        self.plan.steps.push(Step::Attach(Attach {
+            source: Source::FileSystem(c"mqueue"),
+            fallback: None,
+            target: c"dev/mqueue".into(),
+            attributes: u64::from(INERT.bits()),
+            // A kernel may come without message queues.
+            optional: true,
+        }));
+        Ok(())
+    }
+
+    /// Mounts and files, each after those that it may lie in.
+    fn requested(
+        &mut self,
+        mounts: Vec<Mount>,
+        files: Vec<ProvidedFile>,
+        fake_ids: bool,
+    ) -> Result<(), Error> {
+        let mut all: Vec<Requested> = files.into_iter().map(Requested::File).collect();
+        all.extend(mounts.into_iter().map(Requested::Mount));
+        all.sort_by_cached_key(|one| one.target().components().count());
+        for one in all {
+            match one {
+                Requested::Mount(mount) => self.mount(mount)?,
+                Requested::File(file) => self.file(file, fake_ids)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn mount(&mut self, mount: Mount) -> Result<(), Error> {
+        let target = mount.target;
+        let tree = match mount.source {
+            MountSource::Bind(path) => bind(&path)?,
+            MountSource::Tree(tree) => tree,
+            MountSource::Tmpfs { size, mode } => {
+                device::tmpfs(size, mode, INERT).map_err(|errno| {
+                    Error::setup(format!("make a tmpfs for {}", target.display()), errno)
+                })?
+            }
+        };
+        self.tree_at(tree, &target, mount.read_only)
+    }
+
+    fn file(&mut self, file: ProvidedFile, fake_ids: bool) -> Result<(), Error> {
+        let (bytes, mode, owner) = match file.content {
+            FileContent::Host(path) => {
+                return self.tree_at(bind(&path)?, &file.path, file.read_only);
+            }
+            FileContent::Bytes { bytes, mode, uid, gid } => {
+                (bytes, mode, (!fake_ids).then_some((uid, gid)))
+            }
+        };
+        let name = constant(&self.next_file.to_string());
+        self.next_file += 1;
+        write_file(self.plan.descriptor(self.stow), &name, &bytes, mode, owner)
+            .map_err(|errno| Error::setup(format!("provide {}", file.path.display()), errno))?;
+        let place = self.tree.mount_point(&file.path, Kind::File)?;
+        let read_only = if file.read_only { READ_ONLY } else { MountAttrFlags::empty() };
+        self.plan.steps.push(Step::Attach(Attach {
+            source: Source::Within(self.stow, name),
+            fallback: None,
+            target: place_string(&place)?,
+            attributes: u64::from(read_only.bits()),
+            optional: false,
+        }));
+        Ok(())
+    }
+
+    /// Mounts a tree at a path of the container.
+    fn tree_at(&mut self, tree: OwnedFd, path: &Path, read_only: bool) -> Result<(), Error> {
+        let failed = |errno: Errno| Error::setup(format!("mount on {}", path.display()), errno);
+        let stat = rustix::fs::fstat(&tree).map_err(failed)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Kind::Directory,
+            _ => Kind::File,
+        };
+        if read_only {
+            sys::set_mount(tree.as_fd(), u64::from(READ_ONLY.bits()), 0).map_err(failed)?;
+        }
+        let place = self.tree.mount_point(path, kind)?;
+        self.place(tree, &place)
+    }
+
+    /// Mounts a tree at a place that is known to be there.
+    fn place(&mut self, tree: OwnedFd, place: &Path) -> Result<(), Error> {
+        self.tree
+            .mounted(place, tree.as_fd())
+            .map_err(|errno| Error::setup(format!("mount on /{}", place.display()), errno))?;
+        let source = Source::Tree(self.plan.keep(tree));
+        self.plan.steps.push(Step::Attach(Attach {
+            source,
+            fallback: None,
+            target: place_string(place)?,
+            attributes: 0,
+            optional: false,
+        }));
+        Ok(())
+    }
+
+    /// Docker's masked and read-only paths.
+    fn protect(&mut self) {
+        let masked = system_path::MASKED.iter().map(|path| (*path).to_owned());
+        for path in masked.chain(system_path::thermal_throttle()) {
+            let mask = Mask { path: constant(&path), empty: self.stow };
+            self.plan.steps.push(Step::Mask(mask));
+        }
+        for path in system_path::READ_ONLY {
+            self.plan.steps.push(Step::ReadOnly(constant(path)));
+        }
+    }
+}
+
+/// A new file with this content. No owner is given where no other is possible.
+fn write_file(
+    directory: BorrowedFd<'_>,
+    name: &std::ffi::CStr,
+    bytes: &[u8],
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> Result<(), Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o600))?;
+    let mut left = bytes;
+    while !left.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, left))?;
+        left = left.get(written..).unwrap_or_default();
+    }
+    if let Some((uid, gid)) = owner.filter(|owner| *owner != (0, 0)) {
+        rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+}
+
+/// A path that this program wrote itself.
+fn constant(path: &str) -> CString {
+    CString::new(path).expect("no nul byte in a constant")
+}
+
+fn place_string(place: &Path) -> Result<CString, Error> {
+    string(place.as_os_str(), || format!("the path {}", PathBuf::from(place).display()))
+}

@@ -1,0 +1,115 @@
+//! The system call filter.
+//!
+//! `profile` says in names what Docker's default profile allows; `syscalls` has the numbers;
+//! `bpf` makes one program of them. The `seccompiler` crate is not used because one of its
+//! programs knows two answers and one architecture, and ends the process on any other: here a
+//! call may be allowed, refused with EPERM, with ENOSYS or faked, and 32-bit programs run.
+
+mod bpf;
+mod profile;
+mod syscalls;
+
+use std::collections::BTreeMap;
+
+use crate::capability::CapabilitySet;
+use crate::spec::Seccomp;
+
+/// One instruction of a filter program, as the kernel takes it.
+pub(crate) use bpf::Instruction;
+
+/// An architecture that a process can make system calls in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arch {
+    X86_64,
+    I386,
+    Aarch64,
+}
+
+impl Arch {
+    /// Those that a process on this machine can use. 32-bit ARM is left out: its calls get
+    /// ENOSYS, so 32-bit programs do not run on aarch64.
+    fn native() -> &'static [Self] {
+        if cfg!(target_arch = "x86_64") {
+            &[Self::X86_64, Self::I386]
+        } else if cfg!(target_arch = "aarch64") {
+            &[Self::Aarch64]
+        } else {
+            &[]
+        }
+    }
+
+    /// `AUDIT_ARCH_*` of `linux/audit.h`.
+    fn audit_number(self) -> u32 {
+        match self {
+            Self::X86_64 => 0xc000_003e,
+            Self::I386 => 0x4000_0003,
+            Self::Aarch64 => 0xc000_00b7,
+        }
+    }
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// It is made.
+    Allow,
+    /// It is not made, and returns this errno; 0 is success.
+    Errno(u16),
+}
+
+/// A question about one argument. The kernel takes each of the arguments tested here as 32 bits,
+/// so the upper half is not looked at: it cannot be used to get past the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Test {
+    /// Which argument, from 0.
+    argument: u8,
+    /// Its bits that matter.
+    mask: u32,
+    /// What they must be.
+    value: u32,
+}
+
+/// The answer to a system call: that of the first case that holds, or else the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    cases: Vec<(Test, Action)>,
+    otherwise: Action,
+}
+
+impl Rule {
+    /// The same answer whatever the arguments.
+    fn always(action: Action) -> Self {
+        Self { cases: Vec::new(), otherwise: action }
+    }
+}
+
+/// Rules by the name of the call, and the answer to all others.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    rules: BTreeMap<&'static str, Rule>,
+    /// For a call that has no rule.
+    others: Action,
+    /// For a call with a number above every one that has a rule. ENOSYS rather than EPERM, as
+    /// runc does it: a program tries the newest call first and must learn that it is not there.
+    newer: Action,
+}
+
+/// The program for these settings, or nothing when every call is allowed.
+pub(crate) fn program(
+    seccomp: Seccomp,
+    capabilities: CapabilitySet,
+    fake_ids: bool,
+) -> Option<Vec<Instruction>> {
+    let mut profile = match seccomp {
+        Seccomp::Default => profile::docker(capabilities),
+        Seccomp::Unconfined if fake_ids => profile::allow_all(),
+        Seccomp::Unconfined => return None,
+    };
+    if fake_ids {
+        profile::fake_ids(&mut profile);
+    }
+    bpf::compile(&profile, Arch::native())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! From rules to a classic BPF program (Documentation/userspace-api/seccomp_filter.rst).
+//!
+//! The number of the call is found by binary search over ranges with the same answer, so a call
+//! costs some eight comparisons, not one for each of the profile's four hundred names.
+
+use super::{Action, Arch, Profile, Rule, Test, syscalls};
+
+/// `struct sock_filter` of `linux/filter.h`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Instruction {
+    /// Operation.
+    pub(crate) code: u16,
+    /// How many instructions to skip if true.
+    pub(crate) jt: u8,
+    /// How many instructions to skip if false.
+    pub(crate) jf: u8,
+    /// Operand.
+    pub(crate) k: u32,
+}
+
+/// The longest program that the kernel takes, BPF_MAXINSNS.
+const LONGEST: usize = 4096;
+
+// Operations: BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_AND|BPF_K, BPF_JMP with JA, JEQ and JGE, BPF_RET.
+const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
+const JUMP: u16 = 0x05;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const JUMP_IF_GREATER_OR_EQUAL: u16 = 0x35;
+const RETURN: u16 = 0x06;
+
+// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+/// Numbers from here on are of the x32 ABI, which shares x86-64's architecture number.
+const X32: u32 = 0x4000_0000;
+
+const ENOSYS: Action = Action::Errno(libc::ENOSYS as u16);
+
+/// One program for all the architectures. Calls of any other, and of x32, get ENOSYS. Nothing
+/// when no architecture is given or the program would be longer than the kernel takes.
+pub(super) fn compile(profile: &Profile, archs: &[Arch]) -> Option<Vec<Instruction>> {
+    let mut program = vec![load(ARCHITECTURE)];
+    for arch in archs {
+        let block = block(profile, *arch);
+        program.push(jump(JUMP_IF_EQUAL, arch.audit_number(), 1, 0));
+        program.push(jump(JUMP, block.len() as u32, 0, 0));
+        program.extend(block);
+    }
+    program.push(answer(ENOSYS));
+    (!archs.is_empty() && program.len() <= LONGEST).then_some(program)
+}
+
+/// Calls of one architecture.
+fn block(profile: &Profile, arch: Arch) -> Vec<Instruction> {
+    let mut block = vec![load(NUMBER)];
+    if arch == Arch::X86_64 {
+        block.push(jump(JUMP_IF_GREATER_OR_EQUAL, X32, 0, 1));
+        block.push(answer(ENOSYS));
+    }
+    block.extend(search(&ranges(profile, arch)));
+    block
+}
+
+/// A rule and the first number it holds for. It holds up to the next range.
+type Range = (u32, Rule);
+
+/// The rules in order of their numbers, without gaps, neighbours with the same rule joined.
+fn ranges(profile: &Profile, arch: Arch) -> Vec<Range> {
+    let mut known: Vec<(u32, &Rule)> = profile
+        .rules
+        .iter()
+        .filter_map(|(name, rule)| Some((syscalls::number(name, arch)?, rule)))
+        .collect();
+    known.sort_by_key(|(number, _)| *number);
+
+    let others = Rule::always(profile.others);
+    let newer = Rule::always(profile.newer);
+    let mut ranges: Vec<Range> = Vec::new();
+    let mut push = |start: u32, rule: &Rule| {
+        if ranges.last().is_none_or(|(_, last)| last != rule) {
+            ranges.push((start, rule.clone()));
+        }
+    };
+    let mut next = 0;
+    for (number, rule) in known {
+        if next < number {
+            push(next, &others);
+        }
+        push(number, rule);
+        next = number + 1;
+    }
+    push(next, &newer);
+    ranges
+}
+
+/// Finds the range of the number in the accumulator.
+fn search(ranges: &[Range]) -> Vec<Instruction> {
+    if let [(_, rule)] = ranges {
+        return decide(rule);
+    }
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let Some((start, _)) = high.first() else { return Vec::new() };
+    let (below, above) = (search(low), search(high));
+    let mut found = match u8::try_from(below.len()) {
+        Ok(skip) => vec![jump(JUMP_IF_GREATER_OR_EQUAL, *start, skip, 0)],
+        // A conditional jump reaches 255 instructions.
+        Err(_) => {
+            vec![jump(JUMP_IF_GREATER_OR_EQUAL, *start, 0, 1), jump(JUMP, below.len() as u32, 0, 0)]
+        }
+    };
+    found.extend(below);
+    found.extend(above);
+    found
+}
+
+/// Answers by the arguments.
+fn decide(rule: &Rule) -> Vec<Instruction> {
+    let mut found = Vec::new();
+    for (Test { argument, mask, value }, action) in &rule.cases {
+        found.push(load(ARGUMENTS + 8 * u32::from(*argument)));
+        if *mask != u32::MAX {
+            found.push(jump(AND, *mask, 0, 0));
+        }
+        found.push(jump(JUMP_IF_EQUAL, *value, 0, 1));
+        found.push(answer(*action));
+    }
+    found.push(answer(rule.otherwise));
+    found
+}
+
+fn load(offset: u32) -> Instruction {
+    Instruction { code: LOAD, jt: 0, jf: 0, k: offset }
+}
+
+fn jump(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
+    Instruction { code, jt, jf, k }
+}
+
+fn answer(action: Action) -> Instruction {
+    let k = match action {
+        Action::Allow => 0x7fff_0000,
+        Action::Errno(errno) => 0x0005_0000 | u32::from(errno),
+    };
+    Instruction { code: RETURN, jt: 0, jf: 0, k }
+}

@@ -1,0 +1,187 @@
+//! What to run, and in which surroundings: plain data.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::capability::CapabilitySet;
+use crate::user::User;
+
+/// Everything there is to say about one container process.
+#[derive(Debug)]
+pub struct Spec {
+    /// The file tree that becomes `/`.
+    pub rootfs: Rootfs,
+    /// The process that runs in it.
+    pub process: Process,
+    /// Its name for the machine (`uname -n`).
+    pub hostname: String,
+    /// Which network it sees.
+    pub network: Network,
+    /// What else is mounted. Order does not matter: parents come before what lies in them.
+    pub mounts: Vec<Mount>,
+    /// Files put over the image's, that never become part of a layer.
+    pub files: Vec<ProvidedFile>,
+    /// The bounding set; permitted and effective set too when the user is root.
+    pub capabilities: CapabilitySet,
+    /// Which system calls are refused.
+    pub seccomp: Seccomp,
+    /// Whether set-user-id programs and file capabilities give nothing more
+    /// (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privileges: bool,
+    /// Whether the root is mounted read-only. Mounts and files keep their own mode.
+    pub read_only: bool,
+    /// Whether the dangerous parts of /proc and /sys are hidden or read-only.
+    pub system_paths: SystemPaths,
+    /// Whether process 1 is a small init, which reaps orphans, passes signals on and ends with
+    /// the process. It survives programs that change their user, and still ends when the caller
+    /// is killed; without it, process 1 is the process itself, and loses that link
+    /// (`PR_SET_PDEATHSIG`) when it executes a set-user-id program.
+    pub init: bool,
+    /// Whether changes of owner, user and group succeed without happening. For a user namespace
+    /// with one id, where the real calls must fail. The process then runs as root whatever
+    /// [`Process::user`] says.
+    pub fake_ids: bool,
+    /// Standard input, output and error.
+    pub stdio: Stdio,
+}
+
+/// The file tree that becomes the container's `/`.
+#[derive(Debug)]
+pub enum Rootfs {
+    /// A detached mount, from fsmount(2) or open_tree(2). It is attached in the container's mount
+    /// namespace only, and is gone with the last descriptor.
+    Mount(OwnedFd),
+    /// A directory of the machine.
+    Path(PathBuf),
+}
+
+/// A program, its surroundings, and as whom it runs.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Program and arguments. A program without a slash is looked for in the `PATH` of `env`.
+    pub args: Vec<OsString>,
+    /// The whole environment, as `NAME=VALUE`.
+    pub env: Vec<OsString>,
+    /// Where it starts. The directory must exist in the container.
+    pub cwd: PathBuf,
+    /// As whom it runs.
+    pub user: User,
+    /// The file creation mask, 0o022 as a rule.
+    pub umask: u32,
+}
+
+/// Which network the container sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The machine's.
+    Host,
+    /// One of its own, with nothing but the loopback interface, which is up.
+    None,
+}
+
+/// Something mounted into the container.
+#[derive(Debug)]
+pub struct Mount {
+    /// Where, in the container. Symbolic links are followed inside the container's root; what is
+    /// missing is made, and removed again when the container has ended.
+    pub target: PathBuf,
+    /// What.
+    pub source: MountSource,
+    /// Whether nothing can be written through it, mounts below it included.
+    pub read_only: bool,
+}
+
+/// What is mounted.
+#[derive(Debug)]
+pub enum MountSource {
+    /// A file or directory of the machine, with what is mounted below it.
+    Bind(PathBuf),
+    /// A detached mount, from fsmount(2) or open_tree(2).
+    Tree(OwnedFd),
+    /// A new file system in memory.
+    Tmpfs {
+        /// The most it may hold, in bytes; the kernel's default is half of the memory.
+        size: Option<u64>,
+        /// Mode of its root directory.
+        mode: u32,
+    },
+}
+
+/// A file mounted over the image's. The file below stays as it is; when there was none, a
+/// mount point is made and removed again when the container has ended.
+#[derive(Debug)]
+pub struct ProvidedFile {
+    /// Where, in the container.
+    pub path: PathBuf,
+    /// What it holds.
+    pub content: FileContent,
+    /// Whether the container cannot change it.
+    pub read_only: bool,
+}
+
+/// What a provided file holds.
+#[derive(Debug)]
+pub enum FileContent {
+    /// These bytes, kept in memory. Changes are lost with the container.
+    Bytes {
+        /// The content.
+        bytes: Vec<u8>,
+        /// Mode of the file.
+        mode: u32,
+        /// Its owner, as the container sees it.
+        uid: u32,
+        /// Its group, as the container sees it.
+        gid: u32,
+    },
+    /// A file of the machine. Changes go to that file.
+    Host(PathBuf),
+}
+
+impl FileContent {
+    /// A file of root's that all may read, such as `/etc/hosts`.
+    pub fn text(content: impl Into<Vec<u8>>) -> Self {
+        Self::Bytes { bytes: content.into(), mode: 0o644, uid: 0, gid: 0 }
+    }
+}
+
+/// Which system calls are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seccomp {
+    /// What Docker's default profile refuses, given the capabilities.
+    Default,
+    /// None.
+    Unconfined,
+}
+
+/// What the container may do with the kernel's own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemPaths {
+    /// Docker's masked and read-only paths; /sys is read-only.
+    Protected,
+    /// Everything is there, and /sys is writable, as for `--privileged`.
+    Open,
+}
+
+/// Standard input, output and error of the process.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Descriptor 0.
+    pub stdin: Stream,
+    /// Descriptor 1.
+    pub stdout: Stream,
+    /// Descriptor 2.
+    pub stderr: Stream,
+}
+
+/// Where one of the three goes.
+#[derive(Debug)]
+pub enum Stream {
+    /// To where the caller's own goes.
+    Inherit,
+    /// To `/dev/null`.
+    Null,
+    /// To this descriptor. A pipe is given to the container's user, so that it can be opened
+    /// again through `/dev/stdout`.
+    Fd(OwnedFd),
+}

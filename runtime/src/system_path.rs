@@ -1,0 +1,37 @@
+//! Which of the kernel's own files a container does not get at: Docker's defaults.
+
+use std::path::Path;
+
+/// Hidden: they say much about the machine, or let it be changed.
+pub(crate) const MASKED: &[&str] = &[
+    "proc/acpi",
+    "proc/asound",
+    "proc/interrupts",
+    "proc/kcore",
+    "proc/keys",
+    "proc/latency_stats",
+    "proc/sched_debug",
+    "proc/scsi",
+    "proc/timer_list",
+    "proc/timer_stats",
+    "sys/devices/virtual/powercap",
+    "sys/firmware",
+];
+
+/// Readable only.
+pub(crate) const READ_ONLY: &[&str] =
+    &["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
+
+/// Hidden where the processor has them: a side channel to what others compute.
+pub(crate) fn thermal_throttle() -> impl Iterator<Item = String> {
+    (0..)
+        .map(|cpu: u32| format!("sys/devices/system/cpu/cpu{cpu}/thermal_throttle"))
+        .take_while(|path| Path::new("/").join(path).exists())
+}
+
+/// Settings of a network namespace that Docker relaxes: nothing in it is worth protecting from
+/// the container, which is alone in it.
+pub(crate) const OWN_NETWORK_SETTINGS: &[(&str, &str)] = &[
+    ("proc/sys/net/ipv4/ip_unprivileged_port_start", "0"),
+    ("proc/sys/net/ipv4/ping_group_range", "0 2147483647"),
+];

@@ -1,0 +1,174 @@
+//! A user namespace in which an ordinary user is root (user_namespaces(7)).
+
+mod helper;
+mod id_map;
+
+use std::fs;
+use std::io;
+
+use rustix::io::Errno;
+use rustix::mount::MountPropagationFlags;
+
+use crate::sys;
+use helper::{Helper, Means};
+use id_map::IdMap;
+
+/// Which ids to map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All that may be mapped: the subordinate ids, or just the user's own when there are none.
+    Auto,
+    /// The user's own only.
+    Single,
+}
+
+/// What [`enter`] has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entered {
+    /// Nothing: the process is root with what it needs.
+    AlreadyRoot,
+    /// A new namespace with this many user and group ids.
+    Full {
+        /// User ids, from 0.
+        uids: u64,
+        /// Group ids, from 0.
+        gids: u64,
+    },
+    /// A new namespace in which there is only root: no file can belong to anyone else, and no
+    /// process become anyone else.
+    Single {
+        /// Why there are not more.
+        reason: SingleReason,
+    },
+}
+
+/// Why only one id could be mapped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SingleReason {
+    /// It was asked for.
+    #[error("asked for")]
+    Asked,
+    /// The user has no subordinate ids.
+    #[error("no subordinate ids for user {0} in /etc/subuid and /etc/subgid")]
+    NoRanges(String),
+    /// The program that may map them is not installed.
+    #[error("newuidmap and newgidmap are not installed")]
+    NoProgram,
+    /// That program failed.
+    #[error("newuidmap failed: {0}")]
+    ProgramFailed(String),
+}
+
+/// Why there is no user namespace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Root without CAP_SYS_ADMIN, as in a container, and no new user namespace allowed either.
+    #[error(
+        "root has no CAP_SYS_ADMIN here, and the kernel or the container's seccomp profile \
+         refuses a new user namespace"
+    )]
+    NoSysAdmin(#[source] io::Error),
+    /// The kernel has no user namespaces for this user.
+    #[error("cannot make a user namespace as user {uid}")]
+    Unshare {
+        /// The user.
+        uid: u32,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The process has other threads already, so that it cannot change its user namespace.
+    #[error("cannot enter a user namespace: the process has more than one thread")]
+    Threads,
+    /// The namespace exists, and its ids cannot be mapped.
+    #[error("cannot map ids in the user namespace ({what})")]
+    Map {
+        /// Which step.
+        what: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The ids are mapped, and still nothing may be mounted, as under AppArmor's
+    /// `kernel.apparmor_restrict_unprivileged_userns`.
+    #[error("cannot change mounts in the new user namespace")]
+    Mounts(#[source] io::Error),
+}
+
+/// Makes the process root in a user and a mount namespace of its own, unless it is root with
+/// CAP_SYS_ADMIN already. To be called before any thread is started.
+///
+/// Everything stays in this process; a child that is forked for the purpose and gone afterwards
+/// maps the ids, because that has to be done from outside. The user's own id becomes 0, the
+/// subordinate ids 1 and up.
+///
+/// # Errors
+/// When the kernel refuses. The process may then be in a namespace without ids: it should end.
+pub fn enter(mode: Mode) -> Result<Entered, Error> {
+    let uid = rustix::process::geteuid().as_raw();
+    if uid == 0 && has_sys_admin() {
+        return Ok(Entered::AlreadyRoot);
+    }
+    let gid = rustix::process::getegid().as_raw();
+    let means = match mode {
+        Mode::Single => Err(SingleReason::Asked),
+        Mode::Auto if uid == 0 => Means::direct(),
+        Mode::Auto => Means::programs(uid, gid),
+    };
+    let entered = match means {
+        Ok(means) => full(uid, gid, means)?,
+        Err(reason) => {
+            unshare(uid)?;
+            single(uid, gid, reason)?
+        }
+    };
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c"/", private).map_err(|errno| Error::Mounts(errno.into()))?;
+    Ok(entered)
+}
+
+fn has_sys_admin() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN))
+}
+
+fn unshare(uid: u32) -> Result<(), Error> {
+    sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(|errno| match errno {
+        Errno::INVAL => Error::Threads,
+        Errno::PERM if uid == 0 => Error::NoSysAdmin(errno.into()),
+        errno => Error::Unshare { uid, source: errno.into() },
+    })
+}
+
+/// Maps many ids, with the help of a process that stays outside.
+fn full(uid: u32, gid: u32, means: Means) -> Result<Entered, Error> {
+    let (uids, gids) = (means.uids.count(), means.gids.count());
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |source: io::Error| Error::Map { what, source }
+    };
+    let helper = Helper::start(means).map_err(failed("start a helper"))?;
+    unshare(uid)?;
+    match helper.map().map_err(failed("wait for the helper"))? {
+        Ok(()) => Ok(Entered::Full { uids, gids }),
+        Err(message) if fs::read("/proc/self/uid_map").is_ok_and(|map| map.is_empty()) => {
+            single(uid, gid, SingleReason::ProgramFailed(message))
+        }
+        Err(message) => {
+            Err(Error::Map { what: "newgidmap".into(), source: io::Error::other(message) })
+        }
+    }
+}
+
+/// Maps the user's own ids, which needs no privilege.
+fn single(uid: u32, gid: u32, reason: SingleReason) -> Result<Entered, Error> {
+    let write = |path: &str, content: String| {
+        fs::write(path, content)
+            .map_err(|source| Error::Map { what: format!("write {path}"), source })
+    };
+    write("/proc/self/setgroups", "deny".into())?;
+    write("/proc/self/uid_map", IdMap::single(uid).to_string())?;
+    write("/proc/self/gid_map", IdMap::single(gid).to_string())?;
+    Ok(Entered::Single { reason })
+}

@@ -1,0 +1,313 @@
+//! What the container sees of the file system, and what stays behind.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+use runtime::{
+    Error, ExitStatus, FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths,
+};
+use rustix::mount::OpenTreeFlags;
+use support::{Root, chain, output, run};
+
+fn text(path: &str, content: &str) -> ProvidedFile {
+    ProvidedFile { path: path.into(), content: FileContent::text(content), read_only: false }
+}
+
+fn mount(target: &str, source: MountSource) -> Mount {
+    Mount { target: target.into(), source, read_only: false }
+}
+
+#[test]
+fn the_usual_file_systems_are_there_and_no_other() {
+    let root = Root::new();
+    let table = output(root.exec(&["cat", "/proc/self/mounts"]));
+    let mut found: Vec<(&str, &str, bool)> = table
+        .lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            (fields[1], fields[2], fields[3].split(',').any(|option| option == "ro"))
+        })
+        .filter(|(path, ..)| !path.starts_with("/proc/") && !path.starts_with("/sys/"))
+        .collect();
+    found.sort_unstable();
+    let root_kind = found.remove(0);
+    assert_eq!((root_kind.0, root_kind.2), ("/", false));
+    assert_eq!(
+        found,
+        [
+            ("/dev", "tmpfs", false),
+            ("/dev/mqueue", "mqueue", false),
+            ("/dev/pts", "devpts", false),
+            ("/dev/shm", "tmpfs", false),
+            ("/proc", "proc", false),
+            ("/sys", "sysfs", true),
+        ]
+    );
+}
+
+#[test]
+fn devices_are_dockers() {
+    let root = Root::new();
+    assert_eq!(
+        output(root.sh("ls /dev; ls /dev/pts; readlink /dev/fd; readlink /dev/ptmx")),
+        "core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\n\
+         urandom\nzero\nptmx\n/proc/self/fd\npts/ptmx\n"
+    );
+    let mut spec = root
+        .sh("echo x > /dev/null && head -c 4 /dev/zero | wc -c && head -c 3 /dev/urandom | wc -c \
+         && echo shared > /dev/shm/file && cat /dev/shm/file");
+    spec.process.user.uid = 1000;
+    assert_eq!(output(spec), "4\n3\nshared\n");
+}
+
+#[test]
+fn the_kernels_files_are_masked_or_read_only() {
+    let root = Root::new();
+    // Not every kernel has every file.
+    let script = "cat /proc/interrupts /proc/keys /proc/timer_list 2>/dev/null | wc -c; \
+                  ls /sys/firmware; \
+                  for f in /proc/irq/x /proc/sys/kernel/panic /sys/kernel/uevent_seqnum; \
+                  do (echo 1 > $f) 2>&1; done; true";
+    let text = output(root.sh(script));
+    assert!(text.starts_with("0\n"), "{text}");
+    assert_eq!(text.matches("ead-only file system").count(), 3, "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+    let mut spec = root.sh("grep -c ' ro,' /proc/self/mounts; ls /sys/kernel | wc -l");
+    spec.system_paths = SystemPaths::Open;
+    assert!(run(spec).unwrap().1.starts_with("0\n"));
+}
+
+#[test]
+fn nothing_is_left_in_the_root() {
+    let root = Root::new();
+    let before = fs::metadata(root.path()).unwrap();
+    let mut spec = root.sh("test -d /proc/1 && cat /etc/hosts && mkdir /run");
+    spec.files = vec![text("/etc/hosts", "hosts\n"), text("/etc/resolv.conf", "resolv\n")];
+    assert_eq!(output(spec), "hosts\n");
+    assert_eq!(root.listing(), ["run"]);
+    fs::remove_dir(root.path().join("run")).unwrap();
+
+    let mut spec = root.sh("true");
+    spec.files = vec![text("/run/secrets/key", "secret")];
+    spec.mounts = vec![mount("/a/b/c", MountSource::Tmpfs { size: None, mode: 0o755 })];
+    let reset = |root: &Root| {
+        let file = fs::File::open(root.path()).unwrap();
+        file.set_modified(before.modified().unwrap()).unwrap();
+    };
+    reset(&root);
+    output(spec);
+    assert!(root.listing().is_empty(), "{:?}", root.listing());
+    let after = fs::metadata(root.path()).unwrap();
+    assert_eq!((after.mtime(), after.mtime_nsec()), (before.mtime(), before.mtime_nsec()));
+}
+
+#[test]
+fn nothing_is_left_when_the_start_fails() {
+    let root = Root::new();
+    let mut spec = root.exec(&["missing"]);
+    spec.files = vec![text("/etc/hosts", "")];
+    assert!(matches!(run(spec), Err(Error::ExecNotFound { .. })));
+    let mut spec = root.sh("true");
+    spec.mounts = vec![mount("/data", MountSource::Bind("/nowhere/at/all".into()))];
+    let error = run(spec).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "cannot bind /nowhere/at/all: No such file or directory (os error 2)"
+    );
+    assert!(root.listing().is_empty(), "{:?}", root.listing());
+}
+
+#[test]
+fn what_the_process_makes_stays() {
+    let root = Root::new();
+    let mut spec = root.sh("echo new > /etc/new; touch /proc/../made; rm -f /etc/old");
+    fs::create_dir(root.path().join("etc")).unwrap();
+    fs::write(root.path().join("etc/old"), "").unwrap();
+    spec.files = vec![text("/etc/hosts", "")];
+    output(spec);
+    assert_eq!(root.listing(), ["etc", "etc/new", "made"]);
+}
+
+#[test]
+fn provided_files_hide_the_images() {
+    let root = Root::new();
+    fs::create_dir(root.path().join("etc")).unwrap();
+    fs::write(root.path().join("etc/hosts"), "of the image").unwrap();
+    let mut spec = root.sh("cat /etc/hosts; echo more >> /etc/hosts; cat /etc/hosts");
+    spec.files = vec![text("/etc/hosts", "provided\n")];
+    assert_eq!(output(spec), "provided\nprovided\nmore\n");
+    assert_eq!(fs::read_to_string(root.path().join("etc/hosts")).unwrap(), "of the image");
+
+    let mut spec = root.sh("echo more >> /etc/hosts");
+    spec.files = vec![ProvidedFile { read_only: true, ..text("/etc/hosts", "provided") }];
+    let (status, message) = run(spec).unwrap();
+    assert_eq!(status, ExitStatus::Code(1));
+    assert!(message.contains("ead-only"), "{message}");
+}
+
+#[test]
+fn secrets_have_their_mode_and_owner() {
+    let root = Root::new();
+    let mut spec = root.sh("stat -c '%a %u %g' /run/secrets/key; cat /run/secrets/key");
+    spec.process.user.uid = 7;
+    let content = FileContent::Bytes { bytes: b"secret\n".to_vec(), mode: 0o400, uid: 7, gid: 8 };
+    spec.files = vec![ProvidedFile { path: "/run/secrets/key".into(), content, read_only: true }];
+    assert_eq!(output(spec), "400 7 8\nsecret\n");
+}
+
+#[test]
+fn a_file_of_the_machine_is_that_file() {
+    let root = Root::new();
+    let host = root.outside("hostname");
+    fs::write(&host, "one\n").unwrap();
+    let mut spec = root.sh("cat /etc/hostname; echo two > /etc/hostname");
+    spec.files = vec![ProvidedFile {
+        path: "/etc/hostname".into(),
+        content: FileContent::Host(host.clone()),
+        read_only: false,
+    }];
+    assert_eq!(output(spec), "one\n");
+    assert_eq!(fs::read_to_string(host).unwrap(), "two\n");
+}
+
+#[test]
+fn links_of_the_image_lead_nowhere_outside() {
+    let target = tempfile::tempdir().unwrap();
+    let victim = target.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    let victim_name = victim.to_str().unwrap();
+    for link in [victim_name.to_owned(), format!("../../../../../..{victim_name}")] {
+        let root = Root::new();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        symlink(&link, root.path().join("etc/resolv.conf")).unwrap();
+        symlink(target.path(), root.path().join("data")).unwrap();
+        let mut spec =
+            root.sh("cat /etc/resolv.conf; echo bad > /etc/resolv.conf; echo bad > /data/x");
+        spec.files = vec![text("/etc/resolv.conf", "provided\n")];
+        spec.mounts = vec![mount("/data", MountSource::Tmpfs { size: None, mode: 0o755 })];
+        assert_eq!(output(spec), "provided\n");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+        assert_eq!(fs::read_dir(target.path()).unwrap().count(), 1);
+        assert_eq!(root.listing(), ["data", "etc", "etc/resolv.conf"], "no stub is left");
+    }
+}
+
+#[test]
+fn system_directories_that_are_links_are_refused() {
+    for (name, to) in [("proc", "/etc"), ("dev", "bin"), ("sys", "/")] {
+        let root = Root::new();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        symlink(to, root.path().join(name)).unwrap();
+        let before = root.listing();
+        let error = run(root.sh("true")).unwrap_err();
+        assert!(
+            matches!(error, Error::SystemDirectoryIsLink { .. } | Error::MountOnRoot),
+            "{}",
+            chain(&error)
+        );
+        assert_eq!(root.listing(), before);
+    }
+}
+
+#[test]
+fn mounts_are_made_where_they_are_missing() {
+    let root = Root::new();
+    let host = root.outside("host");
+    fs::create_dir(&host).unwrap();
+    fs::write(host.join("file"), "bound\n").unwrap();
+    let mut spec = root
+        .sh("cat /data/file; cat /single; cat /data/deep/file; echo new > /data/new; \
+         stat -c %a /tmp; echo bad > /fixed/x");
+    spec.mounts = vec![
+        mount("/data/deep", MountSource::Bind(host.clone())),
+        mount("/single", MountSource::Bind(host.join("file"))),
+        mount("/data", MountSource::Bind(host.clone())),
+        mount("/tmp", MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 }),
+        Mount { read_only: true, ..mount("/fixed", MountSource::Bind(host.clone())) },
+    ];
+    let (status, text) = run(spec).unwrap();
+    assert_eq!(status, ExitStatus::Code(1));
+    assert!(text.starts_with("bound\nbound\nbound\n1777\n"), "{text}");
+    assert!(text.contains("ead-only"), "{text}");
+    assert_eq!(fs::read_to_string(host.join("new")).unwrap(), "new\n");
+    let left: Vec<_> = fs::read_dir(&host).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(root.listing().is_empty(), "{:?}", root.listing());
+}
+
+#[test]
+fn a_tmpfs_has_its_size() {
+    let root = Root::new();
+    let mut spec = root.sh("dd if=/dev/zero of=/small/file bs=1024 count=100 2>&1");
+    spec.mounts = vec![mount("/small", MountSource::Tmpfs { size: Some(8192), mode: 0o755 })];
+    let (_, text) = run(spec).unwrap();
+    assert!(text.contains("No space left"), "{text}");
+}
+
+#[test]
+fn the_root_itself_is_no_mount_point() {
+    let root = Root::new();
+    for target in ["/", "/bin/..", "."] {
+        let mut spec = root.sh("true");
+        spec.mounts = vec![mount(target, MountSource::Tmpfs { size: None, mode: 0o755 })];
+        assert!(matches!(run(spec), Err(Error::MountOnRoot)), "{target}");
+    }
+}
+
+#[test]
+fn a_read_only_root_leaves_the_mounts_writable() {
+    let root = Root::new();
+    let mut spec = root.sh("echo x > /tmp/x && echo x > /dev/shm/x && echo x > /x");
+    spec.read_only = true;
+    spec.mounts = vec![mount("/tmp", MountSource::Tmpfs { size: None, mode: 0o1777 })];
+    let (status, text) = run(spec).unwrap();
+    assert_eq!(status, ExitStatus::Code(1));
+    assert!(text.contains("/x: Read-only") || text.contains("/x: ead-only"), "{text}");
+    assert!(root.listing().is_empty(), "mount points go: {:?}", root.listing());
+}
+
+#[test]
+fn a_detached_mount_is_a_root_too() {
+    let root = Root::new();
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    for read_only in [false, true] {
+        let tree = rustix::mount::open_tree(rustix::fs::CWD, root.path(), flags).unwrap();
+        let mut spec = root.sh("cat /etc/hosts; ls /");
+        spec.rootfs = Rootfs::Mount(tree);
+        spec.read_only = read_only;
+        spec.files = vec![text("/etc/hosts", "hosts\n")];
+        assert_eq!(output(spec), "hosts\nbin\ndev\netc\nproc\nsys\n");
+        assert!(root.listing().is_empty(), "{:?}", root.listing());
+    }
+}
+
+#[test]
+fn the_machine_sees_none_of_the_mounts() {
+    let root = Root::new();
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mut container = runtime::spawn(root.exec(&["sleep", "100"])).unwrap();
+    let own =
+        |table: &str| table.lines().filter(|l| l.contains(root.path().to_str().unwrap())).count();
+    let during = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert_eq!(own(&during), own(&before));
+    container.kill_all().unwrap();
+    container.wait().unwrap();
+    assert!(!Path::new(&root.path().join("proc")).exists());
+}
+
+#[test]
+fn masks_of_the_caller_do_not_matter() {
+    let root = Root::new();
+    let old = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let mut spec = root.sh("stat -c '%a %n' /proc /dev/null /dev/shm /etc /etc/hosts /dev");
+    spec.files = vec![text("/etc/hosts", "")];
+    let text = output(spec);
+    rustix::process::umask(old);
+    assert_eq!(
+        text,
+        "555 /proc\n666 /dev/null\n1777 /dev/shm\n755 /etc\n644 /etc/hosts\n755 /dev\n"
+    );
+}
