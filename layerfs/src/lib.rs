@@ -4,8 +4,13 @@ mod apply;
 mod change;
 mod error;
 mod extract;
+mod gc;
+mod lease;
 mod root;
 mod snapshot;
+mod stat_index;
+mod state;
+mod store;
 mod whiteout;
 mod write;
 
@@ -13,10 +18,17 @@ pub use apply::{Applied, ApplyOptions, EntryFault, IdMode, Malformed, apply_laye
 pub use change::{Change, ChangeKind, DirectoryTimes, Settled, changes, settle};
 pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};
+pub use gc::{PruneImages, PruneOptions, PruneReport};
+pub use lease::Lease;
 pub use root::{Dir, FileKind, Metadata, Root, Timestamp};
 pub use snapshot::{
     Active, Committed, Durability, LayerOfStack, OverlaySnapshotter, Place, Snapshotter, View,
     complete_implicit,
+};
+pub use stat_index::{FileStat, StatIndex};
+pub use store::{
+    BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, ImageRecord, Layer,
+    NewImage, Progress, Record, Store, StoreOptions, Untagged,
 };
 pub use write::write_layer;
 

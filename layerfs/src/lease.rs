@@ -1,0 +1,221 @@
+//! Leases: who is at work in a store, and what is swept when he is no more.
+//!
+//! A lease is a file below `leases/` that its process keeps locked with `flock(2)`. The kernel
+//! drops the lock when the process ends, however it ends. Everything unfinished stands in the
+//! lease's own directory below `staging/`, and what the process uses is pinned in the database
+//! under the lease's id; so whoever can take the lock knows that the owner is gone, and removes
+//! both.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use oci::{DiffId, Digest};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::state::pins::{self, PinKind};
+use crate::store::{Store, random_hex};
+use crate::{Error, Result, Root};
+
+/// The right to work in a store, held by a live process. While it lives, nobody collects what it
+/// made or [pinned](Lease::pin_layer). Dropped, it removes what is left of its staging.
+pub struct Lease {
+    store: Store,
+    id: String,
+    staging: PathBuf,
+    /// Locked as long as it is open.
+    lock: File,
+    made: AtomicU64,
+    has_pins: AtomicBool,
+}
+
+impl Lease {
+    pub(crate) fn acquire(store: &Store) -> Result<Lease> {
+        loop {
+            let id = random_hex(8)?;
+            let path = store.places().lease(&id);
+            let lock = File::create_new(&path).map_err(|e| Error::io("create", &path, e))?;
+            flock(&lock, FlockOperation::LockExclusive).map_err(|e| Error::io("lock", &path, e))?;
+            // A sweeper may have come between the two calls, and taken the file for a dead one's.
+            if !is_linked(&lock, &path)? {
+                continue;
+            }
+            let staging = store.places().staging(&id);
+            fs::create_dir(&staging).map_err(|e| Error::io("create", &staging, e))?;
+            return Ok(Lease {
+                store: store.clone(),
+                id,
+                staging,
+                lock,
+                made: AtomicU64::new(0),
+                has_pins: AtomicBool::new(false),
+            });
+        }
+    }
+
+    /// The lease's name, unique in the store.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The store that this lease is for.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A new name in the lease's staging directory, for something that the caller makes there.
+    pub fn scratch_path(&self, purpose: &str) -> PathBuf {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.staging.join(format!("{purpose}-{number}"))
+    }
+
+    /// A new empty directory in the lease's staging directory. It vanishes with the lease.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn scratch_dir(&self, purpose: &str) -> Result<PathBuf> {
+        let path = self.scratch_path(purpose);
+        fs::create_dir(&path).map_err(|e| Error::io("create", &path, e))?;
+        Ok(path)
+    }
+
+    /// Keeps a layer from being collected while the lease lives. Says whether it is there.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn pin_layer(&self, diff_id: &DiffId) -> Result<bool> {
+        Ok(self.store.pin_layers(self, std::slice::from_ref(diff_id))?.is_some())
+    }
+
+    /// Keeps a blob from being collected while the lease lives. Says whether it is there.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn pin_blob(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.store.pin_blob(self, digest)?.is_some())
+    }
+
+    /// Adds a pin inside a transaction of the caller's.
+    pub(crate) fn pin(
+        &self,
+        connection: &rusqlite::Connection,
+        kind: PinKind,
+        digest: &Digest,
+    ) -> rusqlite::Result<()> {
+        self.has_pins.store(true, Ordering::Relaxed);
+        pins::add(connection, &self.id, kind, &digest.to_string())
+    }
+
+    /// Removes a scratch directory before the lease ends; best effort, for the lease's end
+    /// removes it anyhow.
+    pub(crate) fn discard(&self, path: &Path) {
+        if let Err(error) = remove_tree(path) {
+            tracing::debug!(%error, path = %path.display(), "scratch directory left for the sweep");
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let has_pins = *self.has_pins.get_mut();
+        if let Err(error) = end(&self.store, &self.id, has_pins) {
+            // The file stays, without its lock: the next process sweeps.
+            tracing::warn!(%error, lease = self.id, "lease left for the next process to sweep");
+        }
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Removes all that a lease kept, and last the lease itself. Its lock must be held.
+fn end(store: &Store, id: &str, has_pins: bool) -> Result<()> {
+    remove_tree(&store.places().staging(id))?;
+    if has_pins {
+        store.state().write("remove pins", |c| Ok(pins::remove_lease(c, id)?))?;
+    }
+    let path = store.places().lease(id);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Sweeps after processes that are gone, and answers how many leases that were. Cheap when there
+/// is no lease at all.
+pub(crate) fn sweep(store: &Store) -> Result<usize> {
+    let mut swept = 0;
+    for id in entries(&store.places().leases())? {
+        let path = store.places().lease(&id);
+        let lock = match File::open(&path) {
+            Ok(lock) => lock,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(Error::io("open", &path, e)),
+        };
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => continue,
+            Err(e) => return Err(Error::io("lock", &path, e)),
+        }
+        if is_linked(&lock, &path)? {
+            end(store, &id, true)?;
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+/// Sweeps what stands in staging, or is pinned, under no lease at all. That is never the case
+/// unless somebody removed files of leases by hand.
+pub(crate) fn sweep_strays(store: &Store) -> Result<()> {
+    // First what is there, then whether its lease is: a lease's file is there before and after.
+    for name in entries(&store.places().all_staging())? {
+        if is_gone(&store.places().lease(&name))? {
+            remove_tree(&store.places().staging(&name))?;
+        }
+    }
+    for lease in store.state().read("list pins", |c| Ok(pins::leases(c)?))? {
+        if is_gone(&store.places().lease(&lease))? {
+            store.state().write("remove pins", |c| Ok(pins::remove_lease(c, &lease)?))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_gone(path: &Path) -> Result<bool> {
+    path.try_exists().map(|there| !there).map_err(|e| Error::io("examine", path, e))
+}
+
+fn is_linked(file: &File, path: &Path) -> Result<bool> {
+    let stat = rustix::fs::fstat(file).map_err(|e| Error::io("examine", path, e))?;
+    Ok(stat.st_nlink > 0)
+}
+
+/// Names in a directory of ours. A missing directory has none.
+pub(crate) fn entries(dir: &Path) -> Result<Vec<String>> {
+    let failed = |e: io::Error| Error::io("list", dir, e);
+    let list = match fs::read_dir(dir) {
+        Ok(list) => list,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut names = Vec::new();
+    for entry in list {
+        // A name that is no UTF-8 is none of ours.
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// Removes a tree in a directory of ours, whatever modes and depths it has.
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let parent = Root::open(parent)?;
+    parent.top().remove_tree(name).map_err(|e| Error::io("remove", path, e))
+}

@@ -1,0 +1,50 @@
+//! What live processes use, so that nobody collects it.
+
+use rusqlite::{Connection, params};
+
+/// What a pin keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PinKind {
+    /// A layer, by its DiffID.
+    Layer,
+    /// A blob.
+    Blob,
+    /// A document.
+    Document,
+}
+
+impl PinKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            PinKind::Layer => "layer",
+            PinKind::Blob => "blob",
+            PinKind::Document => "document",
+        }
+    }
+}
+
+/// Keeps an object until the lease ends.
+pub(crate) fn add(
+    connection: &Connection,
+    lease: &str,
+    kind: PinKind,
+    digest: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO pins (lease, kind, digest) VALUES (?1, ?2, ?3)")?
+        .execute(params![lease, kind.as_str(), digest])
+        .map(drop)
+}
+
+/// Forgets what a lease kept.
+pub(crate) fn remove_lease(connection: &Connection, lease: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM pins WHERE lease = ?1")?.execute([lease]).map(drop)
+}
+
+/// The leases that keep something.
+pub(crate) fn leases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT DISTINCT lease FROM pins")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}

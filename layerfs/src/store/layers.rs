@@ -1,0 +1,119 @@
+//! Layers: directories below `layers/`, by DiffID.
+
+use std::path::{Path, PathBuf};
+
+use oci::{Descriptor, DiffId};
+
+use super::{StagedBlob, Store, places};
+use crate::lease::Lease;
+use crate::state::layers as rows;
+use crate::state::pins::PinKind;
+use crate::{Error, Result};
+
+/// The tree inside a layer's directory.
+const TREE: &str = "tree";
+
+/// An unpacked layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The digest of its uncompressed tar.
+    pub diff_id: DiffId,
+    /// The size of that tar, in bytes.
+    pub size: u64,
+    /// Its directory in the store: the tree in `tree/`, and what is known about it beside that.
+    pub dir: PathBuf,
+}
+
+impl Layer {
+    /// The directory of the layer's tree, as an overlay takes it.
+    pub fn tree(&self) -> PathBuf {
+        tree_of(&self.dir)
+    }
+}
+
+/// The tree of a layer that stands, or is being made, in `dir`.
+pub(crate) fn tree_of(dir: &Path) -> PathBuf {
+    dir.join(TREE)
+}
+
+impl Store {
+    /// The unpacked layer of this DiffID, if it is there.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn layer(&self, diff_id: &DiffId) -> Result<Option<Layer>> {
+        let size = self.state().read("look a layer up", |c| Ok(rows::layer_size(c, diff_id)?))?;
+        Ok(size.map(|size| self.layer_at(diff_id, size)))
+    }
+
+    /// Keeps layers from being collected while the lease lives, and answers with them in the
+    /// order given; `None`, and nothing is kept, if one of them is not there.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn pin_layers(&self, lease: &Lease, layers: &[DiffId]) -> Result<Option<Vec<Layer>>> {
+        self.state().write("pin layers", |c| {
+            let mut found = Vec::with_capacity(layers.len());
+            for diff_id in layers {
+                match rows::layer_size(c, diff_id)? {
+                    Some(size) => found.push(self.layer_at(diff_id, size)),
+                    None => return Ok(None),
+                }
+            }
+            for diff_id in layers {
+                lease.pin(c, PinKind::Layer, &diff_id.0)?;
+            }
+            Ok(Some(found))
+        })
+    }
+
+    /// As [`pin_layers`](Store::pin_layers), where a missing layer is an error.
+    pub(crate) fn require_layers(&self, lease: &Lease, layers: &[DiffId]) -> Result<Vec<Layer>> {
+        if let Some(found) = self.pin_layers(lease, layers)? {
+            return Ok(found);
+        }
+        for diff_id in layers {
+            if self.layer(diff_id)?.is_none() {
+                return Err(Error::LayerNotFound { diff_id: diff_id.clone() });
+            }
+        }
+        // Somebody was unpacking, and has finished since.
+        self.pin_layers(lease, layers)?
+            .ok_or_else(|| Error::LayerNotFound { diff_id: layers[0].clone() })
+    }
+
+    /// Makes the directory `staged` the layer `diff_id`, with the blob that it came from, in one
+    /// transaction. A layer that is there already stays, and `staged` is discarded.
+    pub(crate) fn place_layer(
+        &self,
+        lease: &Lease,
+        staged: &Path,
+        diff_id: &DiffId,
+        size: u64,
+        blob: Option<(&Descriptor, Option<&StagedBlob<'_>>)>,
+    ) -> Result<Layer> {
+        let placed = self.state().write("record a layer", |c| {
+            if let Some((descriptor, file)) = blob {
+                if let Some(file) = file {
+                    file.place(c, &descriptor.digest)?;
+                }
+                rows::link_blob(c, diff_id, descriptor)?;
+            }
+            let is_new = rows::layer_size(c, diff_id)?.is_none();
+            if is_new {
+                places::move_in(staged, &self.places().layer(diff_id), lease)?;
+                rows::insert_layer(c, diff_id, size, self.boot())?;
+            }
+            lease.pin(c, PinKind::Layer, &diff_id.0)?;
+            Ok(is_new)
+        })?;
+        if !placed {
+            lease.discard(staged);
+        }
+        Ok(self.layer_at(diff_id, size))
+    }
+
+    fn layer_at(&self, diff_id: &DiffId, size: u64) -> Layer {
+        Layer { diff_id: diff_id.clone(), size, dir: self.places().layer(diff_id) }
+    }
+}

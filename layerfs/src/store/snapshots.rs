@@ -1,0 +1,251 @@
+//! Snapshots on layers of the store, and layers made of snapshots.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use oci::{Algorithm, DiffId, Digest};
+
+use super::compressed::HashedWrite;
+use super::layers::tree_of;
+use super::{Container, Layer, Store};
+use crate::lease::Lease;
+use crate::{
+    Active, Change, Committed, DirectoryTimes, Durability, Error, LayerOfStack, Place, Result,
+    Root, Settled, View, changes, complete_implicit, settle, write_layer,
+};
+
+/// The file beside a layer's tree that lists the directories which the layer does not describe,
+/// each ended by a zero byte. No file means none.
+const IMPLICIT: &str = "implicit";
+
+/// A tree that a build step writes to, in the lease's staging directory.
+#[derive(Debug)]
+pub struct BuildSnapshot {
+    /// The tree; its mount's descriptor goes to the process that runs in it.
+    pub active: Active,
+    /// What becomes the layer's directory.
+    staged: PathBuf,
+}
+
+/// A layer made of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedLayer {
+    /// The layer.
+    pub layer: Layer,
+    /// What it changes.
+    pub changes: Vec<Change>,
+    /// Whether it changes nothing.
+    pub is_empty: bool,
+}
+
+impl Store {
+    /// A tree on `layers` (lowest first; none for an empty tree) for a build step to write to. It
+    /// vanishes with the lease unless it is [committed](Store::commit).
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`]; those of the snapshot backend.
+    pub fn prepare(&self, lease: &Lease, layers: &[DiffId]) -> Result<BuildSnapshot> {
+        let stack = self.stack(lease, layers)?;
+        let staged = lease.scratch_dir("snapshot")?;
+        let upper = tree_of(&staged);
+        fs::create_dir(&upper).map_err(|e| Error::io("create", &upper, e))?;
+        let place = Place { upper, work: lease.scratch_dir("work")? };
+        let active = self.snapshotter().prepare(&stack, place, Durability::Volatile)?;
+        Ok(BuildSnapshot { active, staged })
+    }
+
+    /// The tree of a container, with all that it changed so far.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`]; those of the snapshot backend.
+    pub fn prepare_container(
+        &self,
+        lease: &Lease,
+        container: &Container,
+        durability: Durability,
+    ) -> Result<Active> {
+        let stack = self.stack(lease, &container.layers)?;
+        let place = Place { upper: container.upper(), work: container.work() };
+        self.snapshotter().prepare(&stack, place, durability)
+    }
+
+    /// A tree of `layers`, lowest first, that is only read.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`]; those of the snapshot backend.
+    pub fn view(&self, lease: &Lease, layers: &[DiffId]) -> Result<View> {
+        self.snapshotter().view(&self.stack(lease, layers)?)
+    }
+
+    /// What a container changed so far, as [`changes`](crate::changes) lists it.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`], or if one of the trees cannot be read.
+    pub fn container_changes(&self, lease: &Lease, container: &Container) -> Result<Vec<Change>> {
+        let lower = self.view(lease, &container.layers)?;
+        changes(&Root::open(&container.upper())?, Some(&lower.root))
+    }
+
+    /// Makes what a build step wrote a layer. Nothing may use the tree any more.
+    ///
+    /// # Errors
+    /// If the tree cannot be read, or holds what no layer can.
+    pub fn commit(
+        &self,
+        lease: &Lease,
+        snapshot: BuildSnapshot,
+        times: DirectoryTimes,
+    ) -> Result<CommittedLayer> {
+        let BuildSnapshot { active, staged } = snapshot;
+        let work = active.place.work.clone();
+        let (committed, settled) = self.snapshotter().commit(active, times)?;
+        lease.discard(&work);
+        let (digest, size) = digest_layer(&committed.tree)?;
+        self.place_settled(lease, &staged, digest, size, settled)
+    }
+
+    /// Makes a layer of what a container changed so far; the container keeps it, too. Where it
+    /// runs, files that it writes to meanwhile may be of any moment.
+    ///
+    /// # Errors
+    /// As [`commit`](Store::commit), and [`Error::LayerNotFound`].
+    pub fn commit_container(
+        &self,
+        lease: &Lease,
+        container: &Container,
+        times: DirectoryTimes,
+    ) -> Result<CommittedLayer> {
+        let lower = self.view(lease, &container.layers)?;
+        let upper = Root::open(&container.upper())?;
+        let staged = lease.scratch_dir("commit")?;
+        // Nobody may change an upper directory under a mounted overlay, so that of a container
+        // that runs is copied as it is.
+        let settled = if container.state.is_running() {
+            None
+        } else {
+            Some(settle(&upper, Some(&lower.root), times)?)
+        };
+        let (digest, size) = self.copy_layer(&upper, &staged)?;
+        if let Some(settled) = settled {
+            return self.place_settled(lease, &staged, digest, size, settled);
+        }
+        let tree = tree_of(&staged);
+        let settled = settle(&Root::open(&tree)?, Some(&lower.root), times)?;
+        let (digest, size) = digest_layer(&tree)?;
+        self.place_settled(lease, &staged, digest, size, settled)
+    }
+
+    /// Copies a layer through its tar, whose digest and size are answered.
+    fn copy_layer(&self, from: &Root, staged: &Path) -> Result<(Digest, u64)> {
+        let (reader, writer): (PipeReader, PipeWriter) =
+            io::pipe().map_err(|e| Error::io("copy a layer to", staged, e))?;
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(move || {
+                let mut writer = io::BufWriter::with_capacity(64 << 10, writer);
+                write_layer(from, &mut writer)?;
+                writer.flush().map_err(|e| Error::io("copy a layer to", staged, e))
+            });
+            let received = self.unpack_tar(staged, Algorithm::Sha256, Box::new(reader));
+            let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match (sent, received) {
+                // A sender that found nobody listening tells less than why nobody listened.
+                (Err(error), Ok(_)) => Err(error),
+                (Err(error), Err(_)) if error.io_kind() != Some(io::ErrorKind::BrokenPipe) => {
+                    Err(error)
+                }
+                (_, received) => received,
+            }
+        })
+    }
+
+    fn place_settled(
+        &self,
+        lease: &Lease,
+        staged: &Path,
+        digest: Digest,
+        size: u64,
+        settled: Settled,
+    ) -> Result<CommittedLayer> {
+        let is_empty = settled.is_empty();
+        let implicit = if settled.root_changed { Vec::new() } else { vec![PathBuf::new()] };
+        write_implicit(staged, &implicit)?;
+        let layer = self.place_layer(lease, staged, &DiffId(digest), size, None)?;
+        Ok(CommittedLayer { layer, changes: settled.changes, is_empty })
+    }
+
+    /// The layers as the backend takes them, kept from now on, with one on top for directories
+    /// that some of them do not describe, where that is needed.
+    fn stack(&self, lease: &Lease, layers: &[DiffId]) -> Result<Vec<Committed>> {
+        let layers = self.require_layers(lease, layers)?;
+        let mut stack: Vec<Committed> =
+            layers.iter().map(|layer| Committed { tree: layer.tree() }).collect();
+        let implicit: Vec<Vec<PathBuf>> =
+            layers.iter().map(|layer| read_implicit(&layer.dir)).collect::<Result<_>>()?;
+        if implicit.iter().all(Vec::is_empty) {
+            return Ok(stack);
+        }
+        let described: Vec<LayerOfStack<'_>> = stack
+            .iter()
+            .zip(&implicit)
+            .map(|(layer, implicit)| LayerOfStack { layer, implicit })
+            .collect();
+        let on_top = lease.scratch_dir("implicit")?;
+        if complete_implicit(&described, &Root::open(&on_top)?)? {
+            stack.push(Committed { tree: on_top });
+        } else {
+            lease.discard(&on_top);
+        }
+        Ok(stack)
+    }
+}
+
+/// The digest and size of the tar of the layer in `tree`.
+fn digest_layer(tree: &Path) -> Result<(Digest, u64)> {
+    let mut tar = HashedWrite::new(Counted(0), Algorithm::Sha256);
+    write_layer(&Root::open(tree)?, &mut tar)?;
+    let (Counted(size), digest) = tar.finish();
+    Ok((digest, size))
+}
+
+/// Counts what is written and keeps nothing.
+struct Counted(u64);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes down, beside the tree in `dir`, the directories that the layer does not describe.
+pub(super) fn write_implicit(dir: &Path, implicit: &[PathBuf]) -> Result<()> {
+    if implicit.is_empty() {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    for path in implicit {
+        bytes.extend_from_slice(path.as_os_str().as_bytes());
+        bytes.push(0);
+    }
+    let file = dir.join(IMPLICIT);
+    fs::write(&file, bytes).map_err(|e| Error::io("write", &file, e))
+}
+
+fn read_implicit(dir: &Path) -> Result<Vec<PathBuf>> {
+    let file = dir.join(IMPLICIT);
+    match fs::read(&file) {
+        Ok(bytes) => Ok(bytes
+            .split_inclusive(|byte| *byte == 0)
+            .map(|path| PathBuf::from(OsStr::from_bytes(&path[..path.len() - 1])))
+            .collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(Error::io("read", &file, e)),
+    }
+}

@@ -1,0 +1,282 @@
+//! Layers from blobs, as they stream in.
+//!
+//! One pass: compressed bytes are verified, kept in a second write, inflated, hashed to the
+//! DiffID and made files. There is no temporary file besides the blob that is kept. Layers know
+//! nothing of each other, so several are unpacked at once.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::panic;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use oci::compress::decoder;
+use oci::{Algorithm, BlobRead, Descriptor, DiffId, Digest, Hasher, Image};
+
+use super::layers::tree_of;
+use super::snapshots::write_implicit;
+use super::{Layer, StagedBlob, Store};
+use crate::lease::Lease;
+use crate::{ApplyOptions, Error, Result, Root, apply_layer};
+
+/// What is read at once of what nobody unpacks, to reach the end of a stream.
+const DRAIN: usize = 64 << 10;
+
+/// Is told how many compressed bytes of a blob have come so far.
+pub type Progress<'a> = &'a (dyn Fn(&Descriptor, u64) + Sync);
+
+impl Store {
+    /// Makes the layer `diff_id` from its blob, which is read from the store if it is there, else
+    /// from `source`, and kept. A layer that is there already is not read at all.
+    ///
+    /// # Errors
+    /// [`Error::NotALayer`] by its media type; [`Error::DiffIdMismatch`] if the blob holds another
+    /// tar; an error of [`oci`] if the bytes are not the blob's or the source fails; those of
+    /// [`apply_layer`] if the tar is none. Nothing is left in the store then.
+    pub fn unpack(
+        &self,
+        lease: &Lease,
+        blob: &Descriptor,
+        diff_id: &DiffId,
+        source: &dyn BlobRead,
+        progress: Progress<'_>,
+    ) -> Result<Layer> {
+        self.unpack_unless(lease, blob, diff_id, source, progress, &AtomicBool::new(false))
+    }
+
+    /// Makes all layers of an image, lowest first, several at once. The first error ends the
+    /// others.
+    ///
+    /// # Errors
+    /// As [`unpack`](Store::unpack); [`Error::LayerCountMismatch`] if manifest and config
+    /// disagree.
+    pub fn unpack_image(
+        &self,
+        lease: &Lease,
+        image: &Image,
+        source: &dyn BlobRead,
+        progress: Progress<'_>,
+    ) -> Result<Vec<Layer>> {
+        let diff_ids = &image.config.rootfs.diff_ids;
+        let blobs = &image.manifest.layers;
+        if diff_ids.len() != blobs.len() {
+            return Err(Error::LayerCountMismatch {
+                manifest: image.manifest.digest().clone(),
+                blobs: blobs.len(),
+                diff_ids: diff_ids.len(),
+            });
+        }
+        if let Some(layers) = self.pin_layers(lease, diff_ids)? {
+            return Ok(layers);
+        }
+        let mut todo: Vec<(&DiffId, &Descriptor)> = Vec::new();
+        for pair in diff_ids.iter().zip(blobs) {
+            if todo.iter().all(|(seen, _)| *seen != pair.0) {
+                todo.push(pair);
+            }
+        }
+        // The biggest first: what is left at the end is then short.
+        todo.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.size));
+        for_each_parallel(&todo, self.threads().get(), |(diff_id, blob), stop| {
+            self.unpack_unless(lease, blob, diff_id, source, progress, stop).map(drop)
+        })?;
+        self.require_layers(lease, diff_ids)
+    }
+
+    fn unpack_unless(
+        &self,
+        lease: &Lease,
+        blob: &Descriptor,
+        diff_id: &DiffId,
+        source: &dyn BlobRead,
+        progress: Progress<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Layer> {
+        if let Some(mut layers) = self.pin_layers(lease, std::slice::from_ref(diff_id))?
+            && let Some(layer) = layers.pop()
+        {
+            return Ok(layer);
+        }
+        let compression = blob.media_type.layer_compression().ok_or_else(|| Error::NotALayer {
+            digest: blob.digest.clone(),
+            media_type: blob.media_type.to_string(),
+        })?;
+        let is_kept = self.pin_blob(lease, &blob.digest)?.is_some();
+        let source = if is_kept { self } else { source };
+        let mut compressed = Arriving {
+            bytes: source.open(blob)?,
+            keep: if is_kept { None } else { Some(StagedBlob::create(lease)?) },
+            blob,
+            passed: 0,
+            progress,
+            stop,
+        };
+        let staged = lease.scratch_dir("layer")?;
+        let unpacked = self.unpack_stream(&staged, diff_id, compression, &mut compressed);
+        let (actual, size) = match unpacked {
+            Ok(unpacked) => unpacked,
+            Err(error) => {
+                lease.discard(&staged);
+                return Err(own_error(error));
+            }
+        };
+        if actual != diff_id.0 {
+            lease.discard(&staged);
+            let (blob, expected) = (blob.digest.clone(), diff_id.clone());
+            return Err(Error::DiffIdMismatch { blob, expected, actual: DiffId(actual) });
+        }
+        let mut keep = compressed.keep.take();
+        if let Some(file) = &mut keep {
+            file.finish()?;
+        }
+        self.place_layer(lease, &staged, diff_id, size, Some((blob, keep.as_ref())))
+    }
+
+    /// Makes the tree of a layer in `staged` and answers with digest and size of its tar, once
+    /// the compressed bytes have ended without an error, too.
+    fn unpack_stream(
+        &self,
+        staged: &Path,
+        diff_id: &DiffId,
+        compression: oci::LayerCompression,
+        compressed: &mut Arriving<'_>,
+    ) -> Result<(Digest, u64)> {
+        let algorithm = diff_id.0.algorithm();
+        let inflated = decoder(compression, Box::new(&mut *compressed))?;
+        let (digest, size) = self.unpack_tar(staged, algorithm, inflated)?;
+        drain(compressed, staged)?;
+        Ok((digest, size))
+    }
+
+    /// Makes the tree of a layer in `staged` from its tar, and answers with the tar's digest and
+    /// size, all bytes to the end of the stream included.
+    pub(crate) fn unpack_tar<'a>(
+        &self,
+        staged: &Path,
+        algorithm: Algorithm,
+        tar: Box<dyn Read + Send + 'a>,
+    ) -> Result<(Digest, u64)> {
+        let mut tar = Hashed { inner: tar, hasher: algorithm.hasher(), size: 0 };
+        let tree = tree_of(staged);
+        fs::create_dir(&tree).map_err(|e| Error::io("create", &tree, e))?;
+        let applied = apply_layer(&mut tar, &Root::open(&tree)?, &self.apply_options())?;
+        drain(&mut tar, staged)?;
+        write_implicit(staged, &applied.implicit)?;
+        Ok((tar.hasher.finish(), tar.size))
+    }
+
+    fn apply_options(&self) -> ApplyOptions {
+        ApplyOptions { ids: self.ids(), ..ApplyOptions::default() }
+    }
+}
+
+fn drain(reader: &mut dyn Read, staged: &Path) -> Result<()> {
+    let mut buffer = vec![0; DRAIN];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(own_error(Error::io("unpack a layer into", staged, e))),
+        }
+    }
+}
+
+/// An error of ours that came through `std::io` as itself again.
+fn own_error(error: Error) -> Error {
+    type Rewrap = Box<dyn FnOnce(io::Error) -> Error>;
+    let (source, rewrap): (io::Error, Rewrap) = match error {
+        Error::Io { operation, path, source } => {
+            (source, Box::new(move |source| Error::Io { operation, path, source }))
+        }
+        Error::ReadArchive { offset, source } => {
+            (source, Box::new(move |source| Error::ReadArchive { offset, source }))
+        }
+        error => return error,
+    };
+    match source.downcast::<oci::Error>() {
+        Ok(inner) => Error::Oci(inner),
+        Err(source) => source.downcast::<Error>().unwrap_or_else(rewrap),
+    }
+}
+
+/// The compressed bytes of a layer: verified, counted, and kept as they pass.
+struct Arriving<'a> {
+    bytes: oci::Verified<Box<dyn Read + Send + 'a>>,
+    keep: Option<StagedBlob<'a>>,
+    blob: &'a Descriptor,
+    passed: u64,
+    progress: Progress<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Read for Arriving<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other(Error::Cancelled));
+        }
+        let count = self.bytes.read(buffer)?;
+        if let Some(keep) = &mut self.keep {
+            keep.write_all(&buffer[..count])?;
+        }
+        if count > 0 {
+            self.passed += count as u64;
+            (self.progress)(self.blob, self.passed);
+        }
+        Ok(count)
+    }
+}
+
+/// Hashes and counts what passes.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+}
+
+/// Calls `work` for each item on up to `threads` threads. The first error raises the flag that
+/// the others are given, and is answered.
+pub(crate) fn for_each_parallel<T: Sync>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T, &AtomicBool) -> Result<()> + Sync,
+) -> Result<()> {
+    let (stop, next, first) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(None));
+    let run = || {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+            if let Err(error) = work(item, &stop) {
+                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(error);
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let threads = threads.min(items.len());
+    if threads <= 1 {
+        run();
+    } else {
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+            for handle in handles {
+                if let Err(panic) = handle.join() {
+                    panic::resume_unwind(panic);
+                }
+            }
+        });
+    }
+    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
