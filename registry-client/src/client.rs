@@ -1,0 +1,120 @@
+//! The client: what its calls share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Method;
+use oci::Reference;
+
+use crate::auth::{Access, Anonymous, Credential, Credentials, OneCredential, Scopes};
+use crate::error::{Call, Error};
+use crate::host::Host;
+use crate::http_client::HttpClients;
+use crate::transport::{Request, Target, Transport};
+use crate::{Config, Result};
+
+/// How much of the answer to a ping is read, in bytes.
+const MAX_PING: u64 = 64 << 10;
+
+/// A client of all registries. Clones share connections, tokens and what is known of each host.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) transport: Transport,
+    hosts: Arc<Hosts>,
+}
+
+struct Hosts {
+    credentials: Arc<dyn Credentials>,
+    known: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+impl Client {
+    /// A client by its configuration. Nothing is opened or read before the first call.
+    pub fn new(config: Config) -> Client {
+        let credentials = Arc::clone(&config.credentials);
+        let transport = Transport { clients: Arc::new(HttpClients::new(config)) };
+        Client { transport, hosts: Hosts::new(credentials) }
+    }
+
+    /// The same client as somebody else: connections are shared, and nothing that concerns
+    /// credentials is.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Arc<dyn Credentials>) -> Client {
+        Client { transport: self.transport.clone(), hosts: Hosts::new(credentials) }
+    }
+
+    /// Asks whether there is a registry that lets us in.
+    ///
+    /// # Errors
+    /// If there is none, or it wants other credentials.
+    pub async fn ping(&self, registry: &str) -> Result<()> {
+        let host = self.host(registry)?;
+        let call =
+            Call { operation: "reach", object: "the registry".into(), place: registry.into() };
+        let target = Target::Path("/v2/".into());
+        let request = Request::new(call, Method::GET, target, Scopes::default());
+        self.transport.fetch(&host, &request, MAX_PING).await?;
+        Ok(())
+    }
+
+    /// Asks whether a registry takes a credential. One that wants none takes any.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if it does not.
+    pub async fn check_login(&self, registry: &str, credential: Credential) -> Result<()> {
+        let credentials = OneCredential { registry: registry.to_owned(), credential };
+        self.with_credentials(Arc::new(credentials)).ping(registry).await
+    }
+
+    /// Whether a registry lets anybody in.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    pub async fn is_open(&self, registry: &str) -> Result<bool> {
+        match self.with_credentials(Arc::new(Anonymous)).ping(registry).await {
+            Ok(()) => Ok(true),
+            Err(Error::Unauthorized { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn host(&self, registry: &str) -> Result<Arc<Host>> {
+        let mut known = self.hosts.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = known.get(registry) {
+            return Ok(Arc::clone(host));
+        }
+        let config = self.transport.clients.config();
+        let host = Host::new(registry, config, Arc::clone(&self.hosts.credentials))?;
+        let host = Arc::new(host);
+        known.insert(registry.to_owned(), Arc::clone(&host));
+        Ok(host)
+    }
+}
+
+impl Hosts {
+    fn new(credentials: Arc<dyn Credentials>) -> Arc<Hosts> {
+        Arc::new(Hosts { credentials, known: Mutex::default() })
+    }
+}
+
+/// What a call to a repository is made of.
+pub(crate) struct InRepository<'a> {
+    pub(crate) name: &'a Reference,
+    pub(crate) access: Access,
+}
+
+impl InRepository<'_> {
+    pub(crate) fn call(&self, operation: &'static str, object: impl ToString) -> Call {
+        Call { operation, object: object.to_string(), place: self.name.familiar_repository() }
+    }
+
+    pub(crate) fn scopes(&self) -> Scopes {
+        Scopes::repository_access(self.name.repository(), self.access)
+    }
+
+    /// A request to `/v2/REPOSITORY/REST`.
+    pub(crate) fn request<'r>(&self, call: Call, method: Method, rest: &str) -> Request<'r> {
+        let path = format!("/v2/{}/{rest}", self.name.repository());
+        Request::new(call, method, Target::Path(path), self.scopes())
+    }
+}

@@ -1,0 +1,121 @@
+//! What a client is told from outside.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Retry;
+use crate::auth::{Anonymous, Credentials};
+
+/// Everything that a [`Client`](crate::Client) takes from its surroundings.
+#[derive(Clone)]
+pub struct Config {
+    /// Who we are at each registry.
+    pub credentials: Arc<dyn Credentials>,
+    /// Which registries are spoken to otherwise than over verified TLS.
+    pub hosts: HostRules,
+    /// The value of `User-Agent`.
+    pub user_agent: String,
+    /// What is tried again, and for how long.
+    pub retry: Retry,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How many requests are on their way to one registry at once. The bodies of downloads are not
+    /// counted: their reader decides how many it has open.
+    pub requests_per_host: usize,
+    /// Whom to trust for TLS.
+    pub roots: TrustRoots,
+    /// The proxies to go through.
+    pub proxies: Proxies,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            credentials: Arc::new(Anonymous),
+            hosts: HostRules::default(),
+            user_agent: concat!("tierce/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retry: Retry::default(),
+            timeouts: Timeouts::default(),
+            requests_per_host: 6,
+            roots: TrustRoots::default(),
+            proxies: Proxies::default(),
+        }
+    }
+}
+
+/// Exceptions from verified TLS. A registry on the loopback interface needs no rule: it is spoken
+/// to over plain HTTP unless it answers as a TLS server does.
+#[derive(Debug, Clone, Default)]
+pub struct HostRules {
+    /// Registries spoken to over plain HTTP, as they stand in references (`host[:port]`).
+    pub plain_http: BTreeSet<String>,
+    /// Registries whose certificate is not verified, and which may speak plain HTTP as well.
+    pub insecure: BTreeSet<String>,
+    /// Whether all registries are taken as `insecure` (`--tls-verify=false`).
+    pub all_insecure: bool,
+}
+
+/// How long to wait. A transfer as a whole has no limit.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// For the next bytes.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts { connect: Duration::from_secs(10), idle: Duration::from_secs(60) }
+    }
+}
+
+/// Root certificates. They are read when TLS is first used, and not before.
+#[derive(Debug, Clone)]
+pub struct TrustRoots {
+    /// Bundles of PEM certificates; the first that exists is the system's. When none does (as in
+    /// a small container), Mozilla's roots, which are built in, stand in for it.
+    pub system_bundles: Vec<PathBuf>,
+    /// More files of PEM certificates to trust; each must exist.
+    pub extra_files: Vec<PathBuf>,
+}
+
+impl Default for TrustRoots {
+    fn default() -> TrustRoots {
+        let known = [
+            "/etc/ssl/certs/ca-certificates.crt", // Debian, Alpine, Arch
+            "/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL
+            "/etc/ssl/ca-bundle.pem",             // openSUSE
+            "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // RHEL
+            "/etc/ssl/cert.pem",                  // Alpine, BSD
+        ];
+        TrustRoots { system_bundles: known.map(PathBuf::from).to_vec(), extra_files: Vec::new() }
+    }
+}
+
+/// Proxies, in the form of the customary variables. The loopback interface never goes through one.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    /// For `http` URLs.
+    pub http: Option<String>,
+    /// For `https` URLs.
+    pub https: Option<String>,
+    /// Hosts, domains and networks reached directly, separated by commas.
+    pub none_for: String,
+}
+
+impl Proxies {
+    /// Takes the proxies from variables, small letters first as curl does.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Proxies {
+        let first = |names: &[&str]| {
+            names.iter().find_map(|name| variable(name)).filter(|value| !value.is_empty())
+        };
+        Proxies {
+            http: first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
+            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+            none_for: first(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! One registry: how to reach it and what is known about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::StatusCode;
+use tokio::sync::{OnceCell, Semaphore};
+use url::Url;
+
+use crate::auth::{Authenticator, Credentials};
+use crate::config::HostRules;
+use crate::error::{Call, Error};
+use crate::http_client::{HttpClients, Security};
+use crate::origin::is_loopback;
+use crate::retry::{Pause, is_untrusted};
+use crate::{Config, Result};
+
+/// What is shared by all calls to one registry.
+pub(crate) struct Host {
+    /// The registry's name as references write it.
+    pub(crate) registry: String,
+    pub(crate) auth: Authenticator,
+    pub(crate) pause: Pause,
+    pub(crate) permits: Semaphore,
+    candidates: Vec<Base>,
+    base: OnceCell<Base>,
+    answered: AtomicBool,
+}
+
+/// Where a registry is, and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) url: Url,
+    pub(crate) security: Security,
+}
+
+impl Host {
+    pub(crate) fn new(
+        registry: &str,
+        config: &Config,
+        credentials: Arc<dyn Credentials>,
+    ) -> Result<Host> {
+        Ok(Host {
+            registry: registry.to_owned(),
+            auth: Authenticator::new(registry, credentials),
+            pause: Pause::default(),
+            permits: Semaphore::new(config.requests_per_host.max(1)),
+            candidates: candidates(registry, &config.hosts)?,
+            base: OnceCell::new(),
+            answered: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the host ever answered.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the registry is, if that is known by now.
+    pub(crate) fn known_base(&self) -> Option<&Base> {
+        self.base.get()
+    }
+
+    /// Where the registry is. Asks it only when there is a choice.
+    pub(crate) async fn base(&self, clients: &HttpClients) -> Result<&Base> {
+        self.base
+            .get_or_try_init(async || match &self.candidates[..] {
+                [only] => Ok(only.clone()),
+                candidates => self.probe(clients, candidates).await,
+            })
+            .await
+    }
+
+    async fn probe(&self, clients: &HttpClients, candidates: &[Base]) -> Result<Base> {
+        let mut first_error = None;
+        for base in candidates {
+            match self.ping(clients, base).await {
+                // What a TLS server says to a client that speaks plain HTTP.
+                Ok(StatusCode::BAD_REQUEST) if base.security == Security::Plain => {}
+                Ok(_) => return Ok(base.clone()),
+                Err(error) => {
+                    // Nobody listens: another scheme will not help.
+                    let refused = base.security == Security::Plain
+                        && matches!(error, Error::Connection { connecting: true, .. });
+                    if refused || is_about_certificate(&error) {
+                        return Err(first_error.unwrap_or(error));
+                    }
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        Err(first_error.unwrap_or_else(|| {
+            Error::protocol(&self.ping_call(), "answers neither plain HTTP nor TLS")
+        }))
+    }
+
+    async fn ping(&self, clients: &HttpClients, base: &Base) -> Result<StatusCode> {
+        let call = self.ping_call();
+        let url = base.url.join("/v2/").expect("a path joins any base");
+        let sent = clients.get(base.security)?.get(url).send();
+        let idle = clients.config().timeouts.idle;
+        let response = tokio::time::timeout(idle, sent)
+            .await
+            .map_err(|_| Error::Idle { call: call.clone(), after: idle })?
+            .map_err(|e| Error::connection(&call, e))?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.auth.learn(response.headers());
+        }
+        Ok(response.status())
+    }
+
+    fn ping_call(&self) -> Call {
+        Call { operation: "reach", object: "the registry".into(), place: self.registry.clone() }
+    }
+}
+
+fn is_about_certificate(error: &Error) -> bool {
+    matches!(error, Error::Connection { source, .. } if is_untrusted(source.as_ref()))
+}
+
+fn candidates(registry: &str, rules: &HostRules) -> Result<Vec<Base>> {
+    // Docker Hub's name is not the name of its server.
+    let address = match registry {
+        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        other => other,
+    };
+    let base = |scheme: &str, security| match format!("{scheme}://{address}/").parse::<Url>() {
+        Ok(url) => Ok(Base { url, security }),
+        Err(e) => Err(Error::Setup { what: "the registry's address", source: Box::new(e) }),
+    };
+    let plain = base("http", Security::Plain)?;
+    let insecure = rules.all_insecure || rules.insecure.contains(registry);
+    let tls = base("https", if insecure { Security::Unverified } else { Security::Verified })?;
+    Ok(if rules.plain_http.contains(registry) {
+        vec![plain]
+    } else if is_loopback(&plain.url) {
+        vec![plain, tls]
+    } else if insecure {
+        vec![tls, plain]
+    } else {
+        vec![tls]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_left_only_where_it_is_allowed() {
+        let rules = HostRules {
+            plain_http: ["plain.lan:5000".to_owned()].into(),
+            insecure: ["self-signed.lan".to_owned()].into(),
+            all_insecure: false,
+        };
+        for (registry, expected) in [
+            ("docker.io", "https://registry-1.docker.io/ Verified"),
+            ("ghcr.io", "https://ghcr.io/ Verified"),
+            ("10.0.0.1:5000", "https://10.0.0.1:5000/ Verified"),
+            ("plain.lan:5000", "http://plain.lan:5000/ Plain"),
+            (
+                "self-signed.lan",
+                "https://self-signed.lan/ Unverified, http://self-signed.lan/ Plain",
+            ),
+            ("localhost", "http://localhost/ Plain, https://localhost/ Verified"),
+            ("[::1]:5000", "http://[::1]:5000/ Plain, https://[::1]:5000/ Verified"),
+        ] {
+            let found: Vec<_> = candidates(registry, &rules)
+                .unwrap()
+                .into_iter()
+                .map(|base| format!("{} {:?}", base.url, base.security))
+                .collect();
+            assert_eq!(found.join(", "), expected, "{registry}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The body of a request: bytes, or a stream that can be opened again for another try.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
+
+/// Bytes on their way to a registry. They are opened again for every try, so that an upload can
+/// be repeated or resumed.
+pub trait BodySource: Send + Sync {
+    /// Opens the bytes from `offset` to their end.
+    fn open(&self, offset: u64)
+    -> BoxFuture<'_, io::Result<BoxStream<'static, io::Result<Bytes>>>>;
+}
+
+impl BodySource for Bytes {
+    fn open(
+        &self,
+        offset: u64,
+    ) -> BoxFuture<'_, io::Result<BoxStream<'static, io::Result<Bytes>>>> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
+        let rest = self.slice(start..);
+        Box::pin(async move { Ok(stream::once(async move { Ok(rest) }).boxed()) })
+    }
+}
+
+/// What a request carries.
+#[derive(Clone)]
+pub(crate) enum Payload<'a> {
+    Nothing,
+    Bytes(Bytes),
+    /// `length` bytes of `source` from `offset`.
+    Stream {
+        source: &'a dyn BodySource,
+        offset: u64,
+        length: u64,
+    },
+}
+
+impl Payload<'_> {
+    /// The body's length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Payload::Nothing => 0,
+            Payload::Bytes(bytes) => bytes.len() as u64,
+            Payload::Stream { length, .. } => *length,
+        }
+    }
+
+    /// Opens the body, with the watch that tells how its sending goes.
+    pub(crate) async fn open(&self) -> io::Result<(reqwest::Body, Watch)> {
+        let watch = Watch::new();
+        let body = match self {
+            Payload::Nothing => reqwest::Body::default(),
+            Payload::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
+            Payload::Stream { source, offset, length } => {
+                let inner = source.open(*offset).await?;
+                reqwest::Body::wrap_stream(Exactly { inner, left: *length, watch: watch.clone() })
+            }
+        };
+        Ok((body, watch))
+    }
+}
+
+/// Tells whether a body moves, and whom it waits for.
+#[derive(Clone)]
+pub(crate) struct Watch(Arc<Mutex<Progress>>);
+
+struct Progress {
+    /// Since when the network has been taking no more bytes; `None` while our source makes it wait.
+    network_since: Option<Instant>,
+    failed: Option<io::Error>,
+}
+
+impl Watch {
+    fn new() -> Watch {
+        let network_since = Some(Instant::now());
+        Watch(Arc::new(Mutex::new(Progress { network_since, failed: None })))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Progress) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why the source failed, if it did.
+    pub(crate) fn take_failure(&self) -> Option<io::Error> {
+        self.with(|progress| progress.failed.take())
+    }
+
+    /// Ends when the network has stood still for `limit`.
+    pub(crate) async fn stalled(&self, limit: Duration) {
+        loop {
+            let left = self.with(|progress| match progress.network_since {
+                None => limit,
+                Some(since) => limit.saturating_sub(since.elapsed()),
+            });
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+}
+
+/// Passes exactly `left` bytes on: an HTTP body with another length than was announced would
+/// leave the connection in disorder.
+struct Exactly {
+    inner: BoxStream<'static, io::Result<Bytes>>,
+    left: u64,
+    watch: Watch,
+}
+
+impl Exactly {
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        let told = io::Error::new(error.kind(), "the source of the body failed");
+        self.watch.with(|progress| progress.failed = Some(error));
+        self.left = 0;
+        told
+    }
+}
+
+impl Stream for Exactly {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        use std::task::Poll;
+        let polled = self.inner.as_mut().poll_next(context);
+        let waits_for_source = polled.is_pending();
+        self.watch.with(|progress| {
+            progress.network_since = (!waits_for_source).then(Instant::now);
+        });
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) if self.left == 0 => Poll::Ready(None),
+            Poll::Ready(None) => {
+                let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the bytes end too early");
+                Poll::Ready(Some(Err(self.fail(error))))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.fail(error)))),
+            Poll::Ready(Some(Ok(mut bytes))) => {
+                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                let rest = bytes.split_off(take);
+                if !rest.is_empty() {
+                    // A chunk of an upload ends here; the rest belongs to the next request.
+                    self.inner = stream::empty().boxed();
+                }
+                self.left -= take as u64;
+                Poll::Ready(Some(Ok(bytes)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn collect(bytes: &'static [u8], offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let source = Bytes::from_static(bytes);
+        let inner = source.open(offset).await?;
+        let mut stream = Exactly { inner, left: length, watch: Watch::new() };
+        let mut all = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            all.extend_from_slice(&chunk?);
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn a_body_has_the_announced_length_or_fails() {
+        assert_eq!(collect(b"abcdef", 2, 3).await.unwrap(), b"cde");
+        assert_eq!(collect(b"abcdef", 2, 4).await.unwrap(), b"cdef");
+        assert_eq!(collect(b"", 0, 0).await.unwrap(), b"");
+        assert!(collect(b"abcdef", 2, 5).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_watch_sees_the_network_stand_still() {
+        let watch = Watch::new();
+        watch.stalled(Duration::from_millis(20)).await;
+        watch.with(|progress| progress.network_since = None);
+        let waiting = watch.stalled(Duration::from_millis(20));
+        assert!(tokio::time::timeout(Duration::from_millis(60), waiting).await.is_err());
+    }
+}
