@@ -1,0 +1,179 @@
+//! Uploads: mount, send whole, send in chunks, and go on where it broke.
+
+use http::StatusCode;
+use oci::{Descriptor, Reference};
+
+use crate::Result;
+use crate::auth::Access;
+use crate::client::{Client, InRepository};
+use crate::error::Error;
+use crate::payload::BodySource;
+use crate::upload_session::{Opened, Session, UploadCalls};
+
+/// How large a chunk is when a registry does not take the whole, in bytes; halved as needed.
+const FIRST_CHUNK: u64 = 64 << 20;
+const SMALLEST_CHUNK: u64 = 1 << 20;
+/// How many repositories we try to mount a blob from.
+const MAX_MOUNTS: usize = 3;
+
+/// How a blob came to be in a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uploaded {
+    /// The registry took it from another of its repositories.
+    Mounted,
+    /// Its bytes were sent.
+    Sent,
+}
+
+impl Client {
+    /// Brings a blob into a repository. The repositories in `mount_from` (on the same registry)
+    /// are tried first; whatever goes wrong there, the bytes are sent instead. What is sent and
+    /// breaks off goes on where it was, as far as the registry allows.
+    ///
+    /// # Errors
+    /// If the registry refuses the blob, or the bytes cannot be read.
+    pub async fn upload_blob(
+        &self,
+        repository: &Reference,
+        blob: &Descriptor,
+        source: &dyn BodySource,
+        mount_from: &[String],
+    ) -> Result<Uploaded> {
+        let host = self.host(repository.registry())?;
+        let place = InRepository { name: repository, access: Access::Push };
+        let call = place.call("push blob", &blob.digest);
+        let calls = UploadCalls { client: self, host: &host, place, call };
+        let mut session = None;
+        for from in
+            mount_from.iter().filter(|from| *from != repository.repository()).take(MAX_MOUNTS)
+        {
+            match calls.open(Some((&blob.digest, from))).await {
+                Ok(Opened::Present) => return Ok(Uploaded::Mounted),
+                Ok(Opened::Session(opened)) => session = Some(opened),
+                Err(Error::Status { .. } | Error::Unauthorized { .. } | Error::Protocol { .. }) => {
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Upload { calls: &calls, blob, source, session, chunk: None, resumed: false }.run().await
+    }
+}
+
+struct Upload<'a> {
+    calls: &'a UploadCalls<'a>,
+    blob: &'a Descriptor,
+    source: &'a dyn BodySource,
+    session: Option<Session>,
+    /// The size of chunks, once the registry refused the whole.
+    chunk: Option<u64>,
+    /// Whether this session went on after something broke.
+    resumed: bool,
+}
+
+impl Upload<'_> {
+    async fn run(mut self) -> Result<Uploaded> {
+        let transport = &self.calls.client.transport;
+        let mut tries = transport.tries();
+        let mut best = 0;
+        loop {
+            let error = match self.attempt().await {
+                Ok(()) => return Ok(Uploaded::Sent),
+                Err(error) => error,
+            };
+            let reached = self.session.as_ref().map_or(0, |session| session.offset);
+            match self.remedy(&error) {
+                Remedy::SmallerChunks(size) => {
+                    self.chunk = Some(size);
+                    self.session = None;
+                }
+                Remedy::StartAgain => self.restart(),
+                Remedy::GoOn => self.go_on(reached).await?,
+                Remedy::None => {
+                    transport.wait_after(self.calls.host, &mut tries, error).await?;
+                    self.go_on(reached).await?;
+                }
+            }
+            let now = self.session.as_ref().map_or(0, |session| session.offset);
+            if now > best {
+                best = now;
+                tries.moved_on();
+            }
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<()> {
+        let (size, digest) = (self.blob.size, &self.blob.digest);
+        let session = match &mut self.session {
+            Some(session) => session,
+            None => match self.calls.open(None).await? {
+                Opened::Present => return Ok(()),
+                Opened::Session(session) => self.session.insert(session),
+            },
+        };
+        if self.chunk.is_none() && session.offset == 0 {
+            return self.calls.put_whole(session, digest, self.source, size).await;
+        }
+        let chunk = self.chunk.unwrap_or(size).max(session.chunk_minimum).max(1);
+        while session.offset < size {
+            let length = chunk.min(size - session.offset);
+            self.calls.patch(session, self.source, length).await?;
+        }
+        self.calls.put_end(session, digest).await
+    }
+
+    /// What to do about an error, besides waiting and trying again.
+    fn remedy(&self, error: &Error) -> Remedy {
+        let minimum = self.session.as_ref().map_or(0, |session| session.chunk_minimum);
+        match error.status() {
+            Some(StatusCode::PAYLOAD_TOO_LARGE) => {
+                let size = match self.chunk {
+                    None => FIRST_CHUNK.min(self.blob.size.div_ceil(2)),
+                    Some(chunk) => chunk / 2,
+                };
+                let smallest = SMALLEST_CHUNK.max(minimum);
+                if size >= smallest { Remedy::SmallerChunks(size) } else { Remedy::None }
+            }
+            // The registry has another idea of where we are.
+            Some(StatusCode::RANGE_NOT_SATISFIABLE) if !self.resumed => Remedy::GoOn,
+            // A session that went on may be at odds with the blob; a new one is not.
+            Some(
+                StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND,
+            ) if self.resumed => Remedy::StartAgain,
+            _ => Remedy::None,
+        }
+    }
+
+    /// Asks the registry how far it is, and goes on there or starts again.
+    async fn go_on(&mut self, reached: u64) -> Result<()> {
+        let Some(session) = self.session.take() else { return Ok(()) };
+        let went_on_before = self.resumed;
+        match self.calls.status(session).await {
+            Ok(Some(session))
+                if session.offset <= self.blob.size
+                    && (session.offset > reached || !went_on_before) =>
+            {
+                self.resumed = session.offset > 0 || went_on_before;
+                self.session = Some(session);
+                Ok(())
+            }
+            Ok(_) | Err(Error::Status { .. } | Error::Protocol { .. }) => {
+                self.restart();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn restart(&mut self) {
+        self.session = None;
+        self.resumed = false;
+    }
+}
+
+enum Remedy {
+    SmallerChunks(u64),
+    StartAgain,
+    GoOn,
+    /// None but what the policy of retries says.
+    None,
+}
