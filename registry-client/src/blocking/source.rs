@@ -1,0 +1,113 @@
+//! Images out of a registry.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{Buf, Bytes};
+use oci::{BlobRead, Descriptor, Digest, Image, ImageSource, Platform, Reference, Verified};
+use tokio::runtime::Handle;
+
+use super::to_oci;
+use crate::{Blob, Client};
+
+/// Takes images and their blobs out of registries. A blob is looked for in the repository of the
+/// image that named it, else in the repository that the source was made for.
+pub struct Source {
+    client: Client,
+    handle: Handle,
+    repository: Option<Reference>,
+    named_by: Mutex<HashMap<Digest, Reference>>,
+}
+
+impl Source {
+    /// A source of images of all registries.
+    pub fn new(client: Client, handle: Handle) -> Source {
+        Source { client, handle, repository: None, named_by: Mutex::default() }
+    }
+
+    /// A source whose blobs come out of one repository, whoever names them.
+    pub fn of_repository(client: Client, handle: Handle, repository: Reference) -> Source {
+        Source { repository: Some(repository), ..Source::new(client, handle) }
+    }
+
+    /// Opens a blob; what is returned outlives the source.
+    ///
+    /// # Errors
+    /// As [`BlobRead::open`].
+    pub fn open_blob(&self, blob: &Descriptor) -> oci::Result<Verified<Box<dyn Read + Send>>> {
+        let repository = self.repository_of(&blob.digest)?;
+        let mut opened = self.client.unverified_blob(&repository, blob).map_err(to_oci)?;
+        self.handle.block_on(opened.connect()).map_err(|error| {
+            if error.is_not_found() {
+                oci::Error::BlobNotFound { digest: blob.digest.clone() }
+            } else {
+                to_oci(error)
+            }
+        })?;
+        let reader = Reader { handle: self.handle.clone(), blob: opened, chunk: Bytes::new() };
+        Ok(Verified::new(Box::new(reader), blob))
+    }
+
+    fn repository_of(&self, digest: &Digest) -> oci::Result<Reference> {
+        let named_by = self.named_by.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = named_by.get(digest).or(self.repository.as_ref());
+        found.cloned().ok_or_else(|| oci::Error::BlobNotFound { digest: digest.clone() })
+    }
+
+    fn remember(&self, name: &Reference, image: &Image) {
+        let mut named_by = self.named_by.lock().unwrap_or_else(PoisonError::into_inner);
+        let layers = image.manifest.layers.iter().map(|layer| &layer.digest);
+        for digest in layers.chain([&image.manifest.config.digest]) {
+            named_by.insert(digest.clone(), name.clone());
+        }
+    }
+}
+
+impl ImageSource for Source {
+    fn image(&self, name: &Reference, platform: &Platform) -> oci::Result<Image> {
+        let image = self.handle.block_on(self.client.image(name, platform)).map_err(|error| {
+            if error.is_not_found() {
+                oci::Error::ImageNotFound { name: name.familiar() }
+            } else {
+                to_oci(error)
+            }
+        })?;
+        self.remember(name, &image);
+        Ok(image)
+    }
+}
+
+impl BlobRead for Source {
+    fn size(&self, digest: &Digest) -> oci::Result<Option<u64>> {
+        let repository = self.repository_of(digest)?;
+        self.handle.block_on(self.client.blob_size(&repository, digest)).map_err(to_oci)
+    }
+
+    fn open(&self, blob: &Descriptor) -> oci::Result<Verified<Box<dyn Read + Send + '_>>> {
+        self.open_blob(blob)
+    }
+}
+
+/// Waits for each chunk. What has arrived and is not read yet waits in the connection, which
+/// holds the registry back.
+struct Reader {
+    handle: Handle,
+    blob: Blob,
+    chunk: Bytes,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.chunk.is_empty() {
+            match self.handle.block_on(self.blob.chunk()) {
+                Ok(Some(chunk)) => self.chunk = chunk,
+                Ok(None) => return Ok(0),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        let count = buffer.len().min(self.chunk.len());
+        self.chunk.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
