@@ -282,10 +282,9 @@ fn execute(path: &CStr, program: &Program) -> Errno {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_MAGICLINKS;
     match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
-        Ok(_) => sys::execute(path, program),
-        Err(Errno::LOOP) => Errno::ACCESS,
         // The kernel asks to try again after a rename; execve then decides.
-        Err(Errno::AGAIN) => sys::execute(path, program),
+        Ok(_) | Err(Errno::AGAIN) => sys::execute(path, program),
+        Err(Errno::LOOP) => Errno::ACCESS,
         Err(errno) => errno,
     }
 }

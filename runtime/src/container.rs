@@ -88,26 +88,27 @@ enum End {
 /// [`Error::ExecNotFound`] and its neighbours when all is ready but the program cannot be run.
 pub fn spawn(spec: Spec) -> Result<Container, Error> {
     let name = spec.process.args.first().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
     let prepared = prepare(spec)?;
     let (started, start) = channel();
     thread::Builder::new()
         .name("container".into())
         .stack_size(KEEPER_STACK)
-        .spawn(move || keep(prepared, name.unwrap_or_default(), &started))
+        .spawn(move || keep(prepared, &name, &started))
         .map_err(|error| Error::setup("start a thread for the container", error))?;
     start.recv().unwrap_or_else(|_| Err(died("its keeper ended")))
 }
 
-fn died(status: impl ToString) -> Error {
-    Error::DiedInSetup { status: status.to_string() }
+fn died(status: &'static str) -> Error {
+    Error::DiedInSetup { status }
 }
 
 /// The keeper thread: starts the process, tells so, waits for its end, clears up, tells that.
-fn keep(prepared: Prepared, name: String, started: &Sender<Result<Container, Error>>) {
+fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error>>) {
     let Prepared { plan, stubs } = prepared;
     // A handler of this program must not run in the copy of it; other threads take the signals.
     sys::block_signals(true);
-    let (pid, pidfd, held) = match start(plan, &name) {
+    let (pid, pidfd, held) = match start(plan, name) {
         Ok(process) => process,
         Err(error) => {
             stubs.remove();

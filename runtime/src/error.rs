@@ -102,7 +102,7 @@ pub enum Error {
     #[error("the container process ended during its set-up ({status})")]
     DiedInSetup {
         /// How it ended.
-        status: String,
+        status: &'static str,
     },
 }
 

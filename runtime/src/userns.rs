@@ -117,7 +117,7 @@ pub fn enter(mode: Mode) -> Result<Entered, Error> {
         Mode::Auto => Means::programs(uid, gid),
     };
     let entered = match means {
-        Ok(means) => full(uid, gid, means)?,
+        Ok(means) => full(uid, gid, &means)?,
         Err(reason) => {
             unshare(uid)?;
             single(uid, gid, reason)?
@@ -142,7 +142,7 @@ fn unshare(uid: u32) -> Result<(), Error> {
 }
 
 /// Maps many ids, with the help of a process that stays outside.
-fn full(uid: u32, gid: u32, means: Means) -> Result<Entered, Error> {
+fn full(uid: u32, gid: u32, means: &Means) -> Result<Entered, Error> {
     let (uids, gids) = (means.uids.count(), means.gids.count());
     let failed = |what: &str| {
         let what = what.to_owned();

@@ -1,4 +1,5 @@
 //! What the process is and how it ends.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod support;
 

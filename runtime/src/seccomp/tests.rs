@@ -11,7 +11,7 @@ fn errno(errno: i32) -> u32 {
 
 /// What the kernel would do with a call.
 fn run(program: &[Instruction], arch: Arch, number: u32, args: &[u64]) -> u32 {
-    let mut data = vec![0u8; 64];
+    let mut data = [0u8; 64];
     data[0..4].copy_from_slice(&number.to_le_bytes());
     data[4..8].copy_from_slice(&arch.audit_number().to_le_bytes());
     for (index, arg) in args.iter().enumerate() {

@@ -113,7 +113,7 @@ pub(super) struct Helper {
 
 impl Helper {
     /// Forks it. The process must have a single thread.
-    pub(super) fn start(means: Means) -> io::Result<Self> {
+    pub(super) fn start(means: &Means) -> io::Result<Self> {
         let parent = std::process::id();
         let (go_reader, go) = pipe_with(PipeFlags::CLOEXEC)?;
         let (answer, answer_writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -121,7 +121,7 @@ impl Helper {
             Some(pid) => Ok(Self { pid, go: go.into(), answer: answer.into() }),
             None => {
                 drop((go, answer));
-                serve(&means, parent, go_reader.into(), answer_writer.into())
+                serve(means, parent, go_reader.into(), answer_writer.into())
             }
         }
     }

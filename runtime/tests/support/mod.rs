@@ -1,4 +1,6 @@
 //! A root file system of busybox, and containers on it.
+#![allow(dead_code, reason = "no test file needs all of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::fs;
 use std::io::Read;
@@ -42,10 +44,18 @@ impl Root {
         self.scratch.path().join("root")
     }
 
-    #[allow(dead_code, reason = "not every test file needs it")]
     /// A path beside the root, which no container should reach.
     pub(crate) fn outside(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
+    }
+
+    /// The example that stands for the program in tests of whole processes.
+    pub(crate) fn example(&self) -> PathBuf {
+        let test = std::env::current_exe().unwrap();
+        let built = test.ancestors().nth(2).unwrap().join("examples/run_in");
+        let copy = self.outside("run_in");
+        fs::copy(built, &copy).unwrap();
+        copy
     }
 
     /// All names in the root but those in /bin.
@@ -129,7 +139,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-#[allow(dead_code, reason = "not every test file needs it")]
 /// The value of a line `NAME: value`, as in /proc/PID/status.
 pub(crate) fn field<'a>(text: &'a str, name: &str) -> &'a str {
     text.lines()
