@@ -221,6 +221,47 @@ fn a_window_that_wants_too_much_memory_is_refused() {
 }
 
 #[test]
+fn an_archive_that_wants_too_much_memory_is_refused_and_not_taken_for_a_file() {
+    let tar = tar(10_000);
+    for (program, arguments) in
+        [("xz", &["-c", "--lzma2=dict=512MiB"][..]), ("zstd", &["-cq", "--long=31", "--ultra"])]
+    {
+        let blob = filter(program, arguments, &tar);
+        let error = open_archive(Box::new(Cursor::new(blob))).map(drop).unwrap_err();
+        assert!(matches!(error, Error::Io { operation: "decompress", .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_input_that_fails_is_not_taken_for_a_file() {
+    let gzip = compressed(Compression::GZIP, 1, &tar(10_000));
+    for kept in [0, 5, 30] {
+        let input = Cursor::new(gzip[..kept].to_vec()).chain(Fails);
+        let error = open_archive(Box::new(input)).map(drop).unwrap_err();
+        assert!(matches!(error, Error::Io { operation: "read", .. }), "{error}");
+    }
+}
+
+/// Neither reads nor writes.
+struct Fails;
+
+impl Read for Fails {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+impl Write for Fails {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
 fn levels_that_there_are_not_are_refused() {
     for compression in [
         Compression::Gzip { level: 0 },
@@ -235,20 +276,6 @@ fn levels_that_there_are_not_are_refused() {
 
 #[test]
 fn failing_readers_and_writers_end_the_compression() {
-    struct Fails;
-    impl Read for Fails {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::ConnectionReset.into())
-        }
-    }
-    impl Write for Fails {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let data = sample(20 << 20);
     for compression in ALL {
         for count in [1, 3] {
@@ -291,8 +318,9 @@ proptest! {
     fn noise_never_panics(magic in 0..5usize, noise in prop::collection::vec(any::<u8>(), 0..2000)) {
         let magics: [&[u8]; 5] = [b"", b"\x1f\x8b\x08\x00\0\0\0\0\0\xff", b"BZh9", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"];
         let blob = [magics[magic], &noise].concat();
-        let (_, mut reader) = open_archive(Box::new(Cursor::new(blob.clone()))).unwrap();
-        let _ = io::copy(&mut reader, &mut io::sink());
+        if let Ok((_, mut reader)) = open_archive(Box::new(Cursor::new(blob.clone()))) {
+            let _ = io::copy(&mut reader, &mut io::sink());
+        }
         for kind in [LayerCompression::Gzip, LayerCompression::Zstd] {
             let _ = decoded(kind, &blob);
         }

@@ -79,3 +79,13 @@ pub(super) fn decode<'a>(
         }
     })
 }
+
+/// Whether a decoder stopped because the data asks for more memory than it may have.
+pub(super) fn wants_memory(e: &io::Error) -> bool {
+    let Some(cause) = e.get_ref() else { return false };
+    match cause.downcast_ref::<liblzma::stream::Error>() {
+        Some(cause) => *cause == liblzma::stream::Error::MemLimit,
+        // The library's own words; it has no other way to tell.
+        None => cause.to_string().contains("too much memory"),
+    }
+}

@@ -3,10 +3,10 @@
 use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::Result;
+use crate::{Error, Result};
 
-use super::decode::{decode, read_prefix};
-use super::sniff::{Format, sniff};
+use super::decode::{decode, read_prefix, wants_memory};
+use super::sniff::{Format, SNIFF_LEN, sniff};
 
 /// How many compressed bytes may be kept while looking for the first block of a tar. Every
 /// decoder yields it after far fewer, unless the data is made to keep us waiting.
@@ -19,7 +19,8 @@ const LOOK_AHEAD: usize = 16 << 20;
 /// compressed file that holds no tar is a file like any other, and so is a tar without entries.
 ///
 /// # Errors
-/// If `input` cannot be read.
+/// If `input` cannot be read, or its decompression asks for more memory than is allowed: that
+/// may well be an archive.
 pub fn open_archive<'a>(
     mut input: Box<dyn Read + Send + 'a>,
 ) -> Result<(Option<Format>, Box<dyn Read + Send + 'a>)> {
@@ -30,20 +31,28 @@ pub fn open_archive<'a>(
         None | Some(Format::Tar) => return Ok((found, whole)),
         Some(compressed) => compressed,
     };
-    let source = Arc::new(Mutex::new(Some(Source { inner: whole, seen: Some(Vec::new()) })));
+    let source = Source { inner: whole, seen: Some(Vec::new()), failed: None };
+    let source = Arc::new(Mutex::new(Some(source)));
     let mut decoder = decode(format, Box::new(Shared(Arc::clone(&source))))?;
     let mut first = Vec::new();
-    // Broken data is no archive; whoever wants its bytes gets them as they are.
-    let probed = (&mut decoder).take(512).read_to_end(&mut first);
-    if probed.is_ok() && sniff(&first) == Some(Format::Tar) {
-        if let Some(source) = &mut *lock(&source) {
-            source.seen = None;
+    let probed = (&mut decoder).take(SNIFF_LEN as u64).read_to_end(&mut first);
+    if let Some(failed) = lock(&source).as_mut().and_then(|source| source.failed.take()) {
+        return Err(Error::io("read", "compressed data", failed));
+    }
+    match probed {
+        Ok(_) if sniff(&first) == Some(Format::Tar) => {
+            if let Some(source) = &mut *lock(&source) {
+                source.seen = None;
+            }
+            return Ok((Some(format), Box::new(Cursor::new(first).chain(decoder))));
         }
-        return Ok((Some(format), Box::new(Cursor::new(first).chain(decoder))));
+        Err(e) if wants_memory(&e) => return Err(Error::io("decompress", "archive", e)),
+        // Broken data is no archive; whoever wants its bytes gets them as they are.
+        _ => {}
     }
     drop(decoder);
     let rest: Box<dyn Read + Send + 'a> = match lock(&source).take() {
-        Some(Source { inner, seen }) => {
+        Some(Source { inner, seen, .. }) => {
             Box::new(Cursor::new(seen.unwrap_or_default()).chain(inner))
         }
         None => Box::new(io::empty()),
@@ -55,6 +64,8 @@ pub fn open_archive<'a>(
 struct Source<'a> {
     inner: Box<dyn Read + Send + 'a>,
     seen: Option<Vec<u8>>,
+    /// Why it could not be read, which a decoder may not pass on.
+    failed: Option<io::Error>,
 }
 
 /// Lets the decoder read the input and gives it back when the decoder is dropped.
@@ -73,7 +84,16 @@ impl Read for Shared<'_> {
         if source.seen.as_ref().is_some_and(|seen| seen.len() >= LOOK_AHEAD) {
             return Err(io::Error::other("no tar within the first 16 MiB"));
         }
-        let count = source.inner.read(buffer)?;
+        let count = match source.inner.read(buffer) {
+            Ok(count) => count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(e),
+            Err(e) if source.seen.is_some() => {
+                let kind = e.kind();
+                source.failed = Some(e);
+                return Err(kind.into());
+            }
+            Err(e) => return Err(e),
+        };
         if let Some(seen) = &mut source.seen {
             seen.extend_from_slice(&buffer[..count]);
         }
