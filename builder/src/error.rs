@@ -1,0 +1,205 @@
+//! Why a build ended.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::diagnostic::Diagnostic;
+use crate::syntax::Span;
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The Dockerfile says something that cannot be built. Nothing was run.
+    #[error("{}", summary(.0))]
+    Diagnostics(Vec<Diagnostic>),
+    /// An image that the Dockerfile names cannot be had. Nothing was run.
+    #[error("cannot resolve image {name}")]
+    Image {
+        /// Where it is named.
+        span: Span,
+        /// The name as written.
+        name: String,
+        /// Why.
+        #[source]
+        source: oci::Error,
+    },
+    /// A step failed.
+    #[error(transparent)]
+    Step(Box<StepError>),
+    /// The build was cancelled from outside.
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// The store failed outside of any step.
+    #[error("cannot {operation}")]
+    Store {
+        /// What was to be done.
+        operation: &'static str,
+        /// Why it was not.
+        #[source]
+        source: layerfs::Error,
+    },
+    /// The machine failed outside of any step.
+    #[error("cannot {operation}")]
+    Io {
+        /// What was to be done.
+        operation: &'static str,
+        /// Why it was not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BuildError {
+    /// The exit status of the RUN that failed, if that is why.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            BuildError::Step(step) => match &step.cause {
+                StepCause::Exit { code, .. } => Some(*code),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct StepError {
+    /// Its instruction.
+    pub span: Span,
+    /// The instruction's text.
+    pub instruction: String,
+    /// What the progress display calls it.
+    pub name: String,
+    /// What went wrong. Its text is this error's, its source is this error's source.
+    #[source]
+    pub cause: StepCause,
+    /// The last that its process wrote, both streams as they came.
+    pub log_tail: Vec<u8>,
+}
+
+/// What went wrong in a step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepCause {
+    /// The process ended badly.
+    #[error("process {command:?} did not complete successfully: exit code: {code}")]
+    Exit {
+        /// The command, its arguments separated by blanks.
+        command: String,
+        /// Its exit status; 128 plus its number for a signal.
+        code: i32,
+    },
+    /// The process could not be started or waited for.
+    #[error("cannot run {command:?}")]
+    Run {
+        /// The command, its arguments separated by blanks.
+        command: String,
+        /// Why.
+        #[source]
+        source: runtime::Error,
+    },
+    /// The user of the step is not one of the image's.
+    #[error("cannot run as user {user:?}")]
+    User {
+        /// The user as written.
+        user: String,
+        /// Why.
+        #[source]
+        source: runtime::user::UserError,
+    },
+    /// A path that COPY or ADD names is not there.
+    #[error("{path:?}: not found")]
+    NotFound {
+        /// The path.
+        path: String,
+        /// A name beside it that was perhaps meant.
+        suggestion: Option<String>,
+        /// Whether the path is there and the ignore file excludes it.
+        ignored: bool,
+    },
+    /// There is no context to copy from.
+    #[error("there is no build context to copy {path:?} from")]
+    NoContext {
+        /// The path.
+        path: String,
+    },
+    /// A pattern that is none.
+    #[error("invalid pattern {pattern:?}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A directory would replace something else, or be replaced.
+    #[error("cannot copy {source_path:?} to {destination:?}: {reason}")]
+    Conflict {
+        /// What was copied.
+        source_path: String,
+        /// Where to.
+        destination: String,
+        /// What is in the way.
+        reason: &'static str,
+    },
+    /// A file of the context could not be read.
+    #[error("cannot {operation} {}", path.display())]
+    Context {
+        /// What was being done.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it was not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file could not be copied.
+    #[error("cannot {operation} {path:?}")]
+    File {
+        /// What was being done.
+        operation: &'static str,
+        /// The file, as a path inside the image.
+        path: String,
+        /// Why it was not.
+        #[source]
+        source: layerfs::Error,
+    },
+    /// An archive could not be unpacked.
+    #[error("cannot unpack {path:?}")]
+    Archive {
+        /// The archive.
+        path: String,
+        /// Why not.
+        #[source]
+        source: oci::Error,
+    },
+    /// The layers that the step needs could not be fetched or put together.
+    #[error("cannot {operation}")]
+    Store {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it was not.
+        #[source]
+        source: layerfs::Error,
+    },
+    /// The machine failed.
+    #[error("cannot {operation}")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it was not.
+        #[source]
+        source: io::Error,
+    },
+    /// The step was ended because another one failed, or the build was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+fn summary(diagnostics: &[Diagnostic]) -> String {
+    match diagnostics {
+        [] => "the Dockerfile cannot be built".to_owned(),
+        [one] => one.message.clone(),
+        [first, rest @ ..] => format!("{} (and {} more)", first.message, rest.len()),
+    }
+}

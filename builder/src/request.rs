@@ -1,0 +1,76 @@
+//! What is asked of a build.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use oci::{Platform, Reference};
+
+use crate::syntax::Source;
+
+/// Everything that a build depends on. Nothing else is read from the machine: who calls it picks
+/// the defaults.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// The Dockerfile.
+    pub dockerfile: Source,
+    /// The directory that COPY and ADD read; none if there is none.
+    pub context: Option<PathBuf>,
+    /// The text of the ignore file that goes with the Dockerfile; empty if there is none.
+    pub ignore: String,
+    /// Values for ARG, by name.
+    pub build_args: IndexMap<String, String>,
+    /// The stage to build, by name or number; the last one if none.
+    pub target: Option<String>,
+    /// The platform to build for, if one was asked for; else that of the machine.
+    pub platform: Option<Platform>,
+    /// The platform of the machine.
+    pub build_platform: Platform,
+    /// Runs every step again instead of reusing results; the new results are kept.
+    pub no_cache: bool,
+    /// Asks the registry for base images that the store has already.
+    pub pull: bool,
+    /// Labels that the image gets beside those of the Dockerfile.
+    pub labels: IndexMap<String, String>,
+    /// The names that the image gets.
+    pub names: Vec<Reference>,
+    /// What RUN sees of the machine.
+    pub sandbox: Sandbox,
+    /// What `created` says of what is made now, RFC 3339.
+    pub now: String,
+    /// How many steps run at once.
+    pub parallelism: NonZeroUsize,
+}
+
+/// What the processes of RUN see of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The network of RUN instructions that do not choose one.
+    pub network: NetworkMode,
+    /// The name of the machine that processes see. It is part of what they compute with, and
+    /// therefore of the cache key: give a constant.
+    pub hostname: String,
+    /// The content of `/etc/resolv.conf`.
+    pub resolv_conf: Vec<u8>,
+    /// The content of `/etc/hosts`.
+    pub hosts: Vec<u8>,
+}
+
+/// The network of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetworkMode {
+    /// The machine's.
+    Host,
+    /// None but the loopback.
+    None,
+}
+
+impl NetworkMode {
+    /// The name on the command line and in cache keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NetworkMode::Host => "host",
+            NetworkMode::None => "none",
+        }
+    }
+}
