@@ -1,0 +1,199 @@
+//! Stages into the graph of steps.
+//!
+//! Everything that can be known without running anything is known here: variables are expanded,
+//! base images resolved, triggers read, and what cannot be built is refused. What comes out runs
+//! without another look at the Dockerfile.
+
+mod arguments;
+mod bases;
+mod copy;
+mod names;
+mod refuse;
+mod run;
+mod scope;
+mod stage;
+
+use std::collections::HashSet;
+
+use oci::Platform;
+
+use crate::diagnostic::Diagnostic;
+use crate::environment::Environment;
+use crate::error::BuildError;
+use crate::graph::Graph;
+use crate::images::{BaseImage, BaseImages};
+use crate::instruction::Instruction;
+use crate::metadata::Draft;
+use crate::op::Times;
+use crate::progress::{Event, Progress, StepId};
+use crate::request::BuildRequest;
+use crate::stage::{Dockerfile, StageRef};
+use crate::syntax::Escape;
+
+pub(crate) use run::SCRIPT_DIR;
+pub(crate) use scope::Scope;
+
+use bases::{Bases, FromLine};
+
+/// A Dockerfile, ready to run.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    /// The steps.
+    pub(crate) graph: Graph,
+    /// The step whose result is the image's tree.
+    pub(crate) tip: StepId,
+    /// The image's config, but for its layers and times.
+    pub(crate) draft: Draft,
+    /// How many of the config's history entries are the base image's.
+    pub(crate) inherited_history: usize,
+    /// The images that the steps start from, with the steps that stand for them.
+    pub(crate) bases: Vec<(StepId, BaseImage)>,
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+    pub(crate) epoch: Option<i64>,
+}
+
+/// A stage, as far as it is lowered; what FROM of it continues with.
+#[derive(Debug, Clone)]
+struct StageState {
+    draft: Draft,
+    /// The arguments declared so far, with their values where they have one.
+    args: Vec<(String, Option<String>)>,
+    tip: StepId,
+    times: Times,
+    inherited_history: usize,
+}
+
+struct Lowerer<'a> {
+    request: &'a BuildRequest,
+    dockerfile: &'a Dockerfile,
+    escape: Escape,
+    global: Environment,
+    epoch: Option<i64>,
+    platform: Platform,
+    froms: Vec<FromLine>,
+    bases: Bases<'a>,
+    graph: Graph,
+    stages: Vec<Option<StageState>>,
+    /// The arguments that anything declares.
+    declared: HashSet<String>,
+}
+
+/// Lowers what the target needs.
+///
+/// # Errors
+/// Everything that is wrong with the Dockerfile, or the first base image that cannot be had.
+pub(crate) fn lower(
+    request: &BuildRequest,
+    dockerfile: &Dockerfile,
+    images: &dyn BaseImages,
+    progress: &dyn Progress,
+) -> Result<Lowered, BuildError> {
+    let target = target(request, dockerfile)?;
+    let platform = request.platform.as_ref().unwrap_or(&request.build_platform).normalized();
+    let escape = dockerfile.directives.escape;
+    let target_name = dockerfile.stages[target].name();
+    let defaults = arguments::predefined(request, &platform, target_name);
+    let global = arguments::global(request, dockerfile, defaults, escape).map_err(one)?;
+    let froms = bases::expand_froms(dockerfile, &global, escape).map_err(one)?;
+
+    let needed = needed_stages(dockerfile, &froms, target);
+    let refused = refuse::unsupported(dockerfile, &needed);
+    if !refused.is_empty() {
+        return Err(BuildError::Diagnostics(refused));
+    }
+
+    let epoch = arguments::epoch(request, &global)?;
+    let mut lowerer = Lowerer {
+        request,
+        dockerfile,
+        escape,
+        epoch,
+        froms,
+        bases: Bases::new(images, request.pull),
+        graph: Graph::default(),
+        stages: vec![None; dockerfile.stages.len()],
+        declared: arguments::declared(dockerfile),
+        global,
+        platform,
+    };
+    lowerer.resolve_ahead(&needed);
+    for stage in (0..=target).filter(|stage| needed[*stage]) {
+        lowerer.stage(stage)?;
+    }
+    lowerer.warn_of_unused_arguments(progress);
+    let StageState { draft, tip, inherited_history, .. } =
+        lowerer.stages[target].take().expect("the target is among the needed stages");
+    Ok(Lowered {
+        graph: lowerer.graph,
+        tip,
+        draft,
+        inherited_history,
+        bases: lowerer.bases.into_used(),
+        epoch,
+    })
+}
+
+fn target(request: &BuildRequest, dockerfile: &Dockerfile) -> Result<usize, BuildError> {
+    let last = dockerfile.stages.len().checked_sub(1);
+    let found = match &request.target {
+        None => last,
+        Some(name) => dockerfile.target(name),
+    };
+    found.ok_or_else(|| {
+        let name = request.target.as_deref().unwrap_or_default();
+        let span = dockerfile.stages.last().map(|stage| stage.from.span).unwrap_or_default();
+        let names = dockerfile.stages.iter().filter_map(|stage| stage.name());
+        let message = format!("target stage `{name}` could not be found");
+        one(Diagnostic::error(span, message).did_you_mean(name, names))
+    })
+}
+
+/// The stages that `target` is made from, itself included. What a trigger of a base image adds
+/// is not known yet.
+fn needed_stages(dockerfile: &Dockerfile, froms: &[FromLine], target: usize) -> Vec<bool> {
+    let mut needed = vec![false; dockerfile.stages.len()];
+    needed[target] = true;
+    // A stage uses earlier ones only.
+    for index in (0..=target).rev() {
+        if !needed[index] {
+            continue;
+        }
+        if let Some(base) = froms[index].base {
+            needed[base] = true;
+        }
+        for statement in &dockerfile.stages[index].body {
+            let triggered = match &statement.instruction {
+                Instruction::Onbuild(onbuild) => &onbuild.statement.instruction,
+                instruction => instruction,
+            };
+            if let Instruction::Copy(copy) = triggered
+                && let Some(from) = &copy.from
+                && let StageRef::Stage(source) = dockerfile.copy_source(&from.value.text, index)
+            {
+                needed[source] = true;
+            }
+        }
+    }
+    needed
+}
+
+impl Lowerer<'_> {
+    fn warn_of_unused_arguments(&self, progress: &dyn Progress) {
+        let unused: Vec<&str> = self
+            .request
+            .build_args
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !self.declared.contains(*name) && !arguments::is_predefined(name))
+            .collect();
+        if !unused.is_empty() {
+            let names = unused.join(" ");
+            let message = format!("one or more build-args [{names}] were not consumed");
+            progress.event(Event::Warning { message: &message, span: None });
+        }
+    }
+}
+
+fn one(diagnostic: Diagnostic) -> BuildError {
+    BuildError::Diagnostics(vec![diagnostic])
+}

@@ -1,0 +1,177 @@
+//! What stages start from.
+
+use std::collections::HashMap;
+
+use oci::{Platform, Reference};
+
+use super::{Lowerer, Scope};
+use crate::diagnostic::Diagnostic;
+use crate::environment::Environment;
+use crate::error::BuildError;
+use crate::images::{BaseImage, BaseImages};
+use crate::instruction::Instruction;
+use crate::progress::StepId;
+use crate::stage::{Dockerfile, StageRef};
+use crate::syntax::{Escape, Span, Word};
+
+/// The name of the image without files.
+pub(super) const SCRATCH: &str = "scratch";
+
+/// A FROM with its words expanded.
+#[derive(Debug, Clone)]
+pub(super) struct FromLine {
+    /// The image or stage.
+    pub(super) image: String,
+    /// Where the image stands.
+    pub(super) span: Span,
+    /// The stage that it means, if it means one.
+    pub(super) base: Option<usize>,
+    /// `--platform`.
+    pub(super) platform: Option<Platform>,
+}
+
+/// Expands every FROM, also those of stages that are not built: a wrong one is an error.
+pub(super) fn expand_froms(
+    dockerfile: &Dockerfile,
+    global: &Environment,
+    escape: Escape,
+) -> Result<Vec<FromLine>, Diagnostic> {
+    let scope = Scope { env: global, escape };
+    dockerfile
+        .stages
+        .iter()
+        .map(|stage| {
+            let from = &stage.from.instruction;
+            let image = scope.word(&from.image)?;
+            let span = from.image.span;
+            if image.is_empty() {
+                let message = format!("base name ({}) should not be blank", from.image.text);
+                return Err(Diagnostic::error(span, message));
+            }
+            let platform = match &from.platform {
+                None => None,
+                Some(flag) => Some(expand_platform(&scope, &flag.value)?),
+            };
+            let base = dockerfile.base(&image, stage.index);
+            if base.is_none() && image != SCRATCH {
+                check_name(&image, span)?;
+            }
+            Ok(FromLine { image, span, base, platform })
+        })
+        .collect()
+}
+
+fn expand_platform(scope: &Scope<'_>, word: &Word) -> Result<Platform, Diagnostic> {
+    let text = scope.word(word)?;
+    if text.is_empty() {
+        let message = format!("empty platform value from expression {}", word.text);
+        return Err(Diagnostic::error(word.span, message));
+    }
+    text.parse::<Platform>().map_err(|error| Diagnostic::error(word.span, error.to_string()))
+}
+
+fn check_name(image: &str, span: Span) -> Result<(), Diagnostic> {
+    // What reads as an image's id is looked up in the store.
+    let is_id = image.len() == 64 && image.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id || image.starts_with("sha256:") {
+        return Ok(());
+    }
+    match image.parse::<Reference>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Diagnostic::error(span, error.to_string())),
+    }
+}
+
+/// The images that are resolved, each once.
+pub(super) struct Bases<'a> {
+    images: &'a dyn BaseImages,
+    pull: bool,
+    resolved: HashMap<Name, oci::Result<BaseImage>>,
+    steps: HashMap<Name, StepId>,
+    used: Vec<(StepId, BaseImage)>,
+}
+
+/// An image's name and platform.
+type Name = (String, String);
+
+impl<'a> Bases<'a> {
+    pub(super) fn new(images: &'a dyn BaseImages, pull: bool) -> Bases<'a> {
+        let (resolved, steps, used) = (HashMap::new(), HashMap::new(), Vec::new());
+        Bases { images, pull, resolved, steps, used }
+    }
+
+    /// The image `name` and, if it was used before, the step that stands for it.
+    pub(super) fn get(
+        &mut self,
+        name: &str,
+        platform: &Platform,
+        span: Span,
+    ) -> Result<(BaseImage, Option<StepId>), BuildError> {
+        let key = (name.to_owned(), platform.to_string());
+        let resolved = match self.resolved.remove(&key) {
+            Some(resolved) => resolved,
+            None => self.images.resolve(name, platform, self.pull),
+        };
+        let image =
+            resolved.map_err(|source| BuildError::Image { span, name: name.to_owned(), source })?;
+        let step = self.steps.get(&key).copied();
+        self.resolved.insert(key, Ok(image.clone()));
+        Ok((image, step))
+    }
+
+    /// Notes that `step` stands for the image.
+    pub(super) fn used(&mut self, name: &str, platform: &Platform, step: StepId, image: BaseImage) {
+        self.steps.insert((name.to_owned(), platform.to_string()), step);
+        self.used.push((step, image));
+    }
+
+    pub(super) fn into_used(self) -> Vec<(StepId, BaseImage)> {
+        self.used
+    }
+}
+
+impl Lowerer<'_> {
+    /// Resolves the images of the needed stages at once: each may be a round trip to a registry.
+    /// Errors are kept for who asks for the image.
+    pub(super) fn resolve_ahead(&mut self, needed: &[bool]) {
+        let mut wanted: Vec<(String, Platform)> = Vec::new();
+        let mut want = |name: &str, platform: &Platform| {
+            let image = (name.to_owned(), platform.clone());
+            if name != SCRATCH && !wanted.contains(&image) {
+                wanted.push(image);
+            }
+        };
+        for stage in self.dockerfile.stages.iter().filter(|stage| needed[stage.index]) {
+            let from = &self.froms[stage.index];
+            if from.base.is_none() {
+                want(&from.image, from.platform.as_ref().unwrap_or(&self.platform));
+            }
+            for statement in &stage.body {
+                if let Instruction::Copy(copy) = &statement.instruction
+                    && let Some(from) = &copy.from
+                    && self.dockerfile.copy_source(&from.value.text, stage.index)
+                        == StageRef::NotAStage
+                {
+                    want(&from.value.text, &self.platform);
+                }
+            }
+        }
+        if wanted.len() < 2 {
+            return;
+        }
+        let (images, pull) = (self.bases.images, self.bases.pull);
+        let resolved = std::thread::scope(|scope| {
+            let threads: Vec<_> = wanted
+                .iter()
+                .map(|(name, platform)| scope.spawn(move || images.resolve(name, platform, pull)))
+                .collect();
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
+        for ((name, platform), resolved) in wanted.into_iter().zip(resolved) {
+            // A panic of the source shows again where the image is asked for.
+            if let Ok(resolved) = resolved {
+                self.bases.resolved.insert((name, platform.to_string()), resolved);
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! COPY and ADD.
+
+use super::refuse::{not_yet, remote};
+use super::stage::Lowering;
+use super::{Lowerer, Scope, one};
+use crate::diagnostic::Diagnostic;
+use crate::error::BuildError;
+use crate::instruction::{Chmod, CopySource, Flag, Instruction, Statement};
+use crate::op::{self, Op, SourceTree};
+use crate::paths::{clean_absolute, resolve_keeping_slash};
+use crate::progress::StepId;
+use crate::stage::StageRef;
+use crate::syntax::Word;
+
+/// What COPY and ADD share.
+struct Transfer<'a> {
+    keyword: &'static str,
+    sources: &'a [CopySource],
+    destination: &'a Word,
+    from: Option<&'a Flag<Word>>,
+    chown: Option<&'a Flag<Word>>,
+    chmod: Option<&'a Flag<Word>>,
+    unpack: bool,
+}
+
+impl<'a> Transfer<'a> {
+    fn of(instruction: &'a Instruction) -> Option<Transfer<'a>> {
+        match instruction {
+            Instruction::Copy(copy) => Some(Transfer {
+                keyword: "COPY",
+                sources: &copy.sources,
+                destination: &copy.destination,
+                from: copy.from.as_ref(),
+                chown: copy.chown.as_ref(),
+                chmod: copy.chmod.as_ref(),
+                unpack: false,
+            }),
+            Instruction::Add(add) => Some(Transfer {
+                keyword: "ADD",
+                sources: &add.sources,
+                destination: &add.destination,
+                from: None,
+                chown: add.chown.as_ref(),
+                chmod: add.chmod.as_ref(),
+                unpack: true,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Lowerer<'_> {
+    pub(super) fn copy(
+        &mut self,
+        lowering: &mut Lowering,
+        statement: &Statement,
+        triggered: bool,
+    ) -> Result<(), BuildError> {
+        let Some(transfer) = Transfer::of(&statement.instruction) else { return Ok(()) };
+        let input = match transfer.from {
+            None => None,
+            Some(from) => Some(self.copied_from(lowering.index, from)?),
+        };
+        let draft = &lowering.state.draft;
+        let scope = Scope { env: &draft.env, escape: self.escape };
+        let flag = |flag: Option<&Flag<Word>>| flag.map(|flag| scope.word(&flag.value)).transpose();
+        let (op, text) = (|| {
+            // An empty flag is none.
+            let owner = flag(transfer.chown)?.filter(|owner| !owner.is_empty());
+            let chmod = flag(transfer.chmod)?.filter(|chmod| !chmod.is_empty());
+            let (sources, mut words) = sources(&transfer, &scope, input.is_some())?;
+            let destination = scope.word(transfer.destination)?;
+            let mut text = transfer.keyword.to_owned();
+            if let Some(owner) = &owner {
+                text.push_str(&format!(" --chown={owner}"));
+            }
+            if let Some(chmod) = &chmod {
+                text.push_str(&format!(" --chmod={chmod}"));
+            }
+            words.push(destination.clone());
+            text.push_str(&format!(" {} # buildkit", words.join(" ")));
+            let op = op::Copy {
+                sources,
+                destination: absolute(&draft.config.config.working_dir, &destination),
+                owner,
+                chmod: parse_chmod(chmod.as_deref(), transfer.chmod)?,
+                unpack: transfer.unpack,
+                times: lowering.state.times,
+            };
+            Ok::<_, Diagnostic>((op, text))
+        })()
+        .map_err(one)?;
+        self.step(lowering, statement, Op::Copy(op), input.into_iter().collect(), triggered);
+        self.history(lowering, text, false);
+        Ok(())
+    }
+
+    /// The step whose tree `--from` means.
+    fn copied_from(&mut self, stage: usize, from: &Flag<Word>) -> Result<StepId, BuildError> {
+        let name = &from.value.text;
+        match self.dockerfile.copy_source(name, stage) {
+            StageRef::Stage(index) => {
+                self.stage(index)?;
+                let state = self.stages[index].as_ref().expect("a stage is there once lowered");
+                Ok(state.tip)
+            }
+            StageRef::TooLate(_) => {
+                let message =
+                    format!("stage `{name}` is defined after the stage that copies from it");
+                Err(one(Diagnostic::error(from.value.span, message)))
+            }
+            StageRef::NotAStage if name.parse::<usize>().is_ok() => {
+                let message = format!("invalid stage index {name}");
+                Err(one(Diagnostic::error(from.value.span, message)))
+            }
+            StageRef::NotAStage => self.copied_image(name, from.value.span),
+        }
+    }
+}
+
+/// The sources, and their words as history shows them.
+fn sources(
+    transfer: &Transfer<'_>,
+    scope: &Scope<'_>,
+    from_input: bool,
+) -> Result<(Vec<op::CopySource>, Vec<String>), Diagnostic> {
+    let mut sources = Vec::new();
+    let mut words = Vec::new();
+    for source in transfer.sources {
+        match source {
+            CopySource::Path(word) => {
+                let written = scope.word(word)?;
+                refuse_remote(transfer.keyword, &written, word)?;
+                words.push(written.clone());
+                let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
+                let pattern = clean_absolute(&written);
+                sources.push(op::CopySource::Path { tree, pattern, written });
+            }
+            CopySource::Heredoc(heredoc) => {
+                words.push(format!("<<{}", heredoc.name));
+                let content = scope.heredoc(heredoc)?;
+                let name = heredoc.name.clone();
+                if matches!(name.as_str(), "." | "..") || name.contains('/') {
+                    let message = format!("`{name}` cannot name a file");
+                    return Err(Diagnostic::error(heredoc.word.span, message));
+                }
+                sources.push(op::CopySource::Inline { name, content });
+            }
+        }
+    }
+    // History lists paths before here-documents.
+    let (documents, mut paths): (Vec<_>, Vec<_>) = words
+        .into_iter()
+        .zip(transfer.sources)
+        .partition(|(_, source)| matches!(source, CopySource::Heredoc(_)));
+    paths.extend(documents);
+    Ok((sources, paths.into_iter().map(|(word, _)| word).collect()))
+}
+
+fn refuse_remote(keyword: &str, source: &str, word: &Word) -> Result<(), Diagnostic> {
+    match remote(source) {
+        None => Ok(()),
+        Some(what) if keyword == "ADD" => Err(not_yet(&format!("ADD of {what}"), word.span)),
+        Some(what) => {
+            let message = format!("a source of COPY cannot be {what}");
+            Err(Diagnostic::error(word.span, message).help("ADD fetches such sources"))
+        }
+    }
+}
+
+fn parse_chmod(
+    chmod: Option<&str>,
+    flag: Option<&Flag<Word>>,
+) -> Result<Option<Chmod>, Diagnostic> {
+    let span = flag.map(|flag| flag.value.span).unwrap_or_default();
+    chmod
+        .map(|text| Chmod::parse(text).map_err(|e| Diagnostic::error(span, e.to_string())))
+        .transpose()
+}
+
+/// A destination seen from the working directory. `.` and nothing mean the directory itself.
+fn absolute(workdir: &str, destination: &str) -> String {
+    let destination = if destination.is_empty() || destination == "." { "./" } else { destination };
+    resolve_keeping_slash(workdir, destination)
+}

@@ -1,0 +1,131 @@
+//! The kinds of steps, as data. One file per kind says what it depends on and how it runs.
+
+pub(crate) mod copy;
+pub(crate) mod run;
+pub(crate) mod workdir;
+
+use oci::DiffId;
+
+use crate::environment::Environment;
+use crate::instruction::Chmod;
+use crate::request::NetworkMode;
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    /// Nothing: its result is given.
+    Base(Base),
+    /// Runs a process.
+    Run(Run),
+    /// Copies files.
+    Copy(Copy),
+    /// Makes a directory.
+    Workdir(Workdir),
+}
+
+/// The layers that a stage starts from: an image's, or none.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    /// Lowest first.
+    pub(crate) layers: Vec<DiffId>,
+}
+
+/// `RUN`.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// The program and its arguments.
+    pub(crate) args: Vec<String>,
+    /// The variables it sees and depends on.
+    pub(crate) env: Environment,
+    /// Variables that it sees too, without depending on them: proxies differ from place to place.
+    pub(crate) proxies: Environment,
+    /// The working directory.
+    pub(crate) cwd: String,
+    /// Who runs it, as `USER` says; empty is root.
+    pub(crate) user: String,
+    /// Its network.
+    pub(crate) network: NetworkMode,
+    /// The name of its machine.
+    pub(crate) hostname: String,
+    /// A here-document that is the program itself.
+    pub(crate) script: Option<Script>,
+}
+
+/// A file that a RUN executes: the content of its lone here-document that begins with `#!`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Script {
+    /// The file's name, the here-document's word.
+    pub(crate) name: String,
+    /// Its content.
+    pub(crate) content: String,
+}
+
+/// `COPY` or `ADD`.
+#[derive(Debug, Clone)]
+pub(crate) struct Copy {
+    /// What is copied, in order.
+    pub(crate) sources: Vec<CopySource>,
+    /// Where to: absolute, a slash at the end if it was written as a directory.
+    pub(crate) destination: String,
+    /// `--chown`, expanded.
+    pub(crate) owner: Option<String>,
+    /// `--chmod`.
+    pub(crate) chmod: Option<Chmod>,
+    /// Whether archives are unpacked (`ADD`).
+    pub(crate) unpack: bool,
+    /// The times of what it makes.
+    pub(crate) times: Times,
+}
+
+/// Something to copy.
+#[derive(Debug, Clone)]
+pub(crate) enum CopySource {
+    /// What a path or pattern names in a tree.
+    Path {
+        /// The tree.
+        tree: SourceTree,
+        /// The path or pattern, expanded, absolute and clean.
+        pattern: String,
+        /// As it was written, for errors.
+        written: String,
+    },
+    /// A file given in the Dockerfile.
+    Inline {
+        /// Its name.
+        name: String,
+        /// Its content.
+        content: String,
+    },
+}
+
+/// Where a COPY reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SourceTree {
+    /// The build context.
+    Context,
+    /// The vertex's input of this number.
+    Input(usize),
+}
+
+/// `WORKDIR`.
+#[derive(Debug, Clone)]
+pub(crate) struct Workdir {
+    /// The directory: absolute.
+    pub(crate) path: String,
+    /// Who owns it if it is made, as `USER` says; empty is root.
+    pub(crate) user: String,
+    /// The times of what it makes.
+    pub(crate) times: Times,
+}
+
+/// The times that a step gives to what it makes. They never come from the clock: the same
+/// sources make the same layer, whenever it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// The modification time, in seconds since 1970, of directories that a step makes without a
+    /// source to take it from, and of here-documents: `SOURCE_DATE_EPOCH` where it is given, else
+    /// when the stage's base image was made, else the epoch itself.
+    pub(crate) made: i64,
+    /// The latest modification time that a copied file keeps: `SOURCE_DATE_EPOCH`.
+    pub(crate) latest: Option<i64>,
+}
