@@ -1,4 +1,13 @@
 //! Dockerfile text to image: syntax, instructions, graph, solver.
+//!
+//! A [`BuildRequest`] goes the way that the modules show. [`stage::parse`] reads the text into
+//! instructions with their places, collecting every error. `lower` expands words, resolves base
+//! images and makes the graph of steps. `solve` computes a cache key for each step, runs those
+//! whose results are not there yet, as many at once as can be, and `assemble` makes the config of
+//! the image.
+//!
+//! The crate never speaks to a registry: who calls it gives it [`BaseImages`]. It reads nothing of
+//! the machine but what the request names.
 
 pub mod diagnostic;
 pub mod dockerignore;
@@ -7,3 +16,32 @@ pub mod glob;
 pub mod instruction;
 pub mod stage;
 pub mod syntax;
+
+mod assemble;
+mod build;
+mod cache;
+mod cancel;
+mod context;
+mod environment;
+mod error;
+mod graph;
+mod history;
+mod images;
+mod layers;
+mod lower;
+mod metadata;
+mod op;
+mod paths;
+mod progress;
+mod request;
+mod select;
+mod solve;
+mod tree;
+
+pub use build::{Builder, Built};
+pub use cancel::Cancel;
+pub use error::{BuildError, StepCause, StepError};
+pub use images::{BaseImage, BaseImages};
+pub use metadata::apply_changes;
+pub use progress::{Event, Progress, Silent, StepId, Stream};
+pub use request::{BuildRequest, NetworkMode, Sandbox};

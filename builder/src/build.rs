@@ -1,0 +1,156 @@
+//! A build from its request to its image.
+
+use layerfs::{IdMode, Lease, NewImage, Store};
+use oci::{Descriptor, DiffId, ImageConfig, Raw};
+
+use crate::assemble::assemble;
+use crate::cancel::Cancel;
+use crate::context::LazyContext;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::dockerignore::Ignore;
+use crate::error::BuildError;
+use crate::images::BaseImages;
+use crate::layers::BaseLayers;
+use crate::lower::{Lowered, lower};
+use crate::progress::{Event, Progress, StepId};
+use crate::request::BuildRequest;
+use crate::solve::{Outcome, Session, solve};
+use crate::stage::{Dockerfile, parse};
+
+/// How often a build is begun again because somebody removed, while it ran, a layer that it had
+/// found.
+const ATTEMPTS: usize = 3;
+
+/// Builds images in a store.
+pub struct Builder<'a> {
+    /// Where layers, results and images are kept.
+    pub store: &'a Store,
+    /// Keeps what the build needs from being removed; it must outlive what is done with the
+    /// result.
+    pub lease: &'a Lease,
+    /// Where base images come from.
+    pub images: &'a dyn BaseImages,
+    /// Who is told what happens.
+    pub progress: &'a dyn Progress,
+    /// Ends the build from outside. A build that fails uses it, too: take a new one for each.
+    pub cancel: &'a Cancel,
+    /// Which owners files can have.
+    pub ids: IdMode,
+}
+
+/// An image that was built.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// Its config; the digest is the image's id.
+    pub config: Raw<ImageConfig>,
+    /// Its layers, lowest first, with the blobs of those that came with a base image and may not
+    /// be unpacked in the store.
+    pub layers: Vec<(DiffId, Option<Descriptor>)>,
+}
+
+impl Builder<'_> {
+    /// Builds an image and puts it into the store under the names asked for.
+    ///
+    /// # Errors
+    /// See [`BuildError`]. No image is changed then; what steps have made is kept for the next
+    /// build.
+    pub fn build(&self, request: &BuildRequest) -> Result<Built, BuildError> {
+        let dockerfile = self.parse(request)?;
+        let ignore = Ignore::parse(&request.ignore).map_err(|error| {
+            let message = format!("the ignore file cannot be read: {error}");
+            BuildError::Diagnostics(vec![Diagnostic::error((0..0).into(), message)])
+        })?;
+        for attempt in 1.. {
+            let lowered = lower(request, &dockerfile, self.images, self.progress)?;
+            match self.solve(request, lowered, ignore.clone()) {
+                Err(BuildError::Store { source: layerfs::Error::LayerNotFound { .. }, .. })
+                    if attempt < ATTEMPTS => {}
+                result => return result,
+            }
+        }
+        Err(BuildError::Cancelled)
+    }
+
+    fn parse(&self, request: &BuildRequest) -> Result<Dockerfile, BuildError> {
+        let parsed = parse(&request.dockerfile);
+        if parsed.has_errors() {
+            return Err(BuildError::Diagnostics(parsed.diagnostics));
+        }
+        let warnings = parsed.diagnostics.iter().filter(|d| d.severity == Severity::Warning);
+        for warning in warnings {
+            let span = Some(warning.span);
+            self.progress.event(Event::Warning { message: &warning.message, span });
+        }
+        Ok(parsed.dockerfile)
+    }
+
+    fn solve(
+        &self,
+        request: &BuildRequest,
+        mut lowered: Lowered,
+        ignore: Ignore,
+    ) -> Result<Built, BuildError> {
+        let bases = std::mem::take(&mut lowered.bases);
+        let epoch = lowered.epoch.and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
+        let session = Session {
+            store: self.store,
+            lease: self.lease,
+            request,
+            progress: self.progress,
+            cancel: self.cancel,
+            ids: self.ids,
+            context: LazyContext::new(request.context.as_deref(), ignore, self.store),
+            bases: BaseLayers::new(&bases),
+            created: epoch.map_or_else(|| request.now.clone(), |epoch| epoch.to_string()),
+        };
+        let outcome = solve(&session, &lowered.graph, lowered.tip);
+        // What was read of the context holds whether the build succeeded or not.
+        session.context.save();
+        self.finish(request, lowered, &outcome?, &session.bases)
+    }
+
+    fn finish(
+        &self,
+        request: &BuildRequest,
+        lowered: Lowered,
+        outcome: &Outcome,
+        bases: &BaseLayers<'_>,
+    ) -> Result<Built, BuildError> {
+        if self.cancel.is_cancelled() {
+            return Err(BuildError::Cancelled);
+        }
+        let layers: Vec<(DiffId, Option<Descriptor>)> = outcome
+            .layers
+            .iter()
+            .map(|layer| (layer.clone(), bases.blob(layer).cloned()))
+            .collect();
+        let config = assemble(request, lowered, outcome);
+        // The store takes the blobs of the lowest layers, as far up as there are any.
+        let base: Vec<Descriptor> = layers.iter().map_while(|(_, blob)| blob.clone()).collect();
+        let image = NewImage {
+            config: &config,
+            names: &request.names,
+            manifest: None,
+            index: None,
+            base: &base,
+        };
+        self.store.put_image(self.lease, &image).map_err(|source| BuildError::Store {
+            operation: "put the image into the store",
+            source,
+        })?;
+        Ok(Built { config, layers })
+    }
+}
+
+impl std::fmt::Debug for Builder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Steps are numbered, so that a display can keep them apart.
+impl From<StepId> for usize {
+    fn from(step: StepId) -> usize {
+        step.0
+    }
+}

@@ -1,0 +1,112 @@
+//! The build context: a directory of the machine, less what its ignore file leaves out.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use layerfs::{FileKind, FileStat, Metadata, Root, StatIndex, Store};
+
+use crate::dockerignore::Ignore;
+use crate::error::StepCause;
+use crate::select::DigestIndex;
+use crate::tree::{FileTree, failed};
+
+/// The context, opened when the first step reads it. Only what steps select is looked at.
+pub(crate) struct Context {
+    root: Root,
+    ignore: Ignore,
+    index: RwLock<StatIndex>,
+}
+
+impl Context {
+    /// Opens the directory and the index of what earlier builds read of it. The index is looked
+    /// for by the directory's real path, and believed only for files in the very state (inode
+    /// and times of change included) in which they were read.
+    pub(crate) fn open(path: &Path, ignore: Ignore, store: &Store) -> Result<Context, StepCause> {
+        let real = path.canonicalize().map_err(|source| StepCause::Context {
+            operation: "open the build context",
+            path: path.to_owned(),
+            source,
+        })?;
+        let index = StatIndex::load(&store.stat_index_path(&real)).map_err(|source| {
+            StepCause::Store { operation: "read the index of the build context", source }
+        })?;
+        let root = Root::open(&real).map_err(|e| failed("open", Path::new(""), e))?;
+        Ok(Context { root, ignore, index: RwLock::new(index) })
+    }
+
+    /// The files that steps see.
+    pub(crate) fn tree(&self) -> FileTree<'_> {
+        FileTree { root: &self.root, ignore: Some(&self.ignore) }
+    }
+
+    /// Keeps what was read for the next build. That it cannot be kept costs time and nothing
+    /// else.
+    pub(crate) fn save(&self) {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = index.save() {
+            tracing::warn!(%error, "the index of the build context is not kept");
+        }
+    }
+}
+
+impl DigestIndex for Context {
+    fn lookup(&self, path: &Path, metadata: &Metadata) -> Option<[u8; 32]> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.lookup(path, &stat(metadata))
+    }
+
+    fn insert(&self, path: &Path, metadata: &Metadata, digest: [u8; 32]) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.insert(path, &stat(metadata), digest);
+    }
+}
+
+fn stat(metadata: &Metadata) -> FileStat {
+    let kind = match metadata.kind {
+        FileKind::File => 0o100_000,
+        _ => 0,
+    };
+    FileStat {
+        dev: metadata.dev,
+        ino: metadata.ino,
+        size: metadata.size,
+        mode: kind | metadata.mode,
+        mtime: (metadata.mtime.seconds, metadata.mtime.nanoseconds),
+        ctime: (metadata.ctime.seconds, metadata.ctime.nanoseconds),
+    }
+}
+
+/// The context of a build, opened at most once.
+pub(crate) struct LazyContext<'a> {
+    path: Option<PathBuf>,
+    ignore: Ignore,
+    store: &'a Store,
+    opened: Mutex<Option<std::sync::Arc<Context>>>,
+}
+
+impl<'a> LazyContext<'a> {
+    pub(crate) fn new(path: Option<&Path>, ignore: Ignore, store: &'a Store) -> LazyContext<'a> {
+        LazyContext { path: path.map(Path::to_owned), ignore, store, opened: Mutex::new(None) }
+    }
+
+    /// The context; `wanted` is the path that asks for it, for the error when there is none.
+    pub(crate) fn get(&self, wanted: &str) -> Result<std::sync::Arc<Context>, StepCause> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = &*opened {
+            return Ok(context.clone());
+        }
+        let Some(path) = &self.path else {
+            return Err(StepCause::NoContext { path: wanted.to_owned() });
+        };
+        let context = Context::open(path, self.ignore.clone(), self.store)?;
+        Ok(opened.insert(std::sync::Arc::new(context)).clone())
+    }
+
+    /// Keeps what was read of it, if it was opened.
+    pub(crate) fn save(&self) {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = &*opened {
+            context.save();
+        }
+    }
+}

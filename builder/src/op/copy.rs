@@ -1,0 +1,172 @@
+//! COPY and ADD: how the result is keyed and made.
+
+mod owner;
+mod place;
+
+use std::path::Path;
+
+use layerfs::{ExtractOptions, FileKind, IdMode, Root, Timestamp};
+use oci::DiffId;
+
+use self::place::Placer;
+
+pub(crate) use self::owner::read as read_account_file;
+use super::{Copy, CopySource, SourceTree, Times};
+use crate::cache::{CacheKey, KeyHasher};
+use crate::cancel::Cancel;
+use crate::error::StepCause;
+use crate::instruction::Chmod;
+use crate::select::{Selected, shown};
+use crate::tree::{FileTree, failed};
+
+/// What a source came to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Files of a tree, with the digest of their content.
+    Files {
+        /// The tree.
+        tree: SourceTree,
+        /// The files.
+        selected: Vec<Selected>,
+    },
+    /// A file given in the Dockerfile.
+    Inline {
+        /// Its name.
+        name: String,
+        /// Its content.
+        content: String,
+    },
+}
+
+/// The key of a copy onto `below` of sources with these content digests, one per source that is
+/// no here-document.
+pub(crate) fn key(op: &Copy, below: &[DiffId], contents: &[CacheKey]) -> CacheKey {
+    let mut hasher = KeyHasher::new("copy/1");
+    hasher.layers(below);
+    hasher.text(&op.destination);
+    hasher.optional(op.owner.as_deref());
+    chmod_into(&mut hasher, op.chmod.as_ref());
+    hasher.flag(op.unpack);
+    // Times are no reason to copy again, a wish for other times is.
+    hasher.optional(op.times.latest.map(|time| time.to_string()).as_deref());
+    hasher.number(op.sources.len() as u64);
+    let mut contents = contents.iter();
+    for source in &op.sources {
+        match source {
+            CopySource::Path { .. } => {
+                hasher.text("path");
+                hasher.bytes(contents.next().map_or(&[][..], |content| &content.0[..]));
+            }
+            CopySource::Inline { name, content } => {
+                hasher.text("inline");
+                hasher.text(name);
+                hasher.text(content);
+            }
+        }
+    }
+    hasher.finish()
+}
+
+fn chmod_into(hasher: &mut KeyHasher, chmod: Option<&Chmod>) {
+    match chmod {
+        None => hasher.flag(false),
+        Some(chmod) => {
+            hasher.flag(true);
+            hasher.text(&format!("{chmod:?}"));
+        }
+    }
+}
+
+/// What making a copy needs beside the operation.
+pub(crate) struct Place<'a> {
+    /// The tree that is copied into.
+    pub(crate) into: &'a Root,
+    /// Which owners can be given.
+    pub(crate) ids: IdMode,
+    /// Whether to stop.
+    pub(crate) cancel: &'a Cancel,
+}
+
+/// Copies what was found. Answers whether all of it was as it had been when it was found:
+/// otherwise the result belongs to no key.
+pub(crate) fn run<'t>(
+    op: &Copy,
+    found: &[Found],
+    trees: &dyn Fn(SourceTree) -> FileTree<'t>,
+    place: &Place<'_>,
+) -> Result<bool, StepCause> {
+    let owner = match &op.owner {
+        None => None,
+        Some(spec) => Some(owner::resolve(spec, place.into)?),
+    };
+    let mut placer = Placer::new(place, owner, op.chmod.as_ref(), op.times);
+    let mut unchanged = true;
+    for found in found {
+        match found {
+            Found::Inline { name, content } => {
+                placer.inline(&op.destination, name, content.as_bytes())?;
+            }
+            Found::Files { tree, selected } => {
+                let tree = trees(*tree);
+                for item in selected {
+                    if op.unpack && unpack(op, &tree, item, place, owner, &mut placer)? {
+                        continue;
+                    }
+                    unchanged &= placer.copy(&op.destination, &tree, item)?;
+                }
+            }
+        }
+    }
+    placer.finish()?;
+    Ok(unchanged)
+}
+
+/// Unpacks a file that is an archive; answers whether it was one.
+fn unpack(
+    op: &Copy,
+    tree: &FileTree<'_>,
+    item: &Selected,
+    place: &Place<'_>,
+    owner: Option<(u32, u32)>,
+    placer: &mut Placer<'_>,
+) -> Result<bool, StepCause> {
+    let Some(top) = item.entries.first() else { return Ok(false) };
+    if top.metadata.kind != FileKind::File {
+        return Ok(false);
+    }
+    let path = &item.path;
+    let file = tree.root.open_file(path).map_err(|e| failed("open", path, e))?;
+    let opened = oci::compress::open_archive(Box::new(file));
+    let archive_error = |source| StepCause::Archive { path: shown(path), source };
+    let mut archive = match opened.map_err(archive_error)? {
+        (Some(_), archive) => archive,
+        (None, _) => return Ok(false),
+    };
+    // An archive always unpacks into a directory of the destination's name.
+    let directory = placer.make_directories(Path::new(&op.destination))?;
+    let options = ExtractOptions { ids: place.ids, owner };
+    layerfs::extract_archive(&mut archive, place.into, &directory, &options)
+        .map_err(|source| StepCause::File { operation: "unpack", path: shown(path), source })?;
+    Ok(true)
+}
+
+/// A moment that is not later than `latest`.
+fn clamped(time: Timestamp, latest: Option<i64>) -> Timestamp {
+    match latest {
+        Some(latest) if time.seconds >= latest => Timestamp::at(latest),
+        _ => time,
+    }
+}
+
+/// Makes a directory and those above it that are missing, as COPY makes the parents of its
+/// destination.
+pub(crate) fn make_directories(
+    path: &str,
+    owner: Option<(u32, u32)>,
+    times: Times,
+    place: &Place<'_>,
+) -> Result<(), StepCause> {
+    let mut placer = Placer::new(place, owner, None, times);
+    placer.make_directories(Path::new(path))?;
+    placer.finish()
+}

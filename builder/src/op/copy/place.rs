@@ -1,0 +1,450 @@
+//! Puts files where a COPY wants them, by the rules of BuildKit's copier.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use layerfs::{Dir, FileKind, Metadata, Root, Timestamp};
+use rustix::io::Errno;
+
+use super::{Place, clamped};
+use crate::error::StepCause;
+use crate::instruction::Chmod;
+use crate::op::Times;
+use crate::paths::{clean_absolute, names_directory, parent};
+use crate::select::{Selected, shown};
+use crate::tree::{Entry, FileTree, failed, failed_io};
+
+/// How many symlinks one path may lead through, as in the kernel.
+const MAX_LINKS: usize = 40;
+/// Files up to this size, in bytes, are copied by one read and one write.
+const SMALL: u64 = 128 << 10;
+/// The mode of directories that nobody chose one for.
+const DIRECTORY_MODE: u32 = 0o755;
+
+/// Copies into one tree.
+///
+/// The times of directories are set at the very end: those that were there keep theirs, those
+/// that are made get the time of their source or the fixed one of the step. A layer thus never
+/// holds the time at which it happened to be made.
+pub(super) struct Placer<'a> {
+    place: &'a Place<'a>,
+    owner: Option<(u32, u32)>,
+    chmod: Option<&'a Chmod>,
+    times: Times,
+    directory_times: BTreeMap<PathBuf, Timestamp>,
+    buffer: Vec<u8>,
+}
+
+/// A directory that is being filled.
+struct Level {
+    /// Seen from the directory that was selected.
+    path: PathBuf,
+    from: Dir,
+    to: Dir,
+    /// What its owner, mode and time become when all is in it.
+    entry: Option<Entry>,
+}
+
+impl<'a> Placer<'a> {
+    pub(super) fn new(
+        place: &'a Place<'a>,
+        owner: Option<(u32, u32)>,
+        chmod: Option<&'a Chmod>,
+        times: Times,
+    ) -> Placer<'a> {
+        let (directory_times, buffer) = (BTreeMap::new(), Vec::new());
+        Placer { place, owner, chmod, times, directory_times, buffer }
+    }
+
+    fn root(&self) -> &'a Root {
+        self.place.into
+    }
+
+    /// Copies one file, or what one directory holds, to `destination`. Answers whether all of it
+    /// still was as it had been found.
+    pub(super) fn copy(
+        &mut self,
+        destination: &str,
+        tree: &FileTree<'_>,
+        item: &Selected,
+    ) -> Result<bool, StepCause> {
+        let Some(top) = item.entries.first() else { return Ok(true) };
+        let (target, there) = self.target(destination)?;
+        let is_dir = there.as_ref().is_some_and(|there| there.kind == FileKind::Dir);
+        if top.metadata.kind == FileKind::Dir {
+            if there.is_some() && !is_dir {
+                let reason = "a directory cannot replace what is not one";
+                return Err(conflict(&item.path, &target, reason));
+            }
+            self.make_directories(&target)?;
+            return self.merge(&target, tree, item);
+        }
+        let target = if is_dir { target.join(&item.name) } else { target };
+        let (dir, name) = self.directory_of(&target)?;
+        let (from, from_name) =
+            tree.root.parent(&item.path).map_err(|e| failed("open", &item.path, e))?;
+        let mut links = HashMap::new();
+        self.entry((&from, from_name), (&dir, &name), top, (&item.path, &target), &mut links)
+    }
+
+    /// Writes a file with the given content.
+    pub(super) fn inline(
+        &mut self,
+        destination: &str,
+        name: &str,
+        content: &[u8],
+    ) -> Result<(), StepCause> {
+        let (target, there) = self.target(destination)?;
+        let is_dir = there.is_some_and(|there| there.kind == FileKind::Dir);
+        let target = if is_dir { target.join(name) } else { target };
+        let (dir, file_name) = self.directory_of(&target)?;
+        self.clear(&dir, &file_name, Path::new(name), &target)?;
+        let write = |operation| {
+            let target = &target;
+            move |e: io::Error| failed_io(operation, target, e)
+        };
+        let mut file = dir.create_file(&file_name, 0o600).map_err(|e| write("create")(e.into()))?;
+        file.write_all(content).map_err(write("write"))?;
+        let mode = self.mode(0o644, false);
+        let (uid, gid) = self.owner.unwrap_or((0, 0));
+        let made = Timestamp::at(self.times.made);
+        self.finish_file(&file, (uid, gid), mode, made).map_err(write("set the attributes of"))
+    }
+
+    /// Makes a directory and what is missing above it, and answers with where it really is.
+    pub(super) fn make_directories(&mut self, path: &Path) -> Result<PathBuf, StepCause> {
+        let (real, there) = real_path(self.root(), path)?;
+        if there.as_ref().is_some_and(|there| there.kind == FileKind::Dir) {
+            return Ok(real);
+        }
+        self.remember_nearest(&real)?;
+        let mode = match self.chmod {
+            Some(Chmod::Octal(bits)) => bits & 0o777,
+            _ => DIRECTORY_MODE,
+        };
+        let made = self
+            .root()
+            .mkdir_all(&real, mode, self.owner)
+            .map_err(|e| failed("create the directory", &real, e))?;
+        let time = Timestamp::at(self.times.made);
+        self.directory_times.extend(made.into_iter().map(|path| (path, time)));
+        Ok(real)
+    }
+
+    /// Gives the directories their times.
+    pub(super) fn finish(self) -> Result<(), StepCause> {
+        for (path, time) in &self.directory_times {
+            let dir = self.place.into.open_dir(path).map_err(|e| failed("open", path, e))?;
+            dir.set_mtime(".", *time).map_err(|e| failed_io("set the time of", path, e.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directories that `destination` needs, and says where it really is and what is
+    /// there.
+    fn target(&mut self, destination: &str) -> Result<(PathBuf, Option<Metadata>), StepCause> {
+        let clean = clean_absolute(destination);
+        let needed = if names_directory(destination) { &clean } else { parent(&clean) };
+        self.make_directories(Path::new(needed))?;
+        real_path(self.root(), Path::new(&clean))
+    }
+
+    /// The directory of a path without symlinks, made if need be, and the name in it.
+    fn directory_of(&mut self, target: &Path) -> Result<(Dir, OsString), StepCause> {
+        let Some(name) = target.file_name() else {
+            return Err(conflict(Path::new(""), target, "a file cannot replace the root"));
+        };
+        let parent = target.parent().unwrap_or(Path::new(""));
+        self.make_directories(parent)?;
+        self.remember(parent)?;
+        let dir = self.root().open_dir(parent).map_err(|e| failed("open", parent, e))?;
+        Ok((dir, name.to_owned()))
+    }
+
+    /// Keeps the time of the nearest directory above `path` that is there.
+    fn remember_nearest(&mut self, path: &Path) -> Result<(), StepCause> {
+        for above in path.ancestors().skip(1) {
+            let there = self.root().stat(above).map_err(|e| failed("examine", above, e))?;
+            if there.is_some_and(|there| there.kind == FileKind::Dir) {
+                return self.remember(above);
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, directory: &Path) -> Result<(), StepCause> {
+        if self.directory_times.contains_key(directory) {
+            return Ok(());
+        }
+        let stat = self.root().stat(directory).map_err(|e| failed("examine", directory, e))?;
+        if let Some(stat) = stat {
+            self.directory_times.insert(directory.to_owned(), stat.mtime);
+        }
+        Ok(())
+    }
+
+    /// Copies what the selected directory holds into `target`, which is a directory.
+    fn merge(
+        &mut self,
+        target: &Path,
+        tree: &FileTree<'_>,
+        item: &Selected,
+    ) -> Result<bool, StepCause> {
+        let from = tree.root.open_dir(&item.path).map_err(|e| failed("open", &item.path, e))?;
+        let to = self.root().open_dir(target).map_err(|e| failed("open", target, e))?;
+        let mut levels = vec![Level { path: PathBuf::new(), from, to, entry: None }];
+        let mut links = HashMap::new();
+        let mut unchanged = true;
+        for entry in &item.entries[1..] {
+            if self.place.cancel.is_cancelled() {
+                return Err(StepCause::Cancelled);
+            }
+            let parent = entry.path.parent().unwrap_or(Path::new(""));
+            while levels.last().is_some_and(|level| level.path != parent) {
+                self.leave(levels.pop())?;
+            }
+            let level = levels.last().expect("every entry but the first is below the first");
+            let name = entry.path.file_name().unwrap_or_default();
+            let (source, path) = (item.path.join(&entry.path), target.join(&entry.path));
+            if entry.metadata.kind == FileKind::Dir {
+                let next = self.enter(level, name, entry, (&source, &path))?;
+                levels.push(next);
+            } else {
+                let (from, to) = ((&level.from, name), (&level.to, name));
+                unchanged &= self.entry(from, to, entry, (&source, &path), &mut links)?;
+            }
+        }
+        while let Some(level) = levels.pop() {
+            self.leave(Some(level))?;
+        }
+        // A directory whose content is copied passes on its time and nothing else.
+        let time = clamped(item.entries[0].metadata.mtime, self.times.latest);
+        self.directory_times.insert(target.to_owned(), time);
+        Ok(unchanged)
+    }
+
+    fn enter(
+        &self,
+        level: &Level,
+        name: &OsStr,
+        entry: &Entry,
+        (source, path): (&Path, &Path),
+    ) -> Result<Level, StepCause> {
+        let failed = |operation| move |e: Errno| failed_io(operation, path, e.into());
+        match level.to.stat(name).map_err(failed("examine"))?.map(|there| there.kind) {
+            None => level.to.mkdir(name, 0o700).map_err(failed("create the directory"))?,
+            Some(FileKind::Dir) => {}
+            Some(_) => {
+                let reason = "a directory cannot replace what is not one";
+                return Err(conflict(source, path, reason));
+            }
+        }
+        let from = level.from.open_dir(name).map_err(|e| failed_io("open", source, e.into()))?;
+        let to = level.to.open_dir(name).map_err(failed("open"))?;
+        Ok(Level { path: entry.path.clone(), from, to, entry: Some(entry.clone()) })
+    }
+
+    fn leave(&self, level: Option<Level>) -> Result<(), StepCause> {
+        let Some(Level { path, to, entry: Some(entry), .. }) = level else { return Ok(()) };
+        let failed = |e: Errno| failed_io("set the attributes of", &path, e.into());
+        let metadata = &entry.metadata;
+        let (uid, gid) = self.owner.unwrap_or((metadata.uid, metadata.gid));
+        self.chown(&to, OsStr::new("."), uid, gid).map_err(failed)?;
+        to.chmod(".", self.mode(metadata.mode, true)).map_err(failed)?;
+        set_xattrs(&to, OsStr::new("."), &entry).map_err(failed)?;
+        to.set_mtime(".", clamped(metadata.mtime, self.times.latest)).map_err(failed)
+    }
+
+    /// Copies what is no directory.
+    fn entry(
+        &mut self,
+        (from, from_name): (&Dir, &OsStr),
+        (to, name): (&Dir, &OsStr),
+        entry: &Entry,
+        (source, target): (&Path, &Path),
+        links: &mut HashMap<(u64, u64), PathBuf>,
+    ) -> Result<bool, StepCause> {
+        self.clear(to, name, source, target)?;
+        let failed = |operation| move |e: Errno| failed_io(operation, target, e.into());
+        let metadata = &entry.metadata;
+        let (uid, gid) = self.owner.unwrap_or((metadata.uid, metadata.gid));
+        let mode = self.mode(metadata.mode, false);
+        let time = clamped(metadata.mtime, self.times.latest);
+        let mut unchanged = true;
+        match metadata.kind {
+            FileKind::File => {
+                if metadata.nlink > 1 {
+                    let inode = (metadata.dev, metadata.ino);
+                    if let Some(first) = links.get(&inode) {
+                        let linked = self.root().hard_link(first, target);
+                        return linked
+                            .map(|()| true)
+                            .map_err(|e| crate::tree::failed("link", target, e));
+                    }
+                    links.insert(inode, target.to_owned());
+                }
+                let reading = |operation| move |e: io::Error| failed_io(operation, source, e);
+                let mut input = from.open_file(from_name).map_err(|e| reading("open")(e.into()))?;
+                let now = rustix::fs::fstat(&input).map_err(|e| reading("examine")(e.into()))?;
+                unchanged = same_state(&Metadata::from(&now), metadata);
+                let mut output = to.create_file(name, 0o600).map_err(failed("create"))?;
+                self.bytes(&mut input, &mut output, metadata.size)
+                    .map_err(|e| failed_io("copy", source, e))?;
+                self.finish_file(&output, (uid, gid), mode, time)
+                    .map_err(|e| failed_io("set the attributes of", target, e))?;
+                set_xattrs(to, name, entry).map_err(failed("set the attributes of"))?;
+            }
+            FileKind::Symlink => {
+                let link = entry.link.as_deref().unwrap_or(Path::new(""));
+                to.symlink(link, name).map_err(failed("create the symlink"))?;
+                self.chown(to, name, uid, gid).map_err(failed("change the owner of"))?;
+                to.set_mtime(name, time).map_err(failed("set the time of"))?;
+            }
+            FileKind::Dir => {}
+            FileKind::CharDevice | FileKind::BlockDevice | FileKind::Fifo | FileKind::Socket => {
+                self.special(to, name, entry).map_err(failed("create"))?;
+                self.chown(to, name, uid, gid).map_err(failed("change the owner of"))?;
+                to.chmod(name, mode).map_err(failed("change the mode of"))?;
+                to.set_mtime(name, time).map_err(failed("set the time of"))?;
+            }
+        }
+        Ok(unchanged)
+    }
+
+    /// Sockets mean nothing where no process listens: they become empty files, as the sockets of
+    /// a context do on their way to BuildKit.
+    fn special(&self, to: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
+        let Metadata { kind, mode, rdev, .. } = entry.metadata;
+        if kind == FileKind::Socket {
+            return to.create_file(name, 0o600).map(drop);
+        }
+        to.mknod(name, kind, mode, rdev)
+    }
+
+    /// Removes what is in the way of a file.
+    fn clear(&self, to: &Dir, name: &OsStr, source: &Path, target: &Path) -> Result<(), StepCause> {
+        let failed = |e: Errno| failed_io("replace", target, e.into());
+        match to.stat(name).map_err(failed)?.map(|there| there.kind) {
+            None => Ok(()),
+            Some(FileKind::Dir) => {
+                Err(conflict(source, target, "a file cannot replace a directory"))
+            }
+            Some(_) => to.unlink(name).map_err(failed),
+        }
+    }
+
+    fn bytes(&mut self, input: &mut File, output: &mut File, size: u64) -> io::Result<()> {
+        if size == 0 {
+            return Ok(());
+        }
+        if size > SMALL {
+            return io::copy(input, output).map(drop);
+        }
+        self.buffer.clear();
+        input.take(SMALL).read_to_end(&mut self.buffer)?;
+        output.write_all(&self.buffer)?;
+        // It grew since it was looked at.
+        if self.buffer.len() as u64 == SMALL { io::copy(input, output).map(drop) } else { Ok(()) }
+    }
+
+    fn mode(&self, mode: u32, is_dir: bool) -> u32 {
+        self.chmod.map_or(mode, |chmod| chmod.apply(mode, is_dir))
+    }
+
+    fn finish_file(
+        &self,
+        file: &File,
+        (uid, gid): (u32, u32),
+        mode: u32,
+        time: Timestamp,
+    ) -> io::Result<()> {
+        if self.place.ids == layerfs::IdMode::Full {
+            let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+            rustix::fs::fchown(file, Some(uid), Some(gid))?;
+        }
+        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode))?;
+        let time =
+            rustix::fs::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanoseconds) };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        Ok(rustix::fs::futimens(file, &times)?)
+    }
+
+    fn chown(&self, dir: &Dir, name: &OsStr, uid: u32, gid: u32) -> rustix::io::Result<()> {
+        match self.place.ids {
+            layerfs::IdMode::Full => dir.chown(name, uid, gid),
+            layerfs::IdMode::Single => Ok(()),
+        }
+    }
+}
+
+/// Where `path` is when all symlinks are followed, and what is there. What is missing is taken
+/// as written.
+fn real_path(root: &Root, path: &Path) -> Result<(PathBuf, Option<Metadata>), StepCause> {
+    let stat = |path: &Path| root.stat(path).map_err(|e| failed("examine", path, e));
+    let mut todo: Vec<OsString> = names(path);
+    let mut done = PathBuf::new();
+    let mut metadata = stat(&done)?;
+    let mut links = 0;
+    while let Some(name) = todo.pop() {
+        if name == ".." {
+            done.pop();
+            metadata = stat(&done)?;
+            continue;
+        }
+        let at = done.join(&name);
+        metadata = stat(&at)?;
+        if metadata.as_ref().is_some_and(|metadata| metadata.kind == FileKind::Symlink) {
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(failed_io("follow the symlinks of", path, Errno::LOOP.into()));
+            }
+            let link = root.read_link(&at).map_err(|e| failed("read", &at, e))?;
+            if link.is_absolute() {
+                done = PathBuf::new();
+            }
+            todo.extend(names(&link));
+            metadata = stat(&done)?;
+        } else {
+            done = at;
+        }
+    }
+    Ok((done, metadata))
+}
+
+/// The names of a path, the last one first.
+fn names(path: &Path) -> Vec<OsString> {
+    let names = path.components().rev().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    names.collect()
+}
+
+/// Whether a file is in the state in which it was found.
+fn same_state(now: &Metadata, found: &Metadata) -> bool {
+    now.ino == found.ino
+        && now.dev == found.dev
+        && now.size == found.size
+        && now.mtime == found.mtime
+        && now.ctime == found.ctime
+}
+
+/// Sets extended attributes; those that the file system or a user namespace does not take are
+/// left out, as by BuildKit.
+fn set_xattrs(dir: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
+    for (key, value) in &entry.xattrs {
+        match dir.set_xattr(name, key, value) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn conflict(source: &Path, target: &Path, reason: &'static str) -> StepCause {
+    StepCause::Conflict { source_path: shown(source), destination: shown(target), reason }
+}

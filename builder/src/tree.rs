@@ -1,0 +1,258 @@
+//! Trees that COPY and ADD read: the build context, or the files of a stage or an image.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+use layerfs::{Dir, FileKind, Metadata, Root};
+
+use crate::dockerignore::{Ignore, ParentMatch};
+use crate::error::StepCause;
+
+/// How many symlinks one path may lead through, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// A tree, and what of it is not to be seen.
+#[derive(Clone, Copy)]
+pub(crate) struct FileTree<'a> {
+    /// The files.
+    pub(crate) root: &'a Root,
+    /// For the context: what the ignore file leaves out. Its files belong to root and have no
+    /// extended attributes, whatever they have on the machine.
+    pub(crate) ignore: Option<&'a Ignore>,
+}
+
+/// A file of a tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Where it is, seen from the selected file or directory; empty for that itself.
+    pub(crate) path: PathBuf,
+    /// What the system says of it.
+    pub(crate) metadata: Metadata,
+    /// For a symlink: where it points.
+    pub(crate) link: Option<PathBuf>,
+    /// Its extended attributes, sorted by name.
+    pub(crate) xattrs: Vec<(OsString, Vec<u8>)>,
+}
+
+impl FileTree<'_> {
+    pub(crate) fn is_context(&self) -> bool {
+        self.ignore.is_some()
+    }
+
+    /// Where `path` really is, all symlinks followed inside the tree; `None` if it is not there.
+    /// What the ignore file says of it is not asked.
+    pub(crate) fn resolve(&self, path: &Path) -> Result<Option<(PathBuf, Metadata)>, StepCause> {
+        let mut todo: Vec<OsString> = names(path).rev().map(OsStr::to_owned).collect();
+        let mut done = PathBuf::new();
+        let mut links = 0;
+        let mut metadata = self.stat(&done)?;
+        while let Some(name) = todo.pop() {
+            if name == ".." {
+                done.pop();
+                metadata = self.stat(&done)?;
+                continue;
+            }
+            let at = done.join(&name);
+            metadata = self.stat(&at)?;
+            match metadata.as_ref().map(|metadata| metadata.kind) {
+                None => return Ok(None),
+                Some(FileKind::Symlink) if links >= MAX_LINKS => return Ok(None),
+                Some(FileKind::Symlink) => {
+                    links += 1;
+                    let link = self.root.read_link(&at).map_err(|e| failed("read", &at, e))?;
+                    if link.is_absolute() {
+                        done = PathBuf::new();
+                    }
+                    todo.extend(names(&link).rev().map(OsStr::to_owned));
+                    metadata = self.stat(&done)?;
+                }
+                Some(_) => done = at,
+            }
+        }
+        Ok(metadata.map(|metadata| (done, metadata)))
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<Metadata>, StepCause> {
+        self.root.stat(path).map_err(|e| failed("examine", path, e))
+    }
+
+    /// The names in the directory `path` that are to be seen, sorted by their bytes. A directory
+    /// that is left out is seen all the same if something in it may be taken back in.
+    pub(crate) fn names_in(&self, path: &Path) -> Result<Vec<(OsString, FileKind)>, StepCause> {
+        let mut names = self.root.read_dir(path).map_err(|e| failed("list", path, e))?;
+        if let Some(ignore) = self.ignore {
+            let parent = matches_of(ignore, path);
+            names.retain(|(name, kind)| {
+                let at = path.join(name);
+                let at = text(&at);
+                !ignore.check(&at, &parent).0
+                    || (*kind == FileKind::Dir && ignore.may_reinclude_below(&at))
+            });
+        }
+        Ok(names)
+    }
+
+    /// Everything at and below `path`, which has no symlinks on its way: directories before what
+    /// they hold, names in the order of their bytes. Nothing if all of it is left out.
+    pub(crate) fn walk(&self, path: &Path) -> Result<Vec<Entry>, StepCause> {
+        let mut entries = Vec::new();
+        let Some(metadata) = self.stat(path)? else { return Ok(entries) };
+        let parent = path.parent().filter(|_| path != Path::new(""));
+        let (left_out, matches) = match (self.ignore, parent) {
+            (Some(ignore), Some(parent)) => ignore.check(&text(path), &matches_of(ignore, parent)),
+            _ => (false, ParentMatch::default()),
+        };
+        let mut walk = Walk { tree: self, base: path, entries: &mut entries };
+        if metadata.kind == FileKind::Dir {
+            let dir = self.root.open_dir(path).map_err(|e| failed("open", path, e))?;
+            let xattrs = self.xattrs(&dir, OsStr::new("."), metadata.kind, path)?;
+            walk.directory(&dir, PathBuf::new(), metadata, xattrs, left_out, &matches)?;
+        } else if !left_out {
+            let (dir, name) = self.root.parent(path).map_err(|e| failed("open", path, e))?;
+            walk.file(&dir, name, PathBuf::new(), metadata)?;
+        }
+        Ok(entries)
+    }
+
+    fn xattrs(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        kind: FileKind,
+        path: &Path,
+    ) -> Result<Vec<(OsString, Vec<u8>)>, StepCause> {
+        if self.is_context() || kind == FileKind::Symlink {
+            return Ok(Vec::new());
+        }
+        let mut xattrs = dir.xattrs(name).map_err(|e| StepCause::Context {
+            operation: "read the extended attributes of",
+            path: path.to_owned(),
+            source: e.into(),
+        })?;
+        xattrs.retain(|(key, _)| is_content(key));
+        Ok(xattrs)
+    }
+}
+
+/// Whether an extended attribute belongs to a file's content and not to the machine it is on.
+fn is_content(key: &OsStr) -> bool {
+    let key = key.to_string_lossy();
+    key == "security.capability"
+        || (key.starts_with("user.")
+            && !key.starts_with("user.overlay.")
+            && !key.starts_with("user.tierce."))
+}
+
+struct Walk<'a, 'e> {
+    tree: &'a FileTree<'a>,
+    base: &'a Path,
+    entries: &'e mut Vec<Entry>,
+}
+
+impl Walk<'_, '_> {
+    fn directory(
+        &mut self,
+        dir: &Dir,
+        path: PathBuf,
+        metadata: Metadata,
+        xattrs: Vec<(OsString, Vec<u8>)>,
+        left_out: bool,
+        matches: &ParentMatch,
+    ) -> Result<(), StepCause> {
+        let first = self.entries.len();
+        let metadata = self.owned(metadata);
+        self.entries.push(Entry { path: path.clone(), metadata, link: None, xattrs });
+        let here = self.base.join(&path);
+        for (name, _) in dir.read().map_err(|e| failed_io("list", &here, e.into()))? {
+            let in_tree = here.join(&name);
+            let (out, below) = match self.tree.ignore {
+                None => (false, ParentMatch::default()),
+                Some(ignore) => {
+                    let at = text(&in_tree);
+                    let (out, below) = ignore.check(&at, matches);
+                    if out && !ignore.may_reinclude_below(&at) {
+                        continue;
+                    }
+                    (out, below)
+                }
+            };
+            // What vanished since it was listed was never there.
+            let stat = dir.stat(&name).map_err(|e| failed_io("examine", &in_tree, e.into()))?;
+            let Some(metadata) = stat else { continue };
+            let at = path.join(&name);
+            if metadata.kind == FileKind::Dir {
+                let child =
+                    dir.open_dir(&name).map_err(|e| failed_io("open", &in_tree, e.into()))?;
+                let xattrs = self.tree.xattrs(dir, &name, metadata.kind, &in_tree)?;
+                self.directory(&child, at, metadata, xattrs, out, &below)?;
+            } else if !out {
+                self.file(dir, &name, at, metadata)?;
+            }
+        }
+        // A directory that is left out is there only for the sake of what it holds.
+        if left_out && self.entries.len() == first + 1 {
+            self.entries.pop();
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        path: PathBuf,
+        metadata: Metadata,
+    ) -> Result<(), StepCause> {
+        let at = self.base.join(&path);
+        let link = match metadata.kind {
+            FileKind::Symlink => {
+                Some(dir.read_link(name).map_err(|e| failed_io("read", &at, e.into()))?)
+            }
+            _ => None,
+        };
+        let xattrs = self.tree.xattrs(dir, name, metadata.kind, &at)?;
+        let metadata = self.owned(metadata);
+        self.entries.push(Entry { path, metadata, link, xattrs });
+        Ok(())
+    }
+
+    fn owned(&self, mut metadata: Metadata) -> Metadata {
+        if self.tree.is_context() {
+            (metadata.uid, metadata.gid) = (0, 0);
+        }
+        metadata
+    }
+}
+
+/// What the ignore file's patterns say of the directory `path`, for what it holds.
+fn matches_of(ignore: &Ignore, path: &Path) -> ParentMatch {
+    let mut matches = ParentMatch::default();
+    let mut at = PathBuf::new();
+    for name in names(path) {
+        at.push(name);
+        matches = ignore.check(&text(&at), &matches).1;
+    }
+    matches
+}
+
+/// The names that a path consists of; `..` stays.
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = &OsStr> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        Component::ParentDir => Some(OsStr::new("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+/// A path as patterns see it. A byte that is no UTF-8 matches wildcards only.
+pub(crate) fn text(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.to_string_lossy()
+}
+
+pub(crate) fn failed(operation: &'static str, path: &Path, source: layerfs::Error) -> StepCause {
+    StepCause::File { operation, path: format!("/{}", path.display()), source }
+}
+
+pub(crate) fn failed_io(operation: &'static str, path: &Path, source: std::io::Error) -> StepCause {
+    StepCause::Context { operation, path: path.to_owned(), source }
+}
