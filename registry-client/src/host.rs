@@ -76,26 +76,32 @@ impl Host {
     }
 
     async fn probe(&self, clients: &HttpClients, candidates: &[Base]) -> Result<Base> {
-        let mut first_error = None;
+        let (mut doubtful, mut first_error) = (None, None);
         for base in candidates {
             match self.ping(clients, base).await {
-                // What a TLS server says to a client that speaks plain HTTP.
-                Ok(StatusCode::BAD_REQUEST) if base.security == Security::Plain => {}
+                // What a TLS server says to a client that speaks plain HTTP; or a plain server
+                // that does not like the question.
+                Ok(StatusCode::BAD_REQUEST) if base.security == Security::Plain => {
+                    doubtful = Some(base.clone());
+                }
                 Ok(_) => return Ok(base.clone()),
+                Err(error) if is_about_certificate(&error) => return Err(error),
                 Err(error) => {
-                    // Nobody listens: another scheme will not help.
-                    let refused = base.security == Security::Plain
-                        && matches!(error, Error::Connection { connecting: true, .. });
-                    if refused || is_about_certificate(&error) {
-                        return Err(first_error.unwrap_or(error));
-                    }
+                    let nobody = matches!(error, Error::Connection { connecting: true, .. });
+                    let plain = base.security == Security::Plain;
                     first_error.get_or_insert(error);
+                    if plain && nobody {
+                        // Nobody listens: another scheme will not help.
+                        break;
+                    }
                 }
             }
         }
-        Err(first_error.unwrap_or_else(|| {
-            Error::protocol(&self.ping_call(), "answers neither plain HTTP nor TLS")
-        }))
+        doubtful.ok_or_else(|| {
+            first_error.unwrap_or_else(|| {
+                Error::protocol(&self.ping_call(), "answers neither plain HTTP nor TLS")
+            })
+        })
     }
 
     async fn ping(&self, clients: &HttpClients, base: &Base) -> Result<StatusCode> {
