@@ -7,10 +7,10 @@
 use oci::{Algorithm, Digest};
 use rusqlite::Connection;
 
+use crate::Result;
 use crate::lease::{self, Lease, entries};
 use crate::state::{Abort, containers, gc as rows, layers};
 use crate::store::{Store, container_of_row, move_away};
-use crate::Result;
 
 /// Which images go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

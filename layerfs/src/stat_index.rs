@@ -225,10 +225,8 @@ impl StatIndex {
         let failed = |operation| move |e| Error::io(operation, &self.path, e);
         let dir = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir).map_err(failed("create the directory of"))?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".index-")
-            .tempfile_in(dir)
-            .map_err(failed("write"))?;
+        let mut file =
+            tempfile::Builder::new().prefix(".index-").tempfile_in(dir).map_err(failed("write"))?;
         file.write_all(bytes).map_err(failed("write"))?;
         file.persist(&self.path).map_err(|e| Error::io("replace", &self.path, e.error))?;
         Ok(())
@@ -446,7 +444,11 @@ mod tests {
             let mut index = StatIndex::load_at(&path, NOW).unwrap();
             assert!(index.position(b"idle").is_some(), "{round}");
             assert!(index.lookup(Path::new("asked"), &known).is_some(), "{round}");
-            index.insert(Path::new("new"), &stat((1, i64::from(round).unsigned_abs() as u32)), [3; 32]);
+            index.insert(
+                Path::new("new"),
+                &stat((1, i64::from(round).unsigned_abs() as u32)),
+                [3; 32],
+            );
             index.save().unwrap();
         }
         let index = StatIndex::load(&path).unwrap();

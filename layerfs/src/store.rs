@@ -26,12 +26,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use blobs::StagedBlob;
-pub use unpack::Progress;
 pub use containers::{Container, ContainerSpec, ContainerState};
 pub use images::{ImageRecord, NewImage, Untagged};
 pub use layers::Layer;
 pub use records::Record;
 pub use snapshots::{BuildSnapshot, CommittedLayer};
+pub use unpack::Progress;
 
 pub(crate) use containers::container_of_row;
 pub(crate) use places::{Places, move_away};
@@ -125,16 +125,14 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn sync(&self) -> Result<()> {
-        let unsynced = self.state().read("list what is not synced", |c| {
-            Ok(layer_rows::unsynced(c)?)
-        })?;
+        let unsynced =
+            self.state().read("list what is not synced", |c| Ok(layer_rows::unsynced(c)?))?;
         if !unsynced.is_empty() {
             let root = self.root();
             let dir = File::open(root).map_err(|e| Error::io("open", root, e))?;
             rustix::fs::syncfs(&dir).map_err(|e| Error::io("sync", root, e))?;
-            self.state().write("note what is synced", |c| {
-                Ok(layer_rows::mark_synced(c, &unsynced)?)
-            })?;
+            self.state()
+                .write("note what is synced", |c| Ok(layer_rows::mark_synced(c, &unsynced)?))?;
         }
         Ok(())
     }

@@ -93,7 +93,9 @@ pub(crate) fn by_prefix(
 /// Layers of a container, lowest first.
 pub(crate) fn layers(connection: &Connection, id: &str) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached("SELECT diff_id FROM container_layers WHERE container = ?1 ORDER BY position")?
+        .prepare_cached(
+            "SELECT diff_id FROM container_layers WHERE container = ?1 ORDER BY position",
+        )?
         .query_map([id], |row| row.get(0))?
         .collect()
 }

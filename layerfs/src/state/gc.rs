@@ -31,9 +31,8 @@ pub(crate) fn remove_images(c: &Connection, also_named: bool) -> Result<Vec<Dige
 
 /// Removes the rows of layers that nothing refers to, and answers with them and their sizes.
 pub(crate) fn remove_layers(c: &Connection) -> Result<Vec<(DiffId, u64)>, Abort> {
-    let sql = format!(
-        "DELETE FROM layers WHERE diff_id NOT IN ({LIVE_LAYERS}) RETURNING diff_id, size"
-    );
+    let sql =
+        format!("DELETE FROM layers WHERE diff_id NOT IN ({LIVE_LAYERS}) RETURNING diff_id, size");
     Ok(sized(c, &sql)?.into_iter().map(|(digest, size)| (DiffId(digest), size)).collect())
 }
 

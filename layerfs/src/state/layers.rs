@@ -24,7 +24,9 @@ pub(crate) fn insert_layer(
     boot: &str,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT INTO layers (diff_id, size, created, boot) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT INTO layers (diff_id, size, created, boot) VALUES (?1, ?2, ?3, ?4)",
+        )?
         .execute(params![diff_id.to_string(), size, now(), boot])
         .map(drop)
 }

@@ -33,10 +33,7 @@ pub(crate) fn is_whole(connection: &Connection, key: &[u8; 32]) -> rusqlite::Res
 }
 
 /// The layers that a record keeps.
-pub(crate) fn layers(
-    connection: &Connection,
-    key: &[u8; 32],
-) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn layers(connection: &Connection, key: &[u8; 32]) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached("SELECT diff_id FROM record_layers WHERE key = ?1")?
         .query_map([&key[..]], |row| row.get(0))?
@@ -58,9 +55,7 @@ pub(crate) fn put(
     value: &str,
     layers: &[DiffId],
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM record_layers WHERE key = ?1")?
-        .execute([&key[..]])?;
+    connection.prepare_cached("DELETE FROM record_layers WHERE key = ?1")?.execute([&key[..]])?;
     connection
         .prepare_cached(
             "INSERT INTO records (key, value, last_used) VALUES (?1, ?2, ?3)

@@ -110,7 +110,12 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn note_blob_source(&self, digest: &Digest, registry: &str, repository: &str) -> Result<()> {
+    pub fn note_blob_source(
+        &self,
+        digest: &Digest,
+        registry: &str,
+        repository: &str,
+    ) -> Result<()> {
         self.note_blob_sources([digest], registry, repository)
     }
 
@@ -166,11 +171,9 @@ impl Store {
 
 impl BlobRead for Store {
     fn size(&self, digest: &Digest) -> oci::Result<Option<u64>> {
-        let size = self.state().read("look a blob up", |c| {
-            match layers::blob_size(c, digest)? {
-                Some(size) => Ok(Some(size)),
-                None => Ok(images::document_size(c, digest)?),
-            }
+        let size = self.state().read("look a blob up", |c| match layers::blob_size(c, digest)? {
+            Some(size) => Ok(Some(size)),
+            None => Ok(images::document_size(c, digest)?),
         });
         size.map_err(|e| into_oci("look up", digest, e))
     }

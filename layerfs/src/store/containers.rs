@@ -304,9 +304,7 @@ fn free_name(c: &Connection, wanted: Option<&str>, draws: &[String]) -> Result<S
     };
     match rows::by_name(c, wanted)? {
         None => Ok(wanted.to_owned()),
-        Some(row) => {
-            Err(Error::ContainerNameInUse { name: wanted.to_owned(), id: row.id }.into())
-        }
+        Some(row) => Err(Error::ContainerNameInUse { name: wanted.to_owned(), id: row.id }.into()),
     }
 }
 

@@ -160,8 +160,7 @@ impl Store {
     /// [`Error::ImageNotFound`] if there is none.
     pub fn resolve_name(&self, name: &Reference) -> Result<ImageRecord> {
         self.state().read("look an image up", |c| {
-            find_name(c, name)?
-                .ok_or_else(|| Error::ImageNotFound { name: name.familiar() }.into())
+            find_name(c, name)?.ok_or_else(|| Error::ImageNotFound { name: name.familiar() }.into())
         })
     }
 
@@ -250,7 +249,10 @@ impl<'a> Prepared<'a> {
         }
         let there = rows::layers(c, self.id())?;
         Ok(there.len() == self.layers.len()
-            && there.iter().zip(&self.layers).all(|((_, old), (_, new))| new.is_none() || old == new))
+            && there
+                .iter()
+                .zip(&self.layers)
+                .all(|((_, old), (_, new))| new.is_none() || old == new))
     }
 
     fn put(&self, c: &Connection) -> Result<(), Abort> {

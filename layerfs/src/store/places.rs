@@ -1,8 +1,8 @@
 //! Where things stand in a store.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use oci::{DiffId, Digest};
@@ -45,7 +45,11 @@ impl Places {
         for dir in own {
             make_dir(&dir, 0o700)?;
         }
-        make_dir(&self.empty(), 0o755)
+        let empty = self.empty();
+        make_dir(&empty, 0o755)?;
+        // Whatever the umask says: this one is seen by every user of a tree.
+        fs::set_permissions(&empty, Permissions::from_mode(0o755))
+            .map_err(|e| Error::io("set the mode of", &empty, e))
     }
 
     /// A directory with nothing in it, for a snapshot backend that needs one.

@@ -1,5 +1,6 @@
 //! Snapshots on layers of the store, and layers made of snapshots.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Write};
@@ -13,8 +14,8 @@ use super::layers::tree_of;
 use super::{Container, Layer, Store};
 use crate::lease::Lease;
 use crate::{
-    Active, Change, Committed, DirectoryTimes, Durability, Error, LayerOfStack, Place, Result,
-    Root, Settled, View, changes, complete_implicit, settle, write_layer,
+    Active, Change, Committed, DirectoryTimes, Durability, Error, FileKind, LayerOfStack, Place,
+    Result, Root, Settled, View, changes, complete_implicit, settle, write_layer,
 };
 
 /// The file beside a layer's tree that lists the directories which the layer does not describe,
@@ -121,19 +122,20 @@ impl Store {
         let lower = self.view(lease, &container.layers)?;
         let upper = Root::open(&container.upper())?;
         let staged = lease.scratch_dir("commit")?;
-        // Nobody may change an upper directory under a mounted overlay, so that of a container
-        // that runs is copied as it is.
-        let settled = if container.state.is_running() {
-            None
-        } else {
-            Some(settle(&upper, Some(&lower.root), times)?)
-        };
-        let (digest, size) = self.copy_layer(&upper, &staged)?;
-        if let Some(settled) = settled {
+        if !container.state.is_running() {
+            let settled = settle(&upper, Some(&lower.root), times)?;
+            let (digest, size) = self.copy_layer(&upper, &staged)?;
             return self.place_settled(lease, &staged, digest, size, settled);
         }
+        // Nobody may change an upper directory under a mounted overlay: it is copied as it is, and
+        // what is no change is taken out of the copy. That must be told before: the copy has
+        // whole seconds only, and would be no equal of anything.
+        let changed = changes(&upper, Some(&lower.root))?;
+        self.copy_layer(&upper, &staged)?;
         let tree = tree_of(&staged);
-        let settled = settle(&Root::open(&tree)?, Some(&lower.root), times)?;
+        let copy = Root::open(&tree)?;
+        retain(&copy, &changed)?;
+        let settled = settle(&copy, Some(&lower.root), times)?;
         let (digest, size) = digest_layer(&tree)?;
         self.place_settled(lease, &staged, digest, size, settled)
     }
@@ -200,6 +202,23 @@ impl Store {
         }
         Ok(stack)
     }
+}
+
+/// Removes from a tree what is no directory and not in `changed`.
+fn retain(tree: &Root, changed: &[Change]) -> Result<()> {
+    let changed: HashSet<&Path> = changed.iter().map(|change| change.path.as_path()).collect();
+    let mut dirs = vec![PathBuf::new()];
+    while let Some(dir) = dirs.pop() {
+        for (name, kind) in tree.read_dir(&dir)? {
+            let path = dir.join(name);
+            if kind == FileKind::Dir {
+                dirs.push(path);
+            } else if !changed.contains(path.as_path()) {
+                tree.unlink(&path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The digest and size of the tar of the layer in `tree`.

@@ -1,8 +1,6 @@
 //! The store as a place that images come from and go to.
 
-use oci::{
-    BlobRead, Digest, Image, ImageConfig, ImageSink, ImageSource, Platform, Raw, Reference,
-};
+use oci::{BlobRead, Digest, Image, ImageConfig, ImageSink, ImageSource, Platform, Raw, Reference};
 
 use super::{NewImage, Store};
 use crate::{Error, Result};

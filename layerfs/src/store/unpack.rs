@@ -183,7 +183,7 @@ fn drain(reader: &mut dyn Read, staged: &Path) -> Result<()> {
     }
 }
 
-/// An error of ours that came through `std::io` as itself again.
+/// An error of ours that came through `std::io`, perhaps more than once, as itself again.
 fn own_error(error: Error) -> Error {
     type Rewrap = Box<dyn FnOnce(io::Error) -> Error>;
     let (source, rewrap): (io::Error, Rewrap) = match error {
@@ -193,11 +193,17 @@ fn own_error(error: Error) -> Error {
         Error::ReadArchive { offset, source } => {
             (source, Box::new(move |source| Error::ReadArchive { offset, source }))
         }
+        Error::Oci(oci::Error::Io { operation, object, source }) => {
+            (source, Box::new(move |e| Error::Oci(oci::Error::io(operation, object, e))))
+        }
         error => return error,
     };
     match source.downcast::<oci::Error>() {
-        Ok(inner) => Error::Oci(inner),
-        Err(source) => source.downcast::<Error>().unwrap_or_else(rewrap),
+        Ok(inner) => own_error(Error::Oci(inner)),
+        Err(source) => match source.downcast::<Error>() {
+            Ok(inner) => own_error(inner),
+            Err(source) => rewrap(source),
+        },
     }
 }
 
