@@ -138,7 +138,7 @@ impl Overlay {
         // Redirected or metadata-only copies would make an upper directory incomplete; an index
         // would tie it to its place.
         overlay.set_flag("userxattr")?;
-        for (key, value) in [("redirect_dir", "off"), ("metacopy", "off"), ("index", "off")] {
+        for (key, value) in [("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off")] {
             overlay.set_string(key, value)?;
         }
         overlay.add_lowers(lowers)?;
