@@ -30,10 +30,17 @@ pub struct Diagnostic {
     pub span: Span,
     /// What is said at the caret.
     pub label: Option<String>,
-    /// Facts that help to understand it.
-    pub notes: Vec<String>,
+    /// What is said below it, in order.
+    pub footers: Vec<Footer>,
+}
+
+/// A line below a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Footer {
+    /// A fact that helps to understand it.
+    Note(String),
     /// What to write instead.
-    pub help: Vec<String>,
+    Help(String),
 }
 
 impl Diagnostic {
@@ -45,8 +52,7 @@ impl Diagnostic {
             message: message.into(),
             span,
             label: None,
-            notes: Vec::new(),
-            help: Vec::new(),
+            footers: Vec::new(),
         }
     }
 
@@ -66,14 +72,14 @@ impl Diagnostic {
     /// With one more fact.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        self.footers.push(Footer::Note(note.into()));
         self
     }
 
     /// With one more piece of advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help.push(help.into());
+        self.footers.push(Footer::Help(help.into()));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Footer, Severity};
 use crate::syntax::{Source, Span};
 
 /// Lines shown before the one that is meant.
@@ -36,11 +36,11 @@ pub fn render(source: &Source, diagnostic: &Diagnostic, color: bool) -> String {
                 .annotation(AnnotationKind::Primary.span(range).label(label)),
         );
     }
-    for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(note));
-    }
-    for help in &diagnostic.help {
-        group = group.element(Level::HELP.message(help));
+    for footer in &diagnostic.footers {
+        group = group.element(match footer {
+            Footer::Note(note) => Level::NOTE.message(note),
+            Footer::Help(help) => Level::HELP.message(help),
+        });
     }
     renderer.render(&[group])
 }

@@ -181,14 +181,15 @@ impl Permissions {
             Some(Copied::Group) => mode >> 3 & 7,
             Some(Copied::Other) => mode & 7,
         };
-        u32::from(self.read) * 4 + u32::from(self.write) * 2 + u32::from(execute) | copied
+        let named = u32::from(self.read) * 4 + u32::from(self.write) * 2 + u32::from(execute);
+        named | copied
     }
 }
 
 impl Clause {
     fn apply(self, mode: u32, is_directory: bool) -> u32 {
         let Self { who, operator, permissions } = self;
-        let mut bits = permissions.triple(mode, is_directory) * 0o111 & who.mask();
+        let mut bits = (permissions.triple(mode, is_directory) * 0o111) & who.mask();
         let mut class = who.mask();
         if who.user {
             bits |= u32::from(permissions.set_id) * 0o4000;

@@ -25,7 +25,7 @@ impl Directive for Volume {
             let message = "VOLUME needs at least one argument";
             return Err(Diagnostic::error(line.keyword.span.to(line.rest.span()), message));
         }
-        let paths: Vec<Word> = paths.into_iter().map(trimmed).collect();
+        let paths: Vec<Word> = paths.iter().map(trimmed).collect();
         match paths.iter().find(|path| path.text.is_empty()) {
             Some(blank) => Err(Diagnostic::error(blank.span, "a path of VOLUME is blank")),
             None => Ok(Self { paths }),
@@ -33,6 +33,6 @@ impl Directive for Volume {
     }
 }
 
-fn trimmed(word: Word) -> Word {
-    Word { text: word.text.trim().to_owned(), span: word.span }
+fn trimmed(word: &Word) -> Word {
+    Word::new(word.text.trim(), word.span)
 }

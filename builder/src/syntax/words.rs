@@ -46,12 +46,12 @@ pub fn quoted_words(text: Text<'_>, escape: Escape) -> Vec<Text<'_>> {
         match (c, quote) {
             ('\'' | '"', None) => quote = Some(c),
             (c, Some(open)) if c == open => quote = None,
-            // In single quotes nothing escapes; elsewhere an escape at the very end is dropped.
-            (c, open) if c == escape.as_char() && open != Some('\'') => {
-                if chars.next().is_none() {
-                    end = at;
-                }
-            }
+            // In single quotes nothing escapes; elsewhere an escape takes the next character
+            // with it, and one at the very end is dropped.
+            (c, open) if c == escape.as_char() && open != Some('\'') => match chars.next() {
+                Some(_) => {}
+                None => end = at,
+            },
             _ => {}
         }
     }
