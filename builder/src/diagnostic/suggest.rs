@@ -1,21 +1,19 @@
 //! "Did you mean …?"
 
-/// Words longer than this are nobody's typing error.
-const LONGEST: usize = 32;
+/// This many wrong letters still make a typing error.
+const MOST_WRONG: usize = 2;
 
 /// The candidate that is closest to `written`, if at most two letters are wrong. Case does not
 /// count; lower-case writing gets a lower-case answer.
 pub fn suggest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
-    if written.chars().count() > LONGEST {
-        return None;
-    }
     let folded = written.to_lowercase();
     let (distance, best) = candidates
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(written.len()) <= MOST_WRONG)
         .map(|candidate| (distance(&folded, &candidate.to_lowercase()), candidate))
         .min_by_key(|(distance, _)| *distance)?;
     // With a word this short, two wrong letters leave nothing in common.
-    if distance == 0 || distance > 2 || distance >= best.len() {
+    if distance == 0 || distance > MOST_WRONG || distance >= best.len() {
         return None;
     }
     let lower = written.chars().all(|c| !c.is_uppercase());
