@@ -80,50 +80,50 @@ pub(super) fn check_chmod(chmod: Option<&Flag<Word>>) -> Result<(), Diagnostic> 
 
 /// Reads the arguments: words or a JSON array, the last of which is the destination.
 pub(super) fn parse_sources(line: &Line<'_>) -> Result<(Vec<CopySource>, Word), Diagnostic> {
-    let (mut words, json) = match json_strings(line.rest)? {
-        JsonArray::Strings(words) => (words, true),
-        JsonArray::NotJson => (source_words(line), false),
+    let mut sources = match json_strings(line.rest)? {
+        JsonArray::Strings(words) => json_sources(words)?,
+        JsonArray::NotJson => plain_sources(line),
     };
     let keyword = &line.keyword.text;
-    let Some(destination) = words.pop().filter(|_| !words.is_empty()) else {
+    let Some(destination) = sources.pop().filter(|_| !sources.is_empty()) else {
         let span = line.keyword.span.to(line.rest.span());
         let message = format!("{keyword} needs a source and a destination");
         return Err(Diagnostic::error(span, message));
     };
-    if Heredoc::begins(&destination.text) {
-        let message = format!("a here-document cannot be the destination of {keyword}");
-        return Err(Diagnostic::error(destination.span, message));
-    }
-    let sources = words.into_iter().map(|word| source(line, word, json));
-    Ok((sources.collect::<Result<_, _>>()?, destination))
+    let destination = match destination {
+        CopySource::Path(word) if !Heredoc::begins(&word.text) => word,
+        CopySource::Path(word) | CopySource::Heredoc(Heredoc { word, .. }) => {
+            let message = format!("a here-document cannot be the destination of {keyword}");
+            return Err(Diagnostic::error(word.span, message));
+        }
+    };
+    Ok((sources, destination))
 }
 
-/// Words apart at blanks; but a here-document's word may hold quoted blanks.
-fn source_words(line: &Line<'_>) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
+/// Words apart at blanks; but those that make up the word of a here-document, which may hold
+/// quoted blanks, are one. Both lists are in the order of the text.
+fn plain_sources(line: &Line<'_>) -> Vec<CopySource> {
+    let mut sources = Vec::new();
+    let mut heredocs = line.heredocs.iter().peekable();
     for word in blank_separated(line.rest) {
-        let inside = line
-            .heredocs
-            .iter()
-            .any(|doc| doc.word.span.start < word.span.start && word.span.end <= doc.word.span.end);
-        if inside {
-            continue;
-        }
-        match line.heredocs.iter().find(|doc| doc.word.span.start == word.span.start) {
-            Some(doc) => words.push(doc.word.clone()),
-            None => words.push(word),
+        while heredocs.next_if(|doc| doc.word.span.end <= word.span.start).is_some() {}
+        match heredocs.peek() {
+            Some(doc) if doc.word.span.start == word.span.start => {
+                sources.push(CopySource::Heredoc((*doc).clone()));
+            }
+            Some(doc) if doc.word.span.start < word.span.start => {}
+            _ => sources.push(CopySource::Path(word)),
         }
     }
-    words
+    sources
 }
 
-fn source(line: &Line<'_>, word: Word, json: bool) -> Result<CopySource, Diagnostic> {
-    if let Some(doc) = line.heredocs.iter().find(|doc| doc.word.span == word.span) {
-        return Ok(CopySource::Heredoc(doc.clone()));
+fn json_sources(words: Vec<Word>) -> Result<Vec<CopySource>, Diagnostic> {
+    match words.iter().find(|word| Heredoc::begins(&word.text)) {
+        Some(word) => {
+            let message = "a here-document cannot stand in a JSON array";
+            Err(Diagnostic::error(word.span, message))
+        }
+        None => Ok(words.into_iter().map(CopySource::Path).collect()),
     }
-    if json && Heredoc::begins(&word.text) {
-        let message = "a here-document cannot stand in a JSON array";
-        return Err(Diagnostic::error(word.span, message));
-    }
-    Ok(CopySource::Path(word))
 }
