@@ -86,7 +86,7 @@ impl Child<'_> {
             }
             Step::Loopback => sys::loopback_up(),
             Step::HostName(name) => rustix::system::sethostname(name.to_bytes()),
-            Step::Pivot => self.pivot(),
+            Step::Pivot { stow } => self.pivot(*stow),
             Step::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
@@ -211,23 +211,20 @@ impl Child<'_> {
         }
     }
 
-    /// pivot_root(".", ".") puts the old root over the new one, from where it is detached with
-    /// all that is mounted below it (pivot_root(2), notes). What lies over the new root is the
-    /// stowed tree at first, then the old root, which may have mounts stacked on it itself.
-    fn pivot(&self) -> Result<(), Errno> {
+    /// The old root goes below the stowed tree, and both go with one unmount: each costs a grace
+    /// period of the kernel's, more than all mounts together.
+    fn pivot(&self, stow: Handle) -> Result<(), Errno> {
         let root = self.root()?;
+        attach(self.plan.descriptor(stow), root, STOW_AT_LAST)?;
         rustix::process::fchdir(root)?;
-        rustix::process::pivot_root(c".", c".")?;
-        let new = mount_id(root, c"")?;
-        for _ in 0..MOST_STACKED {
-            // `..` of the root is the root, and then what is mounted over it.
-            if mount_id(CWD, c"/..")? == new {
-                return rustix::process::chdir(c"/");
-            }
-            rustix::mount::unmount(c"/..", rustix::mount::UnmountFlags::DETACH)?;
+        rustix::process::pivot_root(c".", OLD_ROOT)?;
+        rustix::mount::unmount(STOW_AT_LAST, rustix::mount::UnmountFlags::DETACH)?;
+        // Nothing of the machine may stay in sight: `..` of the root is the root, and then what
+        // is mounted over it.
+        if mount_id(CWD, c"/..")? != mount_id(root, c"")? {
+            return Err(Errno::BUSY);
         }
-        // Nothing of the machine may stay in sight.
-        Err(Errno::BUSY)
+        rustix::process::chdir(c"/")
     }
 
     /// The signal comes when the starting thread ends. If it has ended before this, nobody reads
@@ -261,8 +258,10 @@ impl Child<'_> {
     }
 }
 
-/// More mounts than this are not found stacked on one root.
-const MOST_STACKED: usize = 64;
+/// A directory below the root that is always there, for a moment.
+const STOW_AT_LAST: &CStr = c"proc";
+/// The stowed tree's directory for the old root.
+const OLD_ROOT: &CStr = c"proc/old";
 
 /// The id of the mount that a path is on.
 fn mount_id(at: BorrowedFd<'_>, path: &CStr) -> Result<u64, Errno> {

@@ -85,7 +85,10 @@ pub(crate) enum Step {
     /// Names the machine.
     HostName(CString),
     /// Makes the attached root `/`, and detaches all that was mounted before.
-    Pivot,
+    Pivot {
+        /// The stowed tree, which takes the old root with it.
+        stow: Handle,
+    },
     /// Sets the file creation mask.
     Umask(u32),
     /// Puts a descriptor at 0, 1 or 2.
@@ -159,8 +162,10 @@ pub(crate) struct Mask {
     pub(crate) empty: Handle,
 }
 
-/// Name of the empty directory that covers masked ones.
+/// Name of the stowed tree's empty directory that covers masked ones.
 pub(crate) const EMPTY: &CStr = c"empty";
+/// Name of the stowed tree's directory that the old root is mounted on before both go.
+pub(crate) const OLD: &CStr = c"old";
 
 /// What is executed in the end.
 #[derive(Debug, PartialEq, Eq)]
@@ -211,7 +216,7 @@ impl Step {
             Self::Setting { path, .. } => format!("write {}", show(path)),
             Self::Loopback => "bring the loopback interface up".into(),
             Self::HostName(name) => format!("set the host name {:?}", name.to_string_lossy()),
-            Self::Pivot => "change to the new root".into(),
+            Self::Pivot { .. } => "change to the new root".into(),
             Self::Umask(_) => "set the file creation mask".into(),
             Self::Stream { target, .. } => format!("redirect descriptor {target}"),
             Self::WorkingDirectory(path) => {

@@ -55,7 +55,6 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
         plan.steps.push(Step::Loopback);
     }
     plan.steps.push(Step::HostName(hostname));
-    plan.steps.push(Step::Pivot);
     plan.steps.push(Step::Umask(umask));
     if let Err(error) = streams(&mut plan, spec.stdio, owner) {
         stubs.remove();

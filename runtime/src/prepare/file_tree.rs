@@ -4,14 +4,14 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags};
 
 use super::string;
 use crate::device::{self, Devices};
 use crate::error::Error;
-use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Source, Step};
+use crate::plan::{Attach, EMPTY, Handle, Mask, OLD, Plan, Source, Step};
 use crate::root_tree::{Kind, RootTree};
 use crate::spec::{FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths};
 use crate::stub::Stubs;
@@ -61,6 +61,7 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
     if request.system_paths == SystemPaths::Protected {
         builder.protect();
     }
+    builder.plan.steps.push(Step::Pivot { stow: builder.stow });
     Ok(builder.tree.into_stubs())
 }
 
@@ -68,7 +69,10 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
 fn stow() -> Result<OwnedFd, Error> {
     let make = || {
         let tree = device::tmpfs(None, 0o755, INERT)?;
-        rustix::fs::mkdirat(&tree, EMPTY, Mode::from_raw_mode(0o755))?;
+        for name in [EMPTY, OLD] {
+            rustix::fs::mkdirat(&tree, name, Mode::from_raw_mode(0o755))?;
+            rustix::fs::chmodat(&tree, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
+        }
         Ok(tree)
     };
     make().map_err(|errno: Errno| Error::setup("make a file system for provided files", errno))
