@@ -12,7 +12,7 @@ use crate::{EntryFault, Malformed};
 #[non_exhaustive]
 pub enum Error {
     /// Something inside a tree could not be done.
-    #[error("cannot {operation} {}", path.display())]
+    #[error("cannot {operation} {}", Shown(path))]
     Tree {
         /// What was being done, in the imperative.
         operation: &'static str,
@@ -41,7 +41,7 @@ pub enum Error {
         source: Malformed,
     },
     /// An archive's entry is refused.
-    #[error("refused entry `{}`", entry.display())]
+    #[error("refused entry {}", Shown(entry))]
     Entry {
         /// The entry's name.
         entry: PathBuf,
@@ -57,7 +57,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of a layer has a name that means a whiteout in a layer's archive.
-    #[error("`{}` cannot be part of a layer: its name is reserved for whiteouts", path.display())]
+    #[error("{} cannot be part of a layer: its name is reserved for whiteouts", Shown(path))]
     ReservedName {
         /// The path as seen from the root of the layer.
         path: PathBuf,
@@ -260,5 +260,22 @@ impl Error {
         source: impl Into<io::Error>,
     ) -> Error {
         Error::Io { operation, path: path.as_ref().to_owned(), source: source.into() }
+    }
+}
+
+/// A path of a tree as people see it. Its bytes are somebody else's, so what would move the
+/// terminal's cursor is written out.
+struct Shown<'a>(&'a Path);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("`")?;
+        for c in self.0.to_string_lossy().chars() {
+            match c.is_control() {
+                true => write!(f, "{}", c.escape_default())?,
+                false => write!(f, "{c}")?,
+            }
+        }
+        f.write_str("`")
     }
 }

@@ -1,6 +1,7 @@
 //! Makes an upper directory into a layer.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 
 use rustix::io::Errno;
 
@@ -57,6 +58,10 @@ pub fn settle(upper: &Root, lower: Option<&Root>, times: DirectoryTimes) -> Resu
 }
 
 fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
+    for dir in found.dirs.iter().filter(|dir| dir.idle_opaque) {
+        let (parent, name) = upper.parent(&dir.path)?;
+        whiteout::clear_opaque(&parent, name).map_err(|e| Error::tree("change", &dir.path, e))?;
+    }
     // A directory comes after what is in it: it is known to be idle when it is left.
     for idle in &found.idle {
         if idle.link.is_some_and(|link| found.linked.contains(&link)) {
@@ -74,10 +79,6 @@ fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
             dir.unlink(name).map_err(failed)?;
         }
     }
-    for dir in found.dirs.iter().filter(|dir| dir.idle_opaque) {
-        let (parent, name) = upper.parent(&dir.path)?;
-        whiteout::clear_opaque(&parent, name).map_err(|e| Error::tree("change", &dir.path, e))?;
-    }
     Ok(())
 }
 
@@ -88,10 +89,13 @@ fn set_times(upper: &Root, found: &Found, times: DirectoryTimes) -> Result<()> {
             (DirectoryTimes::Restore, Some(time)) => time,
             _ => dir.mtime,
         };
-        let (parent, name) = upper.parent(&dir.path)?;
-        match parent.set_mtime(name, time) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(e) => return Err(Error::tree("set the time of", &dir.path, e)),
+        let set = upper.parent(&dir.path).and_then(|(parent, name)| {
+            parent.set_mtime(name, time).map_err(|e| Error::tree("set the time of", &dir.path, e))
+        });
+        match set {
+            // It was idle, and is gone.
+            Err(e) if e.io_kind() == Some(ErrorKind::NotFound) => {}
+            answer => answer?,
         }
     }
     Ok(())

@@ -165,17 +165,21 @@ impl Found {
         let opaque = whiteout::is_opaque(&level.upper, name)?;
         let pending = kind.is_none().then_some(self.changes.len());
         self.change(path, kind.unwrap_or(ChangeKind::Modified), Some(*now));
-        self.dirs.push(UpperDir {
-            path: path.to_owned(),
-            mtime: now.mtime,
-            lower_mtime: merges.filter(|_| kind.is_none()).map(|before| before.mtime),
-            idle_opaque: opaque && merges.is_none(),
-        });
         let lower = match (&level.lower, merges) {
             (Some(lower), Some(_)) => Some(lower.open_dir(name)?),
             _ => None,
         };
-        let hides = level.hides || (opaque && merges.is_some());
+        let hides_something = match &lower {
+            Some(lower) => opaque && !lower.read()?.is_empty(),
+            None => false,
+        };
+        self.dirs.push(UpperDir {
+            path: path.to_owned(),
+            mtime: now.mtime,
+            lower_mtime: merges.filter(|_| kind.is_none()).map(|before| before.mtime),
+            idle_opaque: opaque && !hides_something,
+        });
+        let hides = level.hides || hides_something;
         // Where the lower is hidden, a directory is needed even if it is as it was.
         Ok((level.upper.open_dir(name)?, lower, hides, pending))
     }
