@@ -1,15 +1,18 @@
 //! One step: its key, a look into the cache, and its run.
 
+use std::sync::Arc;
+
 use layerfs::{BuildSnapshot, DirectoryTimes, Root, View};
 
 use super::{Failure, Outcome, Session};
 use crate::cache::{CacheKey, KeyHasher, StepRecord};
+use crate::context::Context;
 use crate::error::StepCause;
 use crate::graph::Graph;
 use crate::op::copy::{self, Found};
 use crate::op::{Copy, CopySource, Op, SourceTree, run, workdir};
 use crate::progress::{Event, StepId};
-use crate::select::{Selected, content_digest, select};
+use crate::select::{DigestIndex, content_digest, select};
 use crate::tree::FileTree;
 
 /// What is known of a step before it runs.
@@ -23,8 +26,35 @@ pub(super) enum Probe {
 /// A step that has to run.
 pub(super) struct Work {
     key: CacheKey,
-    /// For a copy whose sources were looked at for the key: what they came to.
-    found: Option<Vec<Found>>,
+    /// For a copy whose sources were looked at for the key: those.
+    sources: Option<Sources>,
+}
+
+/// What a copy reads.
+struct Sources {
+    context: Option<Arc<Context>>,
+    /// The trees of stages and images, by the number of the input.
+    views: Vec<(usize, View)>,
+    /// What is copied, in the order of the instruction.
+    found: Vec<Found>,
+}
+
+impl Sources {
+    fn has(&self, input: usize) -> bool {
+        self.views.iter().any(|(known, _)| *known == input)
+    }
+
+    fn tree(&self, tree: SourceTree) -> FileTree<'_> {
+        let opened = match tree {
+            SourceTree::Context => self.context.as_ref().map(|context| context.tree()),
+            SourceTree::Input(number) => self
+                .views
+                .iter()
+                .find(|(known, _)| *known == number)
+                .map(|(_, view)| FileTree { root: &view.root, ignore: None }),
+        };
+        opened.expect("a tree is opened before it is read")
+    }
 }
 
 impl Session<'_> {
@@ -37,7 +67,7 @@ impl Session<'_> {
     ) -> Result<Probe, StepCause> {
         let vertex = graph.get(step);
         let below = inputs.first();
-        let (key, found) = match (&vertex.op, below) {
+        let (key, sources) = match (&vertex.op, below) {
             (Op::Base(base), _) => {
                 self.say_if_present(graph, step)?;
                 let layers = base.layers.clone().into();
@@ -47,8 +77,8 @@ impl Session<'_> {
             (Op::Run(op), Some(below)) => (run::key(op, &below.layers), None),
             (Op::Workdir(op), Some(below)) => (workdir::key(op, &below.layers), None),
             (Op::Copy(op), Some(below)) => {
-                let (contents, found) = self.sources(op, graph, inputs)?;
-                (copy::key(op, &below.layers, &contents), found)
+                let (contents, sources) = self.sources(op, graph, inputs)?;
+                (copy::key(op, &below.layers, &contents), sources)
             }
         };
         let below = below.expect("a base has returned");
@@ -56,7 +86,7 @@ impl Session<'_> {
             self.event(Event::Cached { step, name: &vertex.name });
             return Ok(Probe::Known(outcome));
         }
-        Ok(Probe::Work(Work { key, found }))
+        Ok(Probe::Work(Work { key, sources }))
     }
 
     /// A base image whose files are all there is a cached step. One whose files are not is
@@ -87,22 +117,28 @@ impl Session<'_> {
         op: &Copy,
         graph: &Graph,
         inputs: &[Outcome],
-    ) -> Result<(Vec<CacheKey>, Option<Vec<Found>>), StepCause> {
-        let known = self.known_digests(op, inputs)?;
-        if let Some(contents) = known {
+    ) -> Result<(Vec<CacheKey>, Option<Sources>), StepCause> {
+        if let Some(contents) = self.known_digests(op, inputs)? {
             return Ok((contents, None));
         }
-        let found = self.find(op, graph, inputs)?;
+        let sources = self.find(op, graph, inputs)?;
         let mut contents = Vec::new();
-        for (source, found) in op.sources.iter().zip(&found) {
-            let (CopySource::Path { tree, pattern, written }, Found::Files { selected, .. }) =
+        for (source, found) in op.sources.iter().zip(&sources.found) {
+            let (CopySource::Path { tree, pattern, .. }, Found::Files { selected, .. }) =
                 (source, found)
             else {
                 continue;
             };
-            contents.push(self.digest(*tree, pattern, written, selected, graph, inputs)?);
+            let files = sources.tree(*tree);
+            let index = sources.context.as_deref().filter(|_| *tree == SourceTree::Context);
+            let index = index.map(|context| context as &dyn DigestIndex);
+            let digest = content_digest(&files, selected, index, self.hash_threads())?;
+            if let SourceTree::Input(number) = tree {
+                self.record_digest(selection_key(&inputs[*number], pattern), digest)?;
+            }
+            contents.push(digest);
         }
-        Ok((contents, Some(found)))
+        Ok((contents, Some(sources)))
     }
 
     /// The digests of a copy that reads layers only, if they were all computed before.
@@ -127,62 +163,30 @@ impl Session<'_> {
         Ok(Some(contents))
     }
 
-    fn find(&self, op: &Copy, graph: &Graph, inputs: &[Outcome]) -> Result<Vec<Found>, StepCause> {
-        let mut found = Vec::new();
+    /// Opens what a copy reads, and finds in it what is copied.
+    fn find(&self, op: &Copy, graph: &Graph, inputs: &[Outcome]) -> Result<Sources, StepCause> {
+        let mut sources = Sources { context: None, views: Vec::new(), found: Vec::new() };
         for source in &op.sources {
-            found.push(match source {
+            let found = match source {
                 CopySource::Inline { name, content } => {
                     Found::Inline { name: name.clone(), content: content.clone() }
                 }
                 CopySource::Path { tree, pattern, written } => {
-                    let read = |files: &FileTree<'_>| select(files, pattern, written);
-                    let selected = self.with_tree(*tree, written, graph, inputs, read)?;
+                    match tree {
+                        SourceTree::Context => sources.context = Some(self.context.get(written)?),
+                        SourceTree::Input(number) if !sources.has(*number) => {
+                            let view = self.view(&inputs[*number], graph)?;
+                            sources.views.push((*number, view));
+                        }
+                        SourceTree::Input(_) => {}
+                    }
+                    let selected = select(&sources.tree(*tree), pattern, written)?;
                     Found::Files { tree: *tree, selected }
                 }
-            });
+            };
+            sources.found.push(found);
         }
-        Ok(found)
-    }
-
-    fn digest(
-        &self,
-        tree: SourceTree,
-        pattern: &str,
-        written: &str,
-        selected: &[Selected],
-        graph: &Graph,
-        inputs: &[Outcome],
-    ) -> Result<CacheKey, StepCause> {
-        let threads = self.hash_threads();
-        match tree {
-            SourceTree::Context => {
-                let context = self.context.get(written)?;
-                content_digest(&context.tree(), selected, Some(&*context), threads)
-            }
-            SourceTree::Input(number) => {
-                let read = |files: &FileTree<'_>| content_digest(files, selected, None, threads);
-                let digest = self.with_tree(tree, written, graph, inputs, read)?;
-                self.record_digest(selection_key(&inputs[number], pattern), digest)?;
-                Ok(digest)
-            }
-        }
-    }
-
-    fn with_tree<T>(
-        &self,
-        tree: SourceTree,
-        written: &str,
-        graph: &Graph,
-        inputs: &[Outcome],
-        read: impl FnOnce(&FileTree<'_>) -> Result<T, StepCause>,
-    ) -> Result<T, StepCause> {
-        match tree {
-            SourceTree::Context => read(&self.context.get(written)?.tree()),
-            SourceTree::Input(number) => {
-                let view = self.view(&inputs[number], graph)?;
-                read(&FileTree { root: &view.root, ignore: None })
-            }
-        }
+        Ok(sources)
     }
 
     fn view(&self, of: &Outcome, graph: &Graph) -> Result<View, StepCause> {
@@ -228,9 +232,13 @@ impl Session<'_> {
             Op::Copy(op) => {
                 // What an archive does to directories is not watched entry by entry.
                 times = if op.unpack { DirectoryTimes::Restore } else { DirectoryTimes::Keep };
-                keep = self
-                    .copy(op, graph, inputs, work.found, &snapshot.active.root)
-                    .map_err(bare)?;
+                let sources = match work.sources {
+                    Some(sources) => sources,
+                    None => self.find(op, graph, inputs).map_err(bare)?,
+                };
+                let place = self.place(&snapshot.active.root);
+                let trees = |tree| sources.tree(tree);
+                keep = copy::run(op, &sources.found, &trees, &place).map_err(bare)?;
             }
         }
         let record = self.commit(snapshot, times).map_err(bare)?;
@@ -238,44 +246,6 @@ impl Session<'_> {
             self.record(work.key, &record).map_err(bare)?;
         }
         Ok(below.with(record))
-    }
-
-    fn copy(
-        &self,
-        op: &Copy,
-        graph: &Graph,
-        inputs: &[Outcome],
-        found: Option<Vec<Found>>,
-        into: &Root,
-    ) -> Result<bool, StepCause> {
-        let found = match found {
-            Some(found) => found,
-            None => self.find(op, graph, inputs)?,
-        };
-        let mut views: Vec<(usize, View)> = Vec::new();
-        let mut context = None;
-        for source in &op.sources {
-            match source {
-                CopySource::Path { tree: SourceTree::Input(number), .. }
-                    if views.iter().all(|(known, _)| known != number) =>
-                {
-                    views.push((*number, self.view(&inputs[*number], graph)?));
-                }
-                CopySource::Path { tree: SourceTree::Context, written, .. } => {
-                    context = Some(self.context.get(written)?);
-                }
-                _ => {}
-            }
-        }
-        let trees = |tree: SourceTree| match tree {
-            SourceTree::Context => context.as_ref().map(|context| context.tree()),
-            SourceTree::Input(number) => views
-                .iter()
-                .find(|(known, _)| *known == number)
-                .map(|(_, view)| FileTree { root: &view.root, ignore: None }),
-        };
-        let trees = |tree| trees(tree).expect("every tree of a source was opened");
-        copy::run(op, &found, &trees, &self.place(into))
     }
 
     fn place<'r>(&'r self, into: &'r Root) -> copy::Place<'r> {

@@ -35,6 +35,8 @@ pub(super) struct Placer<'a> {
     chmod: Option<&'a Chmod>,
     times: Times,
     directory_times: BTreeMap<PathBuf, Timestamp>,
+    /// Whether what is copied can change meanwhile: the context can, layers cannot.
+    live: bool,
     buffer: Vec<u8>,
 }
 
@@ -56,7 +58,7 @@ impl<'a> Placer<'a> {
         times: Times,
     ) -> Placer<'a> {
         let (directory_times, buffer) = (BTreeMap::new(), Vec::new());
-        Placer { place, owner, chmod, times, directory_times, buffer }
+        Placer { place, owner, chmod, times, directory_times, live: false, buffer }
     }
 
     fn root(&self) -> &'a Root {
@@ -83,6 +85,7 @@ impl<'a> Placer<'a> {
             return self.merge(&target, tree, item);
         }
         let target = if is_dir { target.join(&item.name) } else { target };
+        self.live = tree.is_context();
         let (dir, name) = self.directory_of(&target)?;
         let (from, from_name) =
             tree.root.parent(&item.path).map_err(|e| failed("open", &item.path, e))?;
@@ -193,6 +196,7 @@ impl<'a> Placer<'a> {
         tree: &FileTree<'_>,
         item: &Selected,
     ) -> Result<bool, StepCause> {
+        self.live = tree.is_context();
         let from = tree.root.open_dir(&item.path).map_err(|e| failed("open", &item.path, e))?;
         let to = self.root().open_dir(target).map_err(|e| failed("open", target, e))?;
         let mut levels = vec![Level { path: PathBuf::new(), from, to, entry: None }];
@@ -289,7 +293,7 @@ impl<'a> Placer<'a> {
                 let reading = |operation| move |e: io::Error| failed_io(operation, source, e);
                 let mut input = from.open_file(from_name).map_err(|e| reading("open")(e.into()))?;
                 let now = rustix::fs::fstat(&input).map_err(|e| reading("examine")(e.into()))?;
-                unchanged = same_state(&Metadata::from(&now), metadata);
+                unchanged = !self.live || same_state(&Metadata::from(&now), metadata);
                 let mut output = to.create_file(name, 0o600).map_err(failed("create"))?;
                 self.bytes(&mut input, &mut output, metadata.size)
                     .map_err(|e| failed_io("copy", source, e))?;

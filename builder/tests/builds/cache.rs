@@ -1,0 +1,155 @@
+//! What is built again, and what is not.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
+
+use builder::Built;
+
+use crate::common::{Said, World, describe, request};
+
+struct Project {
+    world: World,
+}
+
+impl Project {
+    fn new(files: &[(&str, &str)]) -> Project {
+        let project = Project { world: World::new() };
+        fs::create_dir(project.context()).unwrap();
+        files.iter().for_each(|(name, content)| project.write(name, content));
+        project
+    }
+
+    fn context(&self) -> std::path::PathBuf {
+        self.world.dir.path().join("context")
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.context().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn build(&self, dockerfile: &str) -> (Built, Said) {
+        self.build_with(dockerfile, &[])
+    }
+
+    fn build_with(&self, dockerfile: &str, args: &[(&str, &str)]) -> (Built, Said) {
+        let mut request = request(dockerfile, Some(&self.context()));
+        request.build_args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let (result, said) = self.world.build_and_listen(&request);
+        (result.unwrap_or_else(|error| panic!("{}", describe(&error))), said)
+    }
+}
+
+#[test]
+fn an_unchanged_build_runs_nothing_and_makes_the_same_image() {
+    let dockerfile = "FROM busybox\nCOPY . /app\nWORKDIR /app\nRUN echo hi > out\nCMD [\"sh\"]\n";
+    let project = Project::new(&[("a", "1"), ("d/b", "2")]);
+    let (first, said) = project.build(dockerfile);
+    assert_eq!(said.started.len(), 3, "{said:?}");
+    let (second, said) = project.build(dockerfile);
+    assert_eq!(said.started, [""; 0]);
+    assert_eq!(said.cached.len(), 4, "{said:?}");
+    assert_eq!(first.config.digest(), second.config.digest());
+}
+
+#[test]
+fn times_are_no_reason_and_content_and_modes_are() {
+    let dockerfile = "FROM busybox\nCOPY . /app\n";
+    let project = Project::new(&[("a", "1")]);
+    project.build(dockerfile);
+    let path = project.context().join("a");
+
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(1000)).unwrap();
+    assert_eq!(project.build(dockerfile).1.started, [""; 0]);
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(project.build(dockerfile).1.started.len(), 1);
+
+    project.write("a", "2");
+    let (built, said) = project.build(dockerfile);
+    assert_eq!(said.started.len(), 1);
+    assert_eq!(project.world.read(&built, "/app/a"), "2");
+
+    project.write("b", "");
+    assert_eq!(project.build(dockerfile).1.started.len(), 1);
+}
+
+#[test]
+fn a_file_with_the_same_size_and_time_and_other_content_is_another_file() {
+    let dockerfile = "FROM busybox\nCOPY a /a\n";
+    let project = Project::new(&[("a", "one")]);
+    let path = project.context().join("a");
+    let time = SystemTime::now() - Duration::from_secs(5000);
+    let date = || fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    date();
+    project.build(dockerfile);
+    project.write("a", "two");
+    date();
+    let (built, _) = project.build(dockerfile);
+    assert_eq!(project.world.read(&built, "/a"), "two");
+}
+
+#[test]
+fn only_files_that_are_copied_matter() {
+    let dockerfile = "FROM busybox\nCOPY used /used\n";
+    let project = Project::new(&[("used", "1"), ("other", "1")]);
+    project.build(dockerfile);
+    project.write("other", "2");
+    assert_eq!(project.build(dockerfile).1.started, [""; 0]);
+}
+
+#[test]
+fn metadata_changes_no_layer_and_environment_does() {
+    let project = Project::new(&[]);
+    project.build("FROM busybox\nRUN true\nRUN echo\n");
+    for line in ["LABEL a=b", "CMD x", "EXPOSE 80", "ENTRYPOINT [\"x\"]", "VOLUME /v"] {
+        let (_, said) = project.build(&format!("FROM busybox\nRUN true\n{line}\nRUN echo\n"));
+        assert_eq!(said.started, [""; 0], "{line}");
+    }
+    let (_, said) = project.build("FROM busybox\nRUN true\nENV A=b\nRUN echo\n");
+    assert_eq!(said.started.len(), 1);
+}
+
+#[test]
+fn an_argument_matters_from_where_it_is_declared() {
+    let dockerfile = "FROM busybox\nRUN true\nARG A\nCOPY a /a\nRUN echo\n";
+    let project = Project::new(&[("a", "1")]);
+    project.build_with(dockerfile, &[("A", "1")]);
+    assert_eq!(project.build_with(dockerfile, &[("A", "1")]).1.started, [""; 0]);
+    let started = project.build_with(dockerfile, &[("A", "2")]).1.started;
+    assert_eq!(started, ["[4/4] RUN echo"]);
+    // A proxy differs from place to place and is no part of any key.
+    let proxied = [("A", "2"), ("http_proxy", "http://p")];
+    assert_eq!(project.build_with(dockerfile, &proxied).1.started, [""; 0]);
+}
+
+#[test]
+fn a_stage_that_made_the_same_files_again_changes_nothing_after_it() {
+    let dockerfile = |echo: &str| {
+        format!(
+            "FROM busybox AS tool\nRUN echo {echo}; echo same > /out\n\
+             FROM busybox\nCOPY --from=tool /out /out\nRUN cat /out\n"
+        )
+    };
+    let project = Project::new(&[]);
+    project.build(&dockerfile("1"));
+    let (_, said) = project.build(&dockerfile("2"));
+    assert_eq!(said.started, ["[tool 2/2] RUN echo 2; echo same > /out"]);
+}
+
+#[test]
+fn no_cache_runs_everything_and_keeps_the_results() {
+    let dockerfile = "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /a\n";
+    let project = Project::new(&[]);
+    let (first, _) = project.build(dockerfile);
+    let mut again = request(dockerfile, None);
+    again.no_cache = true;
+    let second = project.world.build(&again).unwrap();
+    assert_ne!(first.config.rootfs, second.config.rootfs);
+    let (third, said) = project.build(dockerfile);
+    assert_eq!(said.started, [""; 0]);
+    assert_eq!(third.config.rootfs, second.config.rootfs);
+}

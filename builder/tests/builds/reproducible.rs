@@ -1,0 +1,58 @@
+//! The same sources make the same layers.
+
+use std::fs;
+
+use crate::common::{World, describe, request};
+
+const DOCKERFILE: &str = "FROM busybox\n\
+    WORKDIR /work/sub\n\
+    COPY . .\n\
+    COPY a /some/new/place/\n\
+    COPY <<EOF /doc/x\ntext\nEOF\n\
+    ADD a.tar /unpacked/here\n";
+
+#[test]
+fn a_second_build_without_cache_makes_the_same_layers() {
+    let world = World::new();
+    let context = world.dir.path().join("context");
+    fs::create_dir_all(context.join("d")).unwrap();
+    fs::write(context.join("a"), "a").unwrap();
+    fs::write(context.join("d/b"), "b").unwrap();
+    let tar = std::process::Command::new("tar")
+        .arg("-cf")
+        .arg(context.join("a.tar"))
+        .arg("-C")
+        .arg(&context)
+        .args(["a", "d"])
+        .status()
+        .unwrap();
+    assert!(tar.success());
+    let mut request = request(DOCKERFILE, Some(&context));
+    request.no_cache = true;
+    let build = |request| world.build(request).unwrap_or_else(|e| panic!("{}", describe(&e)));
+    let first = build(&request);
+    // Whole seconds are what a tar holds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let second = build(&request);
+    assert_eq!(first.config.rootfs, second.config.rootfs);
+}
+
+#[test]
+fn with_an_epoch_the_times_of_the_checkout_do_not_show() {
+    let image = |age: u64| {
+        let world = World::empty();
+        let context = world.dir.path().join("context");
+        fs::create_dir_all(context.join("d")).unwrap();
+        fs::write(context.join("d/b"), "b").unwrap();
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+        for path in ["d/b", "d", ""] {
+            fs::File::open(context.join(path)).unwrap().set_modified(time).unwrap();
+        }
+        let mut request = request("FROM scratch\nCOPY . /x/y/\nWORKDIR /z\n", Some(&context));
+        request.build_args.insert("SOURCE_DATE_EPOCH".into(), "1000000000".into());
+        let built = world.build(&request).unwrap_or_else(|e| panic!("{}", describe(&e)));
+        assert_eq!(built.config.created.as_deref(), Some("2001-09-09T01:46:40Z"));
+        built.config.digest().clone()
+    };
+    assert_eq!(image(10), image(100_000));
+}
