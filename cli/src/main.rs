@@ -1,2 +1,63 @@
-//! The `tierce` binary.
-fn main() {}
+//! The `tierce` command line: the only crate that prints, reads the environment, or picks
+//! defaults from the machine. One file a command, under `commands/`.
+
+mod app;
+mod blobs;
+mod clients;
+mod commands;
+mod containers;
+mod error;
+mod machine;
+mod pulling;
+mod signals;
+mod ui;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use app::App;
+use commands::Command;
+use error::{Failure, Outcome};
+use machine::Machine;
+
+/// Builds, runs, diffs, commits, pushes, pulls and serves OCI images; no daemon, no root.
+#[derive(Parser)]
+#[command(name = "tierce", version, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    /// The store: its images, layers and containers
+    #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT")]
+    root: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let status = match run(cli) {
+        Ok(status) => status,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                anstream::eprintln!("{}{failure}", ui::ERROR);
+            }
+            failure.code
+        }
+    };
+    ExitCode::from(status)
+}
+
+fn run(cli: Cli) -> Outcome {
+    let machine = Machine::look();
+    let root = cli.root.unwrap_or_else(|| machine.default_root());
+    let root = std::path::absolute(&root).map_err(|e| {
+        Failure::new(format!("the store's path {} is unusable: {e}", root.display()))
+    })?;
+    let app = App::new(machine, root);
+    if cli.command.touches_trees() {
+        // Before any thread is started: a namespace is entered by a single-threaded process only.
+        app.become_root_of_a_namespace()?;
+    }
+    cli.command.run(&app)
+}

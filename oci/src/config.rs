@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::{ChainId, DiffId, Platform};
 
+/// The search path of processes whose image sets none, as Docker has it.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// How an image came to be and how to run it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {

@@ -22,7 +22,7 @@ mod raw;
 mod reference;
 
 pub use blob::{BlobRead, BlobStore, Ingest, Verified};
-pub use config::{Healthcheck, History, ImageConfig, Rootfs, RuntimeConfig};
+pub use config::{DEFAULT_PATH, Healthcheck, History, ImageConfig, Rootfs, RuntimeConfig};
 pub use copy::copy_missing_blobs;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, ChainId, DiffId, Digest, Hasher};

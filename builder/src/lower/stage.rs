@@ -18,9 +18,6 @@ use crate::op::{self, Base, Op, Times};
 use crate::progress::StepId;
 use crate::syntax::{Source, Span};
 
-/// The `PATH` of images that set none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// A stage while its instructions are lowered.
 pub(super) struct Lowering {
     pub(super) index: usize,
@@ -91,7 +88,7 @@ impl Lowerer<'_> {
         config.extra.clear();
         config.config.extra.clear();
         let mut env = Environment::from_config(&config.config.env);
-        env.set_default("PATH", DEFAULT_PATH);
+        env.set_default("PATH", oci::DEFAULT_PATH);
         config.config.env = env.to_config();
         StageState {
             inherited_history: config.history.len(),

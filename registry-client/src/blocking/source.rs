@@ -9,7 +9,7 @@ use oci::{BlobRead, Descriptor, Digest, Image, ImageSource, Platform, Reference,
 use tokio::runtime::Handle;
 
 use super::to_oci;
-use crate::{Blob, Client};
+use crate::{Blob, Client, Error};
 
 /// Takes images and their blobs out of registries. A blob is looked for in the repository of the
 /// image that named it, else in the repository that the source was made for.
@@ -37,14 +37,15 @@ impl Source {
     /// As [`BlobRead::open`].
     pub fn open_blob(&self, blob: &Descriptor) -> oci::Result<Verified<Box<dyn Read + Send>>> {
         let repository = self.repository_of(&blob.digest)?;
-        let mut opened = self.client.unverified_blob(&repository, blob).map_err(to_oci)?;
-        self.handle.block_on(opened.connect()).map_err(|error| {
+        let failed = |error: Error| {
             if error.is_not_found() {
                 oci::Error::BlobNotFound { digest: blob.digest.clone() }
             } else {
-                to_oci(error)
+                to_oci("pull from", repository.registry(), error)
             }
-        })?;
+        };
+        let mut opened = self.client.unverified_blob(&repository, blob).map_err(failed)?;
+        self.handle.block_on(opened.connect()).map_err(failed)?;
         let reader = Reader { handle: self.handle.clone(), blob: opened, chunk: Bytes::new() };
         Ok(Verified::new(Box::new(reader), blob))
     }
@@ -70,7 +71,7 @@ impl ImageSource for Source {
             if error.is_not_found() {
                 oci::Error::ImageNotFound { name: name.familiar() }
             } else {
-                to_oci(error)
+                to_oci("pull from", name.registry(), error)
             }
         })?;
         self.remember(name, &image);
@@ -81,7 +82,8 @@ impl ImageSource for Source {
 impl BlobRead for Source {
     fn size(&self, digest: &Digest) -> oci::Result<Option<u64>> {
         let repository = self.repository_of(digest)?;
-        self.handle.block_on(self.client.blob_size(&repository, digest)).map_err(to_oci)
+        let size = self.handle.block_on(self.client.blob_size(&repository, digest));
+        size.map_err(|error| to_oci("pull from", repository.registry(), error))
     }
 
     fn open(&self, blob: &Descriptor) -> oci::Result<Verified<Box<dyn Read + Send + '_>>> {

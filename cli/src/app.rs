@@ -1,0 +1,99 @@
+//! What every command works with: the surroundings, the store, the network.
+
+use std::cell::OnceCell;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use layerfs::{IdMode, Store, StoreOptions};
+use runtime::userns::{self, Entered, Mode};
+
+use crate::error::{Doing, Failure};
+use crate::machine::Machine;
+use crate::ui::transfer::Shown;
+
+/// The program while it carries out one command. Nothing is opened before it is needed.
+pub(crate) struct App {
+    /// The surroundings.
+    pub(crate) machine: Machine,
+    root: PathBuf,
+    namespace: OnceCell<Entered>,
+    store: OnceCell<Store>,
+    network: OnceCell<tokio::runtime::Runtime>,
+}
+
+impl App {
+    /// The program with a store at `root`, an absolute path.
+    pub(crate) fn new(machine: Machine, root: PathBuf) -> App {
+        App {
+            machine,
+            root,
+            namespace: OnceCell::new(),
+            store: OnceCell::new(),
+            network: OnceCell::new(),
+        }
+    }
+
+    /// An ordinary user handles files of many owners as root of a user namespace. Must come
+    /// before any thread.
+    pub(crate) fn become_root_of_a_namespace(&self) -> Result<(), Failure> {
+        let entered = userns::enter(Mode::Auto).map_err(|error| {
+            Failure::from(error).hint(
+                "an ordinary user needs user namespaces: see `sysctl user.max_user_namespaces` \
+                 and `kernel.apparmor_restrict_unprivileged_userns`",
+            )
+        })?;
+        let _ = self.namespace.set(entered);
+        Ok(())
+    }
+
+    /// Whether one id stands for all owners of files, and changes of owner are pretended.
+    pub(crate) fn has_one_id(&self) -> bool {
+        matches!(self.namespace.get(), Some(Entered::Single { .. }))
+    }
+
+    /// Which owners files can have.
+    pub(crate) fn ids(&self) -> IdMode {
+        if self.has_one_id() { IdMode::Single } else { IdMode::Full }
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> Result<&Store, Failure> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let options = StoreOptions {
+            boot: StoreOptions::boot_id()?,
+            ids: self.ids(),
+            threads: self.threads(),
+        };
+        let store = Store::open(&self.root, options)
+            .doing(|| format!("cannot open the store at {}", self.root.display()))?;
+        Ok(self.store.get_or_init(|| store))
+    }
+
+    /// How many threads work on layers.
+    pub(crate) fn threads(&self) -> NonZeroUsize {
+        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// What drives connections.
+    pub(crate) fn network(&self) -> Result<&tokio::runtime::Runtime, Failure> {
+        if let Some(network) = self.network.get() {
+            return Ok(network);
+        }
+        let network = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.threads().get().min(4))
+            .enable_all()
+            .build()?;
+        Ok(self.network.get_or_init(|| network))
+    }
+
+    /// How transfers are shown, unless the user wants quiet.
+    pub(crate) fn transfers(&self, quiet: bool) -> Shown {
+        match () {
+            () if quiet => Shown::Nothing,
+            () if self.machine.watches_stderr() => Shown::Bars,
+            () => Shown::Lines,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The commands, one file each.
+
+mod build;
+mod commit;
+mod diff;
+mod history;
+mod images;
+mod inspect;
+mod load;
+mod login;
+mod logout;
+mod prune;
+mod ps;
+mod pull;
+mod push;
+mod registry;
+mod rm;
+mod rmi;
+mod run;
+mod save;
+mod start;
+mod tag;
+
+use crate::app::App;
+use crate::error::Outcome;
+
+/// Declares the commands: a variant, its file, and whether it handles files of many owners.
+macro_rules! commands {
+    ($($(#[$attribute:meta])* $variant:ident => $module:ident, trees: $trees:literal;)*) => {
+        /// What the user asks for.
+        #[derive(clap::Subcommand)]
+        pub(crate) enum Command {
+            $($(#[$attribute])* $variant($module::Args),)*
+        }
+
+        impl Command {
+            /// Carries it out.
+            pub(crate) fn run(self, app: &App) -> Outcome {
+                match self {
+                    $(Command::$variant(args) => $module::run(args, app),)*
+                }
+            }
+
+            /// Whether it reads or writes the store, whose files belong to many users: an
+            /// ordinary user does that as root of a user namespace.
+            pub(crate) fn touches_trees(&self) -> bool {
+                match self {
+                    $(Command::$variant(_) => $trees,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Build an image from a Dockerfile
+    Build => build, trees: true;
+    /// Run a command in a new container
+    Run => run, trees: true;
+    /// Start stopped containers again
+    Start => start, trees: true;
+    /// List containers
+    Ps => ps, trees: true;
+    /// Remove containers
+    Rm => rm, trees: true;
+    /// Show what a container changed: A added, C changed, D deleted
+    Diff => diff, trees: true;
+    /// Make an image from a container's changes
+    Commit => commit, trees: true;
+    /// List images
+    Images => images, trees: true;
+    /// Give an image another name
+    Tag => tag, trees: true;
+    /// Remove images or names of images
+    Rmi => rmi, trees: true;
+    /// Show everything about images or containers, as JSON
+    Inspect => inspect, trees: true;
+    /// Show the steps that made an image
+    History => history, trees: true;
+    /// Write images to an archive
+    Save => save, trees: true;
+    /// Read images from an archive
+    Load => load, trees: true;
+    /// Remove what nothing refers to
+    Prune => prune, trees: true;
+    /// Get an image from a registry
+    Pull => pull, trees: true;
+    /// Put an image into a registry
+    Push => push, trees: true;
+    /// Keep credentials for a registry
+    Login => login, trees: false;
+    /// Forget credentials for a registry
+    Logout => logout, trees: false;
+    /// Serve a registry
+    Registry => registry, trees: false;
+}

@@ -1,0 +1,295 @@
+//! `tierce build`: an image from a Dockerfile.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use builder::syntax::Source;
+use builder::{BuildError, BuildRequest, Builder, Built, Cancel, NetworkMode, Progress, Sandbox};
+use clap::ValueEnum;
+use indexmap::IndexMap;
+use layerfs::Lease;
+use oci::{Platform, Reference};
+
+use crate::app::App;
+use crate::clients::ConnectionArgs;
+use crate::containers::NetworkChoice;
+use crate::error::{Doing, Failure, Outcome};
+use crate::pulling::Bases;
+use crate::signals;
+use crate::ui::build_failure;
+use crate::ui::build_plain::PlainProgress;
+use crate::ui::build_tty::TtyProgress;
+use crate::ui::say;
+
+/// The largest Dockerfile or ignore file that is read, in bytes.
+const MAX_TEXT: u64 = 16 << 20;
+
+/// What `tierce build` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A name for the image; may be given several times
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    tag: Vec<Reference>,
+    /// The Dockerfile, `-` for standard input; CONTEXT/Dockerfile if none is named
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// A value for ARG: NAME=VALUE, or NAME to take it from here
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// The stage to build, by name or number
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// Run every step again
+    #[arg(long)]
+    no_cache: bool,
+    /// Ask the registry for base images even if they are here
+    #[arg(long)]
+    pull: bool,
+    /// A label for the image: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// The platform to build for
+    #[arg(long)]
+    platform: Option<Platform>,
+    /// The network that RUN sees
+    #[arg(long, value_enum, default_value = "host")]
+    network: NetworkChoice,
+    /// Write the image's id to this file
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// Print the image's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value = "auto")]
+    progress: Shown,
+    /// Push the image under all its names
+    #[arg(long)]
+    push: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// The directory that COPY and ADD read
+    #[arg(value_name = "CONTEXT")]
+    context: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// `tty` where people watch, else `plain`
+    Auto,
+    /// Lines
+    Plain,
+    /// A moving display
+    Tty,
+    /// Nothing but errors
+    Quiet,
+}
+
+/// Carries it out; a failed RUN's status becomes ours.
+pub(crate) fn run(args: Args, app: &App) -> Outcome {
+    if args.push && args.tag.is_empty() {
+        return Err(Failure::new("there is no name to push to").hint("give one with `--tag`"));
+    }
+    let source = dockerfile(&args)?;
+    let request = request(&args, app, source.clone())?;
+    let progress = progress(&args, app);
+    let store = app.store()?;
+    let lease = store.lease()?;
+    let cancel = Cancel::new()?;
+    let _interrupts = signals::cancel_on_signal(&cancel)?;
+    let bases = Bases::new(app, &args.connection)?;
+    let builder = Builder {
+        store,
+        lease: &lease,
+        images: &bases,
+        progress: &*progress,
+        cancel: &cancel,
+        ids: app.ids(),
+    };
+    let built = builder.build(&request);
+    drop(progress);
+    let built = built.map_err(|error| failure(&source, &error))?;
+    finish(&args, app, &lease, &built)
+}
+
+fn finish(args: &Args, app: &App, lease: &Lease, built: &Built) -> Outcome {
+    let id = built.config.digest();
+    if let Some(file) = &args.iidfile {
+        std::fs::write(file, id.to_string())
+            .doing(|| format!("cannot write {}", file.display()))?;
+    }
+    if args.push {
+        let store = app.store()?;
+        let record = store.resolve(&id.to_string())?;
+        for name in &args.tag {
+            super::push::push(app, lease, &record, name, &args.connection, args.quiet)?;
+        }
+    }
+    // The id goes to standard output where it is asked for, and where nobody reads the progress.
+    if args.quiet {
+        say!("{id}");
+    } else if args.progress != Shown::Quiet {
+        let names: Vec<String> =
+            args.tag.iter().map(|name| name.clone().with_default_tag().familiar()).collect();
+        anstream::eprintln!("built {id} {}", names.join(" "));
+    }
+    Ok(0)
+}
+
+fn request(args: &Args, app: &App, source: Source) -> Result<BuildRequest, Failure> {
+    let machine = &app.machine;
+    let mut build_args = IndexMap::new();
+    for (name, value) in machine.proxies() {
+        build_args.insert(name, value);
+    }
+    if let Some(epoch) = machine.source_date_epoch() {
+        build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
+    }
+    for pair in &args.build_arg {
+        match pair.split_once('=') {
+            Some((name, value)) => drop(build_args.insert(name.to_owned(), value.to_owned())),
+            None => {
+                if let Some(value) = machine.variable(pair) {
+                    build_args.insert(pair.clone(), value);
+                }
+            }
+        }
+    }
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_owned(), value.to_owned())
+    };
+    Ok(BuildRequest {
+        dockerfile: source,
+        context: Some(args.context.clone()),
+        ignore: ignore_file(args)?,
+        build_args,
+        target: args.target.clone(),
+        platform: args.platform.clone(),
+        build_platform: Platform::host(),
+        no_cache: args.no_cache,
+        pull: args.pull,
+        labels: args.label.iter().map(pair).collect(),
+        names: args.tag.clone(),
+        sandbox: Sandbox {
+            network: match args.network {
+                NetworkChoice::Host => NetworkMode::Host,
+                NetworkChoice::None => NetworkMode::None,
+            },
+            hostname: "buildkitsandbox".into(),
+            resolv_conf: machine.resolv_conf(),
+            hosts: machine.hosts(),
+        },
+        now: super::commit::created(app)?,
+        parallelism: app.threads().saturating_mul(two()).max(four()),
+    })
+}
+
+const fn two() -> std::num::NonZeroUsize {
+    std::num::NonZeroUsize::MIN.saturating_add(1)
+}
+
+const fn four() -> std::num::NonZeroUsize {
+    std::num::NonZeroUsize::MIN.saturating_add(3)
+}
+
+/// The Dockerfile, from where docker looks for it.
+fn dockerfile(args: &Args) -> Result<Source, Failure> {
+    if !args.context.is_dir() {
+        let name = args.context.display();
+        return Err(match args.context.to_str() {
+            Some("-") => Failure::new("a context on standard input is not supported yet"),
+            Some(text) if text.contains("://") || text.starts_with("git@") => {
+                Failure::new(format!("the context {text} is remote, which is not supported yet"))
+            }
+            _ => Failure::new(format!("the context {name} is no directory")),
+        });
+    }
+    let path = match &args.file {
+        Some(path) if path.as_os_str() == "-" => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().take(MAX_TEXT + 1).read_to_end(&mut bytes)?;
+            return source("Dockerfile", bytes);
+        }
+        Some(path) => path.clone(),
+        None => {
+            let usual = args.context.join("Dockerfile");
+            let lower = args.context.join("dockerfile");
+            if !usual.exists() && lower.exists() { lower } else { usual }
+        }
+    };
+    let bytes = read(&path)?.ok_or_else(|| {
+        Failure::new(format!("there is no Dockerfile at {}", path.display()))
+            .hint("name it with `--file`")
+    })?;
+    let name = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy());
+    source(&name, bytes)
+}
+
+fn source(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(Failure::new(format!("{name} has more than {} MiB", MAX_TEXT >> 20)));
+    }
+    Ok(Source::from_bytes(name, bytes)?)
+}
+
+/// `<Dockerfile>.dockerignore` beside the Dockerfile, else the context's `.dockerignore`.
+fn ignore_file(args: &Args) -> Result<String, Failure> {
+    let mut candidates = Vec::new();
+    match &args.file {
+        Some(path) if path.as_os_str() != "-" => candidates.push(with_suffix(path)),
+        Some(_) => {}
+        None => candidates.push(with_suffix(&args.context.join("Dockerfile"))),
+    }
+    candidates.push(args.context.join(".dockerignore"));
+    for path in candidates {
+        if let Some(bytes) = read(&path)? {
+            return String::from_utf8(bytes)
+                .doing(|| format!("{} is no UTF-8 text", path.display()));
+        }
+    }
+    Ok(String::new())
+}
+
+fn with_suffix(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".dockerignore");
+    name.into()
+}
+
+/// A file's bytes, up to a little more than what we take; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let cannot = || format!("cannot read {}", path.display());
+    match std::fs::File::open(path) {
+        Ok(file) => {
+            let mut bytes = Vec::new();
+            file.take(MAX_TEXT + 1).read_to_end(&mut bytes).doing(cannot)?;
+            Ok(Some(bytes))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).doing(cannot),
+    }
+}
+
+fn progress(args: &Args, app: &App) -> Box<dyn Progress> {
+    match args.progress {
+        _ if args.quiet => Box::new(builder::Silent),
+        Shown::Quiet => Box::new(builder::Silent),
+        Shown::Plain => Box::new(PlainProgress::new()),
+        Shown::Tty => Box::new(TtyProgress::new()),
+        Shown::Auto if app.machine.watches_stderr() => Box::new(TtyProgress::new()),
+        Shown::Auto => Box::new(PlainProgress::new()),
+    }
+}
+
+/// Prints what went wrong where; the status is that of the failed RUN.
+fn failure(source: &Source, error: &BuildError) -> Failure {
+    let shown = build_failure::text(source, error);
+    // A closed standard error is no reason to report something else.
+    let _ = anstream::stderr().write_all(shown.as_bytes());
+    let code = match error {
+        BuildError::Cancelled => Some(130),
+        _ => error.exit_code().and_then(|code| u8::try_from(code).ok()).filter(|c| *c != 0),
+    };
+    Failure::new(crate::error::chain(error)).code(code.unwrap_or(1))
+}

@@ -1,0 +1,72 @@
+//! `tierce load`: images from an archive.
+
+use std::path::PathBuf;
+
+use layerfs::NewImage;
+use oci::Platform;
+use oci::archive::Archive;
+
+use crate::app::App;
+use crate::error::{Doing, Failure, Outcome};
+use crate::ui::say;
+use crate::ui::transfer::Transfer;
+
+/// What `tierce load` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The archive, compressed or not, or the directory of an OCI layout; standard input if none
+    /// is named
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Which image of several
+    #[arg(long)]
+    platform: Option<Platform>,
+    /// Print the names alone
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Carries it out; prints what was loaded in docker's words.
+pub(crate) fn run(args: Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    let lease = store.lease()?;
+    let staging = lease.scratch_dir("archive")?;
+    let archive = match &args.input {
+        Some(path) => Archive::open(path, &staging),
+        None => Archive::read(Box::new(std::io::stdin()), &staging),
+    };
+    let from = || match &args.input {
+        Some(path) => format!("cannot load {}", path.display()),
+        None => "cannot load standard input".to_owned(),
+    };
+    let archive = archive.doing(from)?;
+    if archive.images().is_empty() {
+        return Err(Failure::new("the archive has no image"));
+    }
+    let platform = args.platform.clone().unwrap_or_else(Platform::host);
+    let transfer = Transfer::new(app.transfers(args.quiet));
+    for archived in archive.images() {
+        let image = archive.load(archived, &platform).doing(from)?;
+        store
+            .unpack_image(&lease, &image, &archive, &|blob, bytes| transfer.moved(blob, bytes))
+            .doing(from)?;
+        image.manifest.layers.iter().for_each(|blob| transfer.ended(blob, "loaded"));
+        let record = store.put_image(
+            &lease,
+            &NewImage {
+                config: &image.config,
+                names: &archived.names,
+                manifest: Some(&image.manifest),
+                index: image.index.as_ref(),
+                base: &[],
+            },
+        )?;
+        for name in &archived.names {
+            say!("Loaded image: {}", name.familiar());
+        }
+        if archived.names.is_empty() {
+            say!("Loaded image ID: {}", record.id);
+        }
+    }
+    Ok(0)
+}

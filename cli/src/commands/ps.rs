@@ -1,0 +1,58 @@
+//! `tierce ps`: the containers.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::app::App;
+use crate::containers::{ContainerConfig, status};
+use crate::error::Outcome;
+use crate::ui::human;
+use crate::ui::list::{List, ListArgs};
+
+/// How much of a command a table shows.
+const COMMAND_WIDTH: usize = 20;
+
+/// What `tierce ps` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Show containers that do not run, too
+    #[arg(short, long)]
+    all: bool,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Carries it out; the latest container first.
+pub(crate) fn run(args: Args, app: &App) -> Outcome {
+    let columns = ["ContainerID", "Image", "Command", "CreatedSince", "Status", "Names"];
+    let mut list = List::new(&columns, &args.list)?;
+    let now = Timestamp::now();
+    for container in app.store()?.containers()? {
+        if !args.all && !container.state.is_running() {
+            continue;
+        }
+        let command = ContainerConfig::of(&container).map(|c| c.command()).unwrap_or_default();
+        let mut command = command.join(" ");
+        if !args.list.no_trunc && command.chars().count() > COMMAND_WIDTH {
+            command = command.chars().take(COMMAND_WIDTH - 1).chain(['…']).collect();
+        }
+        let id = if args.list.no_trunc { &container.id } else { &container.id[..12] };
+        let created = Timestamp::from_second(container.created).unwrap_or(now);
+        list.row(json!({
+            "ContainerID": id,
+            "ID": id,
+            "Image": container.image_name,
+            "Command": format!("\"{command}\""),
+            "CreatedAt": created.to_string(),
+            "CreatedSince": human::ago(created, now),
+            "Status": status(&container, now),
+            "State": match container.state {
+                layerfs::ContainerState::Created => "created",
+                layerfs::ContainerState::Running { .. } => "running",
+                layerfs::ContainerState::Exited { .. } => "exited",
+            },
+            "Names": container.name,
+        }));
+    }
+    list.print("ID")
+}

@@ -1,0 +1,76 @@
+//! `tierce rmi`: removes names, and images with their last name.
+
+use layerfs::Store;
+use oci::Reference;
+
+use crate::app::App;
+use crate::error::{Failure, Outcome};
+use crate::ui::say;
+
+/// What `tierce rmi` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Names or ids of images
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Remove an image by its id with all its names
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Carries it out; what can be removed is removed even if something else cannot.
+pub(crate) fn run(args: Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    let mut status = 0;
+    for image in &args.images {
+        if let Err(failure) = remove(store, image, args.force) {
+            anstream::eprintln!("{}{failure}", crate::ui::ERROR);
+            status = 1;
+        }
+    }
+    // The layers that nobody needs now go at once, as people expect of a removal.
+    store.collect()?;
+    Ok(status)
+}
+
+fn remove(store: &Store, text: &str, force: bool) -> Result<(), Failure> {
+    let image = store.resolve(text)?;
+    let by_id = text
+        .parse::<Reference>()
+        .map_or(true, |name| store.resolve_name(&name).map_or(true, |found| found.id != image.id));
+    if by_id {
+        if image.names.len() > 1 && !force {
+            let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
+            return Err(Failure::new(format!(
+                "image {} has several names: {}",
+                image.id.short(),
+                names.join(", ")
+            ))
+            .hint("remove one of them, or all with `--force`"));
+        }
+        store.remove_image(&image.id)?;
+        untagged(image.names.iter().chain(&image.digests))?;
+        say!("Deleted: {}", image.id);
+        return Ok(());
+    }
+    let name: Reference = text.parse()?;
+    // The last name goes with the image, and not at all if a container needs that.
+    let last = image.names.len() + image.digests.len() == 1
+        || (name.digest().is_none() && image.names.len() == 1);
+    if last {
+        store.remove_image(&image.id)?;
+        untagged(image.names.iter().chain(&image.digests))?;
+        say!("Deleted: {}", image.id);
+    } else {
+        let gone = store.untag(&name)?;
+        untagged(&gone.names)?;
+    }
+    Ok(())
+}
+
+fn untagged<'a>(names: impl IntoIterator<Item = &'a Reference>) -> Result<(), Failure> {
+    for name in names {
+        say!("Untagged: {}", name.familiar());
+    }
+    Ok(())
+}

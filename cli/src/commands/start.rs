@@ -1,0 +1,40 @@
+//! `tierce start`: runs a container again, to its end.
+
+use crate::app::App;
+use crate::containers::{Input, OWN_FAILURE, run_to_end};
+use crate::error::{Failure, Outcome};
+
+/// What `tierce start` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Show its output and pass signals on; this is always so until containers run detached
+    #[arg(short, long)]
+    attach: bool,
+    /// Pass standard input on
+    #[arg(short, long)]
+    interactive: bool,
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+/// Carries it out, one container after the other.
+pub(crate) fn run(args: Args, app: &App) -> Outcome {
+    if !args.attach && !args.interactive {
+        return Err(Failure::new("starting a container detached is not supported yet")
+            .hint("`tierce start --attach` runs it to its end"));
+    }
+    let store = app.store()?;
+    let input = if args.interactive { Input::Ours } else { Input::Null };
+    let mut status = 0;
+    for name in &args.containers {
+        let container = store.container(name)?;
+        if container.state.is_running() {
+            return Err(Failure::new(format!("container {} is running already", container.name))
+                .code(OWN_FAILURE));
+        }
+        let lease = store.lease()?;
+        status = run_to_end(app, store, &lease, &container, input)?;
+    }
+    Ok(status)
+}

@@ -1,0 +1,85 @@
+//! What the command line takes from its surroundings: variables, files, the terminal. Nothing
+//! below reads them for itself.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// The surroundings of this process, read when asked for.
+pub(crate) struct Machine {
+    /// Whether the process began as root; later it may be root of a namespace of its own.
+    pub(crate) began_as_root: bool,
+}
+
+impl Machine {
+    /// Looks who we are. Must come before a user namespace is entered.
+    pub(crate) fn look() -> Machine {
+        Machine { began_as_root: rustix::process::geteuid().is_root() }
+    }
+
+    /// The store where none is named.
+    pub(crate) fn default_root(&self) -> PathBuf {
+        if self.began_as_root {
+            return PathBuf::from("/var/lib/tierce");
+        }
+        let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        data.unwrap_or_else(|| home().join(".local/share")).join("tierce")
+    }
+
+    /// Docker's configuration file with credentials.
+    pub(crate) fn docker_config(&self) -> PathBuf {
+        let dir = variable("DOCKER_CONFIG").map(PathBuf::from);
+        dir.unwrap_or_else(|| home().join(".docker")).join("config.json")
+    }
+
+    /// The credential files of podman and its kin, those that may exist, best first.
+    pub(crate) fn auth_files(&self) -> Vec<PathBuf> {
+        let named = variable("REGISTRY_AUTH_FILE").map(PathBuf::from);
+        let runtime =
+            variable("XDG_RUNTIME_DIR").map(|d| Path::new(&d).join("containers/auth.json"));
+        let config =
+            variable("XDG_CONFIG_HOME").map_or_else(|| home().join(".config"), PathBuf::from);
+        named.into_iter().chain(runtime).chain([config.join("containers/auth.json")]).collect()
+    }
+
+    /// The proxy variables that builds and clients honour, as `NAME=value` pairs.
+    pub(crate) fn proxies(&self) -> Vec<(String, String)> {
+        ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"]
+            .into_iter()
+            .flat_map(|name| [name.to_owned(), name.to_lowercase()])
+            .filter_map(|name| variable(&name).map(|value| (name, value)))
+            .collect()
+    }
+
+    /// What containers get as `/etc/resolv.conf`.
+    pub(crate) fn resolv_conf(&self) -> Vec<u8> {
+        std::fs::read("/etc/resolv.conf").unwrap_or_default()
+    }
+
+    /// What containers get as `/etc/hosts`: they share our network.
+    pub(crate) fn hosts(&self) -> Vec<u8> {
+        std::fs::read("/etc/hosts").unwrap_or_else(|_| b"127.0.0.1\tlocalhost\n".to_vec())
+    }
+
+    /// Whether people watch standard error.
+    pub(crate) fn watches_stderr(&self) -> bool {
+        std::io::stderr().is_terminal() && variable("TERM").as_deref() != Some("dumb")
+    }
+
+    /// The second of `SOURCE_DATE_EPOCH`, if it is set.
+    pub(crate) fn source_date_epoch(&self) -> Option<String> {
+        variable("SOURCE_DATE_EPOCH")
+    }
+
+    /// A variable by name, for `--build-arg NAME` and `-e NAME`.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        variable(name)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn home() -> PathBuf {
+    variable("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
+}

@@ -1,0 +1,85 @@
+//! Signals that people and service managers send us: what runs in a container gets them, and a
+//! build ends.
+
+use std::os::fd::OwnedFd;
+
+use builder::Cancel;
+use runtime::{Container, ExitStatus};
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::Failure;
+
+/// What is passed on. SIGKILL cannot be; the container dies with us then.
+const PASSED_ON: [(Signal, SignalKind); 6] = [
+    (Signal::HUP, SignalKind::hangup()),
+    (Signal::INT, SignalKind::interrupt()),
+    (Signal::QUIT, SignalKind::quit()),
+    (Signal::TERM, SignalKind::terminate()),
+    (Signal::USR1, SignalKind::user_defined1()),
+    (Signal::USR2, SignalKind::user_defined2()),
+];
+
+/// Signals caught for a container that is about to start.
+pub(crate) struct Forwarded(tokio::runtime::Runtime);
+
+impl Forwarded {
+    /// Catches them from now on: one that comes while the container starts is not lost.
+    pub(crate) fn catch() -> Result<Forwarded, Failure> {
+        Ok(Forwarded(watcher()?))
+    }
+
+    /// Passes signals on to the container until it has ended.
+    pub(crate) fn forward_until_end(
+        self,
+        container: &mut Container,
+    ) -> Result<ExitStatus, Failure> {
+        let pidfd: OwnedFd = container.pidfd().try_clone_to_owned()?;
+        let pidfd = std::sync::Arc::new(pidfd);
+        for (number, kind) in PASSED_ON {
+            let pidfd = pidfd.clone();
+            let _guard = self.0.enter();
+            let mut stream = signal(kind)?;
+            self.0.spawn(async move {
+                while stream.recv().await.is_some() {
+                    // A container that has just ended needs no signal any more.
+                    let _ = pidfd_send_signal(&pidfd, number);
+                }
+            });
+        }
+        let status = container.wait()?;
+        self.0.shutdown_background();
+        Ok(status)
+    }
+}
+
+/// Ends a build at the first signal that asks us to end, as long as it lives.
+pub(crate) struct CancelOnSignal(Option<tokio::runtime::Runtime>);
+
+/// Catches the signals that ask us to end.
+pub(crate) fn cancel_on_signal(cancel: &Cancel) -> Result<CancelOnSignal, Failure> {
+    let runtime = watcher()?;
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let cancel = cancel.clone();
+        let _guard = runtime.enter();
+        let mut stream = signal(kind)?;
+        runtime.spawn(async move {
+            while stream.recv().await.is_some() {
+                cancel.cancel();
+            }
+        });
+    }
+    Ok(CancelOnSignal(Some(runtime)))
+}
+
+impl Drop for CancelOnSignal {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn watcher() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build()
+}

@@ -1,0 +1,39 @@
+//! What people see: tables, placeholders, sizes and ages, progress.
+
+pub(crate) mod build_failure;
+pub(crate) mod build_plain;
+pub(crate) mod build_tty;
+pub(crate) mod human;
+pub(crate) mod list;
+pub(crate) mod table;
+pub(crate) mod template;
+pub(crate) mod transfer;
+
+use std::io::Write;
+
+use crate::error::Failure;
+
+/// What stands before an error on standard error.
+pub(crate) const ERROR: &str = "\u{1b}[1;31merror:\u{1b}[0m ";
+
+/// Prints a line on standard output; returns from the function where nobody reads it any more.
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::ui::say_line(format_args!($($argument)*))? };
+}
+
+pub(crate) use say;
+
+/// What [`say!`] does.
+pub(crate) fn say_line(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    say_bytes(format!("{line}\n").as_bytes())
+}
+
+/// Writes to standard output.
+pub(crate) fn say_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        // As if SIGPIPE had ended us, which Rust programs ignore: `tierce images | head -1`.
+        std::io::ErrorKind::BrokenPipe => Failure::silent(141),
+        _ => Failure::new(format!("cannot write to standard output: {error}")),
+    })
+}

@@ -1,0 +1,103 @@
+//! Lists: as a table, as JSON lines, through placeholders, or ids alone.
+
+use serde_json::Value;
+
+use super::table::Table;
+use super::template::Template;
+use crate::error::{Failure, Outcome};
+
+/// The options that every list takes.
+#[derive(clap::Args)]
+pub(crate) struct ListArgs {
+    /// `table`, `json` (one object a line), or placeholders: '{{.ID}} {{.Size}}'
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Print ids alone
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print ids and commands in full
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+}
+
+enum Form {
+    Table,
+    Json,
+    Ids,
+    Template(Template),
+}
+
+/// Rows of a list; each is a JSON object, and what a table shows is a choice of its fields.
+pub(crate) struct List<'a> {
+    columns: &'a [&'a str],
+    form: Form,
+    rows: Vec<Value>,
+}
+
+impl<'a> List<'a> {
+    /// A list whose table has the given fields as columns.
+    pub(crate) fn new(columns: &'a [&'a str], args: &ListArgs) -> Result<List<'a>, Failure> {
+        let form = match args.format.as_str() {
+            _ if args.quiet => Form::Ids,
+            "table" => Form::Table,
+            "json" => Form::Json,
+            text => Form::Template(Template::parse(text).map_err(Failure::new)?),
+        };
+        Ok(List { columns, form, rows: Vec::new() })
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, row: Value) {
+        self.rows.push(row);
+    }
+
+    /// Prints the list; `id` is the field that `--quiet` prints.
+    pub(crate) fn print(self, id: &str) -> Outcome {
+        let mut text = String::new();
+        match self.form {
+            Form::Table => {
+                let headings: Vec<String> = self.columns.iter().map(|c| heading(c)).collect();
+                let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+                let mut table = Table::new(&headings);
+                for row in &self.rows {
+                    table.row(self.columns.iter().map(|c| cell(&row[*c])).collect());
+                }
+                text = table.render();
+            }
+            Form::Json => {
+                self.rows.iter().for_each(|row| text += &format!("{row}\n"));
+            }
+            Form::Ids => {
+                let mut seen = std::collections::HashSet::new();
+                let ids = self.rows.iter().map(|row| cell(&row[id]));
+                ids.filter(|id| seen.insert(id.clone())).for_each(|id| text += &format!("{id}\n"));
+            }
+            Form::Template(template) => {
+                for row in &self.rows {
+                    text += &(template.render(row).map_err(Failure::new)? + "\n");
+                }
+            }
+        }
+        super::say_bytes(text.as_bytes())?;
+        Ok(0)
+    }
+}
+
+/// `CreatedSince` is `CREATED`, `ID` of an image is `IMAGE ID`: docker's headings.
+fn heading(column: &str) -> String {
+    match column {
+        "ID" => "IMAGE ID".into(),
+        "ContainerID" => "CONTAINER ID".into(),
+        "CreatedSince" => "CREATED".into(),
+        "CreatedBy" => "CREATED BY".into(),
+        other => other.to_uppercase(),
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}

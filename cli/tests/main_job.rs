@@ -1,0 +1,151 @@
+//! From a Dockerfile to a registry and back, as the README shows it.
+
+use std::path::Path;
+
+use testutil::{EmbeddedRegistry, Tierce, busybox};
+
+fn tierce() -> Tierce {
+    Tierce::new(env!("CARGO_BIN_EXE_tierce"))
+}
+
+fn testdata(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name).display().to_string()
+}
+
+#[test]
+fn an_image_is_built_pushed_pulled_by_digest_and_run() {
+    let (here, there) = (tierce(), tierce());
+    busybox(&here);
+    let registry = EmbeddedRegistry::in_memory(&here);
+    let name = format!("{}/hello", registry.address);
+
+    here.ok(["build", "-t", &name, &testdata("hello")]);
+    assert!(here.ok(["run", "--rm", &name]).starts_with("hello from "));
+    here.ok(["push", &name]);
+    let by_digest = here.ok(["inspect", "--format", "{{index .RepoDigests 0}}", &name]);
+    let by_digest = by_digest.trim();
+    assert!(by_digest.starts_with(&format!("{name}@sha256:")), "{by_digest}");
+
+    there.ok(["pull", by_digest]);
+    let line = there.ok(["run", "--rm", by_digest]);
+    assert!(line.starts_with("hello from ") && line.trim().len() > "hello from ".len(), "{line}");
+
+    // The image is the same, by its config, on both sides.
+    let id = |tierce: &Tierce, name: &str| tierce.ok(["inspect", "--format", "{{.Id}}", name]);
+    assert_eq!(id(&here, &name), id(&there, by_digest));
+}
+
+#[test]
+fn an_unchanged_build_is_cached_across_processes() {
+    let here = tierce();
+    busybox(&here);
+    let build = |extra: &[&str]| {
+        let mut args = vec!["build", "--progress", "plain", "-t", "hello"];
+        args.extend(extra);
+        let context = testdata("hello");
+        args.push(&context);
+        let output = here.run(args);
+        assert_eq!(output.code, 0, "{output:#?}");
+        output.stderr
+    };
+    assert!(!build(&[]).contains("CACHED"));
+    let again = build(&[]);
+    assert_eq!(again.matches("CACHED").count(), 3, "RUN, COPY and WORKDIR are cached:\n{again}");
+    assert!(!build(&["--no-cache"]).contains("CACHED"));
+}
+
+#[test]
+fn a_failed_step_shows_its_line_its_log_and_its_status() {
+    let here = tierce();
+    busybox(&here);
+    let dockerfile = "FROM busybox\nRUN true\nRUN echo the-log-line; exit 42\n";
+    let context = here.scratch().join("context");
+    here.scratch().write("context/Dockerfile", dockerfile);
+    let output = here.run(["build", &context.display().to_string()]);
+    assert_eq!(output.code, 42, "{output:#?}");
+    for part in ["Dockerfile:3", "RUN echo the-log-line; exit 42", "the-log-line", "exit code: 42"]
+    {
+        assert!(output.stderr.contains(part), "`{part}` is missing in\n{}", output.stderr);
+    }
+}
+
+#[test]
+fn a_misspelt_instruction_is_pointed_at() {
+    let here = tierce();
+    here.scratch().write("context/Dockerfile", "FROM scratch\nCOPPY a b\n");
+    let output = here.run(["build", &here.scratch().join("context").display().to_string()]);
+    assert_eq!(output.code, 1);
+    assert!(output.stderr.contains("COPY"), "{}", output.stderr);
+    assert!(output.stderr.contains("^^^^^"), "{}", output.stderr);
+}
+
+#[test]
+fn a_container_keeps_its_changes_shows_them_and_becomes_an_image() {
+    let here = tierce();
+    busybox(&here);
+    let script = "echo new > /root/new; rm /etc/group; echo more >> /etc/passwd";
+    here.ok(["run", "--name", "box", "busybox", "sh", "-c", script]);
+    assert_eq!(
+        here.ok(["diff", "box"]),
+        "C /etc\nD /etc/group\nC /etc/passwd\nC /root\nA /root/new\n"
+    );
+    here.ok([
+        "commit",
+        "-m",
+        "why",
+        "-a",
+        "who",
+        "-c",
+        "ENV A=b",
+        "-c",
+        "CMD cat /root/new",
+        "box",
+        "boxed",
+    ]);
+    assert_eq!(here.ok(["run", "--rm", "boxed"]), "new\n");
+    let layers = |image: &str| {
+        let json = here.ok(["inspect", "--format", "{{json .RootFS.Layers}}", image]);
+        serde_json::from_str::<Vec<String>>(&json).unwrap()
+    };
+    let (base, committed) = (layers("busybox"), layers("boxed"));
+    assert_eq!(base[..], committed[..base.len()]);
+    assert_eq!(committed.len(), base.len() + 1);
+
+    // It starts again, is listed, and goes.
+    here.ok(["start", "-a", "box"]);
+    assert!(here.ok(["ps", "-a"]).contains("box"));
+    assert!(!here.ok(["ps"]).contains("box"));
+    here.ok(["rm", "box"]);
+    assert!(!here.ok(["ps", "-a"]).contains("box"));
+}
+
+#[test]
+fn a_containers_status_is_the_commands() {
+    let here = tierce();
+    busybox(&here);
+    for (args, code) in [
+        (&["true"][..], 0),
+        (&["sh", "-c", "exit 7"], 7),
+        (&["sh", "-c", "kill -TERM $$; sleep 5"], 143),
+        (&["/nowhere"], 127),
+        (&["/etc/passwd"], 126),
+    ] {
+        let output = here.run(["run", "--rm", "busybox"].iter().chain(args));
+        assert_eq!(output.code, code, "{args:?} {output:#?}");
+    }
+    assert_eq!(here.run(["run", "--rm", "no-such-image:1"]).code, 125);
+}
+
+#[test]
+fn what_a_build_cannot_do_yet_is_said_at_its_line() {
+    let here = tierce();
+    busybox(&here);
+    for line in ["COPY --parents a/b /x", "ADD https://127.0.0.1:1/x /x", "COPY --link a /x"] {
+        here.scratch().write("context/Dockerfile", format!("FROM busybox\n{line}\n"));
+        here.scratch().write("context/a/b", "x");
+        let output = here.run(["build", &here.scratch().join("context").display().to_string()]);
+        assert_ne!(output.code, 0, "{line}");
+        assert!(output.stderr.contains("not supported yet"), "{line}: {}", output.stderr);
+        assert!(output.stderr.contains("Dockerfile:2"), "{line}: {}", output.stderr);
+    }
+}
