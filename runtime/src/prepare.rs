@@ -1,5 +1,6 @@
 //! From a specification to a plan.
 
+mod fake_ids;
 mod file_tree;
 mod program;
 

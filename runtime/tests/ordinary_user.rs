@@ -34,6 +34,11 @@ fn own(path: &Path) {
 
 /// Runs a script in a mount namespace in which the user has these subordinate ids.
 fn run(root: &Root, subordinate: &str, options: &str, script: &str) -> Output {
+    run_after(root, "", subordinate, options, script)
+}
+
+/// The same after some commands that root runs in the mount namespace.
+fn run_after(root: &Root, before: &str, subordinate: &str, options: &str, script: &str) -> Output {
     for (name, content) in [
         ("subuid", subordinate.to_owned()),
         ("subgid", subordinate.to_owned()),
@@ -44,14 +49,14 @@ fn run(root: &Root, subordinate: &str, options: &str, script: &str) -> Output {
         fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
     }
     fs::write(root.path().join("script"), script).unwrap();
-    let set_up = "set -e; cd \"$0\"; for name in subuid subgid passwd; do \
+    let set_up = "set -e; eval \"$4\"; cd \"$0\"; for name in subuid subgid passwd; do \
                   test -e /etc/$name || touch /etc/$name; mount --bind $name /etc/$name; done; \
                   exec setpriv --reuid \"$1\" --regid \"$2\" --clear-groups \
                   ./run_in $3 root sh /script";
     Command::new("unshare")
         .args(["--mount", "sh", "-c", set_up])
         .arg(root.outside(""))
-        .args([UID.to_string(), GID.to_string(), options.to_owned()])
+        .args([UID.to_string(), GID.to_string(), options.to_owned(), before.to_owned()])
         .output()
         .unwrap()
 }
@@ -122,6 +127,33 @@ fn one_user_can_only_fake_others() {
                   id -u; test -e /device || echo none; mknod /pipe p && test -p /pipe && echo pipe";
     let (text, _) = texts(run(&root, "", "--single --fake-ids --user 5", script));
     assert_eq!(text, "0:0\n0\nnone\npipe\n");
+}
+
+#[test]
+fn apt_learns_that_there_is_one_user() {
+    let root = fixture();
+    let directory = root.path().join("etc/apt/apt.conf.d");
+    fs::create_dir_all(&directory).unwrap();
+    own(&root.path());
+    let script = "cat /etc/apt/apt.conf.d/*";
+    let (text, _) = texts(run(&root, "", "--fake-ids", script));
+    assert_eq!(text, "APT::Sandbox::User \"root\";\n");
+    assert!(fs::read_dir(directory).unwrap().next().is_none());
+    assert_eq!(run(&root, "", "", script).status.code(), Some(1));
+}
+
+#[test]
+fn where_proc_is_partly_hidden_the_machines_is_used() {
+    let root = fixture();
+    // As in a container of docker's, where the kernel refuses a proc that would show more.
+    let hide = "mount -t tmpfs none /proc/sys; mount -t tmpfs none /sys/kernel;";
+    let script = "test -d /proc/self && test -d /sys/class && \
+                  grep -q ' /proc/sys tmpfs ' /proc/self/mounts && echo there; echo 1 > /sys/x";
+    let output = run_after(&root, hide, "", "", script);
+    let (text, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(text, "there\n", "{errors}");
+    assert!(errors.contains("ead-only"), "{errors}");
 }
 
 #[test]

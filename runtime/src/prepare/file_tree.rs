@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags};
 
-use super::string;
+use super::{fake_ids, string};
 use crate::device::{self, Devices};
 use crate::error::Error;
 use crate::plan::{Attach, EMPTY, Handle, Mask, OLD, Plan, Source, Step};
@@ -41,6 +41,10 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
         Rootfs::Mount(tree) => tree,
         Rootfs::Path(path) => bind(&path)?,
     };
+    let mut files = request.files;
+    if request.fake_ids {
+        files.extend(fake_ids::files(root.as_fd()));
+    }
     let tree = RootTree::new(root.as_fd())
         .map_err(|errno| Error::setup("keep the root file system", errno))?;
     let stow = stow()?;
@@ -50,7 +54,7 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
     builder.plan.steps.push(Step::Stow(builder.stow));
     let result = builder
         .system(request.system_paths)
-        .and_then(|()| builder.requested(request.mounts, request.files, request.fake_ids));
+        .and_then(|()| builder.requested(request.mounts, files, request.fake_ids));
     if let Err(error) = result {
         builder.tree.into_stubs().remove();
         return Err(error);
