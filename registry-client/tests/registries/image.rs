@@ -133,5 +133,5 @@ async fn an_artifact_is_no_image() {
     let top = documents.add(MediaType::OCI_MANIFEST, Manifest::oci(config, Vec::new()));
     let error = pull(&documents.serve(&top), "linux/amd64").await.unwrap_err();
     let Error::Content { source, .. } = error else { panic!("{error}") };
-    assert!(matches!(source, oci::Error::UnsupportedMediaType { .. }), "{source}");
+    assert!(matches!(*source, oci::Error::UnsupportedMediaType { .. }), "{source}");
 }

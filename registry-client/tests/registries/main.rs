@@ -1,7 +1,11 @@
 //! The client against registries: scripted ones, odd and hostile, and Debian's docker-registry.
 
+// Helpers stand outside of test functions, and a test says what is wrong by its panic.
+#![allow(clippy::unwrap_used)]
+
 mod auth;
 mod docker_registry;
+mod faults;
 mod image;
 mod lists;
 mod pull;
@@ -9,3 +13,4 @@ mod push;
 mod redirects;
 mod retry;
 mod server;
+mod tls;

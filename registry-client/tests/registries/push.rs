@@ -268,5 +268,5 @@ async fn a_manifest_is_stored_as_it_is_or_not_at_all() {
     let server = Server::start(|_| Reply::new(201));
     let other = server.name(&format!("a@{}", Digest::sha256(b"other")));
     assert!(server.client().put_manifest(&other, bytes, &MediaType::OCI_INDEX).await.is_err());
-    assert_eq!(server.lines(), [String::new(); 0]);
+    assert!(server.lines().is_empty(), "{:?}", server.lines());
 }

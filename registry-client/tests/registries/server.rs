@@ -64,7 +64,7 @@ impl Reply {
         Reply { status, headers: Vec::new(), body: Vec::new(), ending: Ending::Whole }
     }
 
-    pub(crate) fn header(mut self, name: &str, value: impl ToString) -> Reply {
+    pub(crate) fn header(mut self, name: &str, value: impl std::fmt::Display) -> Reply {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
