@@ -113,6 +113,26 @@ impl Credentials for OneCredential {
     }
 }
 
+/// Places that are asked in their order.
+pub struct FirstOf(pub Vec<Arc<dyn Credentials>>);
+
+impl Credentials for FirstOf {
+    fn find<'a>(
+        &'a self,
+        registry: &'a str,
+        repository: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Credential>>> {
+        Box::pin(async move {
+            for place in &self.0 {
+                if let Some(found) = place.find(registry, repository).await? {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
+        })
+    }
+}
+
 /// What goes with a request.
 pub(crate) enum Given {
     /// Nothing: the registry has not asked yet.

@@ -12,25 +12,14 @@ pub use source::Source;
 
 use crate::Error;
 
-/// An error of ours in the words of [`oci`].
-fn to_oci(error: Error) -> oci::Error {
+/// An error of ours in the words of [`oci`]; `operation` says what all of it was for.
+fn to_oci(operation: &'static str, registry: &str, error: Error) -> oci::Error {
     match error {
-        Error::Content { source: source @ oci::Error::PlatformNotFound { .. }, .. } => source,
-        Error::Status { ref call, .. } | Error::Connection { ref call, .. } => {
-            let (operation, object) = (call.operation, object_of(call));
-            oci::Error::Remote { operation, object, source: Box::new(error) }
+        Error::Content { source, .. } if matches!(*source, oci::Error::PlatformNotFound { .. }) => {
+            *source
         }
-        other => oci::Error::Remote {
-            operation: "talk to",
-            object: "the registry".to_owned(),
-            source: Box::new(other),
-        },
-    }
-}
-
-fn object_of(call: &crate::Call) -> String {
-    match call.object.as_str() {
-        "" => call.place.clone(),
-        object => format!("{object} at {}", call.place),
+        other => {
+            oci::Error::Remote { operation, object: registry.to_owned(), source: Box::new(other) }
+        }
     }
 }

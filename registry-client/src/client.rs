@@ -97,6 +97,11 @@ impl Hosts {
     }
 }
 
+/// A repository, for messages: with its registry, also where people leave that out.
+pub(crate) fn place(name: &Reference) -> String {
+    format!("{}/{}", name.registry(), name.repository())
+}
+
 /// What a call to a repository is made of.
 pub(crate) struct InRepository<'a> {
     pub(crate) name: &'a Reference,
@@ -104,8 +109,8 @@ pub(crate) struct InRepository<'a> {
 }
 
 impl InRepository<'_> {
-    pub(crate) fn call(&self, operation: &'static str, object: impl ToString) -> Call {
-        Call { operation, object: object.to_string(), place: self.name.familiar_repository() }
+    pub(crate) fn call(&self, operation: &'static str, object: &(impl ToString + ?Sized)) -> Call {
+        Call { operation, object: object.to_string(), place: place(self.name) }
     }
 
     pub(crate) fn scopes(&self) -> Scopes {

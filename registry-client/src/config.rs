@@ -21,8 +21,8 @@ pub struct Config {
     pub retry: Retry,
     /// How long to wait for what.
     pub timeouts: Timeouts,
-    /// How many requests are on their way to one registry at once. The bodies of downloads are not
-    /// counted: their reader decides how many it has open.
+    /// How many requests are on their way to one registry at once. Blobs on their way are not
+    /// counted: their reader or sender decides how many there are.
     pub requests_per_host: usize,
     /// Whom to trust for TLS.
     pub roots: TrustRoots,

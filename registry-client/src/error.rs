@@ -127,7 +127,7 @@ pub enum Error {
         call: Call,
         /// What is wrong with it.
         #[source]
-        source: oci::Error,
+        source: Box<oci::Error>,
     },
     /// The bytes to send could not be read.
     #[error("{call}: read the bytes to send")]
@@ -195,12 +195,28 @@ impl Error {
         }
     }
 
+    /// What was being done, if it was a call to a registry.
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Error::Status { call, .. }
+            | Error::Connection { call, .. }
+            | Error::Idle { call, .. }
+            | Error::Protocol { call, .. }
+            | Error::TooLarge { call, .. }
+            | Error::RefusedTarget { call, .. }
+            | Error::Unauthorized { call, .. }
+            | Error::Content { call, .. }
+            | Error::Body { call, .. } => Some(call),
+            Error::CredentialFile { .. } | Error::Helper { .. } | Error::Setup { .. } => None,
+        }
+    }
+
     pub(crate) fn protocol(call: &Call, reason: impl Into<String>) -> Error {
         Error::Protocol { call: call.clone(), reason: reason.into() }
     }
 
     pub(crate) fn content(call: &Call, source: oci::Error) -> Error {
-        Error::Content { call: call.clone(), source }
+        Error::Content { call: call.clone(), source: Box::new(source) }
     }
 
     /// A request that brought no answer. The URL is left out: it may carry a signature.
@@ -218,7 +234,7 @@ fn answer(status: StatusCode, errors: &[RegistryError]) -> String {
 }
 
 fn login(given: bool, errors: &[RegistryError]) -> String {
-    let what = if given { "the credentials were refused" } else { "a login is required" };
+    let what = if given { "access is denied" } else { "a login is required" };
     match errors {
         [] => what.to_owned(),
         errors => format!("{what}: {}", join(errors)),

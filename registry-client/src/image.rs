@@ -8,7 +8,7 @@ use oci::{
 };
 
 use crate::Result;
-use crate::client::Client;
+use crate::client::{Client, place};
 use crate::error::{Call, Error};
 
 /// How large an image's config may be, in bytes.
@@ -177,7 +177,7 @@ fn is_attestation(entry: &Descriptor) -> bool {
 }
 
 fn call(operation: &'static str, name: &Reference, object: &impl ToString) -> Call {
-    Call { operation, object: object.to_string(), place: name.familiar_repository() }
+    Call { operation, object: object.to_string(), place: place(name) }
 }
 
 #[cfg(test)]

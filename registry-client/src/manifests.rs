@@ -57,8 +57,8 @@ impl Client {
     /// As for [`manifest`](Client::manifest).
     pub async fn resolve(&self, name: &Reference) -> Result<Descriptor> {
         match self.head_manifest(name, Access::Pull).await? {
-            Head::Found(descriptor) => Ok(descriptor),
-            Head::NoAnswer => Ok(self.manifest(name).await?.descriptor()),
+            Some(descriptor) => Ok(descriptor),
+            None => Ok(self.manifest(name).await?.descriptor()),
         }
     }
 
@@ -66,14 +66,13 @@ impl Client {
     /// second request to know.
     pub(crate) async fn present_manifest(&self, name: &Reference) -> Result<Option<Descriptor>> {
         match self.head_manifest(name, Access::Push).await {
-            Ok(Head::Found(descriptor)) => Ok(Some(descriptor)),
-            Ok(Head::NoAnswer) => Ok(None),
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
-    async fn head_manifest(&self, name: &Reference, access: Access) -> Result<Head> {
+    /// `None` if the registry has no useful answer to HEAD; GET will tell.
+    async fn head_manifest(&self, name: &Reference, access: Access) -> Result<Option<Descriptor>> {
         const MAYBE: &[StatusCode] = &[
             StatusCode::METHOD_NOT_ALLOWED,
             StatusCode::NOT_IMPLEMENTED,
@@ -88,7 +87,7 @@ impl Client {
         let request = accept_manifests(request).expects(MAYBE);
         let answer = self.transport.send(&host, &request).await?;
         if !answer.response.status().is_success() {
-            return Ok(Head::NoAnswer);
+            return Ok(None);
         }
         let headers = answer.response.headers();
         let size = headers
@@ -97,13 +96,13 @@ impl Client {
         let (Some(media_type), Some(digest), Some(size)) =
             (content_type(headers), content_digest(headers), size)
         else {
-            return Ok(Head::NoAnswer);
+            return Ok(None);
         };
         let known = media_type.is_manifest() || media_type.is_index();
         if !known || size > MAX_MANIFEST || name.digest().is_some_and(|asked| *asked != digest) {
-            return Ok(Head::NoAnswer);
+            return Ok(None);
         }
-        Ok(Head::Found(Descriptor::new(media_type, digest, size)))
+        Ok(Some(Descriptor::new(media_type, digest, size)))
     }
 
     /// Puts a manifest or index under a name: under its digest if the name has one, else its tag.
@@ -155,12 +154,6 @@ impl Client {
         self.transport.send(&host, &request).await?;
         Ok(())
     }
-}
-
-enum Head {
-    Found(Descriptor),
-    /// The registry has no useful answer to HEAD; GET will tell.
-    NoAnswer,
 }
 
 fn accept_manifests(request: Request<'_>) -> Request<'_> {

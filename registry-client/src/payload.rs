@@ -54,7 +54,7 @@ impl Payload<'_> {
 
     /// Opens the body, with the watch that tells how its sending goes.
     pub(crate) async fn open(&self) -> io::Result<(reqwest::Body, Watch)> {
-        let watch = Watch::new();
+        let watch = Watch::new(!matches!(self, Payload::Stream { .. }));
         let body = match self {
             Payload::Nothing => reqwest::Body::default(),
             Payload::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
@@ -74,13 +74,15 @@ pub(crate) struct Watch(Arc<Mutex<Progress>>);
 struct Progress {
     /// Since when the network has been taking no more bytes; `None` while our source makes it wait.
     network_since: Option<Instant>,
+    /// Whether all bytes were taken, and only the answer is missing.
+    all_taken: bool,
     failed: Option<io::Error>,
 }
 
 impl Watch {
-    fn new() -> Watch {
+    fn new(all_taken: bool) -> Watch {
         let network_since = Some(Instant::now());
-        Watch(Arc::new(Mutex::new(Progress { network_since, failed: None })))
+        Watch(Arc::new(Mutex::new(Progress { network_since, all_taken, failed: None })))
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Progress) -> T) -> T {
@@ -92,15 +94,17 @@ impl Watch {
         self.with(|progress| progress.failed.take())
     }
 
-    /// Ends when the network has stood still for `limit`.
-    pub(crate) async fn stalled(&self, limit: Duration) {
+    /// Ends when the network has stood still for `idle`, or when all bytes were taken and no
+    /// answer came for `answer`. Says for how long.
+    pub(crate) async fn stalled(&self, idle: Duration, answer: Duration) -> Duration {
         loop {
-            let left = self.with(|progress| match progress.network_since {
-                None => limit,
-                Some(since) => limit.saturating_sub(since.elapsed()),
+            let (limit, left) = self.with(|progress| {
+                let limit = if progress.all_taken { answer } else { idle };
+                let waited = progress.network_since.map_or(Duration::ZERO, |s| s.elapsed());
+                (limit, limit.saturating_sub(waited))
             });
             if left.is_zero() {
-                return;
+                return limit;
             }
             tokio::time::sleep(left).await;
         }
@@ -139,7 +143,10 @@ impl Stream for Exactly {
         });
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(None) if self.left == 0 => Poll::Ready(None),
+            Poll::Ready(None) if self.left == 0 => {
+                self.watch.with(|progress| progress.all_taken = true);
+                Poll::Ready(None)
+            }
             Poll::Ready(None) => {
                 let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the bytes end too early");
                 Poll::Ready(Some(Err(self.fail(error))))
@@ -153,6 +160,9 @@ impl Stream for Exactly {
                     self.inner = stream::empty().boxed();
                 }
                 self.left -= take as u64;
+                if self.left == 0 {
+                    self.watch.with(|progress| progress.all_taken = true);
+                }
                 Poll::Ready(Some(Ok(bytes)))
             }
         }
@@ -166,7 +176,7 @@ mod tests {
     async fn collect(bytes: &'static [u8], offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let source = Bytes::from_static(bytes);
         let inner = source.open(offset).await?;
-        let mut stream = Exactly { inner, left: length, watch: Watch::new() };
+        let mut stream = Exactly { inner, left: length, watch: Watch::new(false) };
         let mut all = Vec::new();
         while let Some(chunk) = stream.next().await {
             all.extend_from_slice(&chunk?);
@@ -184,10 +194,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_watch_sees_the_network_stand_still() {
-        let watch = Watch::new();
-        watch.stalled(Duration::from_millis(20)).await;
+        let (short, long) = (Duration::from_millis(20), Duration::from_secs(60));
+        let watch = Watch::new(false);
+        assert_eq!(watch.stalled(short, long).await, short);
         watch.with(|progress| progress.network_since = None);
-        let waiting = watch.stalled(Duration::from_millis(20));
-        assert!(tokio::time::timeout(Duration::from_millis(60), waiting).await.is_err());
+        assert!(tokio::time::timeout(short * 3, watch.stalled(short, long)).await.is_err());
+        assert_eq!(Watch::new(true).stalled(long, short).await, short);
     }
 }

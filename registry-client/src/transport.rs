@@ -179,8 +179,12 @@ impl Transport {
     /// Every status that is neither 2xx nor expected is an error.
     pub(crate) async fn send_once(&self, host: &Host, request: &Request<'_>) -> Result<Answer> {
         host.pause.wait().await;
-        let permit = host.permits.acquire().await;
-        let _permit = permit.expect("the semaphore is never closed");
+        // A body may itself come out of this registry: if it held a permit, the requests for its
+        // bytes might wait for it forever.
+        let _permit = match request.payload {
+            Payload::Stream { .. } => None,
+            _ => Some(host.permits.acquire().await.expect("the semaphore is never closed")),
+        };
         let answer = self.authenticate(host, request).await?;
         let status = answer.response.status();
         if status.is_success() || request.expects.contains(&status) {
@@ -310,14 +314,14 @@ impl Transport {
         if matches!(*method, Method::PUT | Method::POST | Method::PATCH) {
             builder = builder.header(header::CONTENT_LENGTH, request.payload.length()).body(body);
         }
-        let idle = match request.payload {
-            Payload::Nothing if !matches!(*method, Method::PUT) => self.idle(),
-            _ => self.idle() * COMMIT_PATIENCE,
+        let answer = match *method {
+            Method::PUT => self.idle() * COMMIT_PATIENCE,
+            _ => self.idle(),
         };
         let sent = tokio::select! {
             sent = builder.send() => sent,
-            () = watch.stalled(idle) => {
-                return Err(Error::Idle { call: call.clone(), after: idle });
+            after = watch.stalled(self.idle(), answer) => {
+                return Err(Error::Idle { call: call.clone(), after });
             }
         };
         match sent {

@@ -130,23 +130,23 @@ impl UploadCalls<'_> {
 
     /// Asks how far an upload has come; `None` if the registry knows nothing of it any more.
     pub(crate) async fn status(&self, mut session: Session) -> Result<Option<Session>> {
+        // Where a registry forgot the session, or says how far it is by an error.
         const GONE: &[StatusCode] = &[
             StatusCode::NOT_FOUND,
             StatusCode::BAD_REQUEST,
             StatusCode::METHOD_NOT_ALLOWED,
             StatusCode::GONE,
+            StatusCode::RANGE_NOT_SATISFIABLE,
         ];
         let request = self.request(Method::GET, session.location.clone()).expects(GONE);
         let answer = self.client.transport.send(self.host, &request).await?;
-        let (true, Some(offset)) =
-            (answer.response.status().is_success(), uploaded(answer.response.headers()))
-        else {
+        let location = self.location(&answer)?;
+        let known = answer.response.status().is_success() || location.is_some();
+        let Some(offset) = uploaded(answer.response.headers()).filter(|_| known) else {
             return Ok(None);
         };
         session.offset = offset;
-        if let Some(location) = self.location(&answer)? {
-            session.location = location;
-        }
+        session.location = location.unwrap_or(session.location);
         Ok(Some(session))
     }
 

@@ -134,12 +134,10 @@ impl Fetch<'_> {
                 let got = self.get(realm.clone(), Some((username, password))).await;
                 match got {
                     // A service that knows OAuth2's way alone.
-                    Err(Error::Status { status, .. })
-                        if matches!(
-                            status,
-                            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND
-                        ) =>
-                    {
+                    Err(Error::Status {
+                        status: StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND,
+                        ..
+                    }) => {
                         let grant = [
                             ("grant_type", "password"),
                             ("username", username),
@@ -239,11 +237,12 @@ impl Fetch<'_> {
         }
         if !status.is_success() {
             return Err(match self.transport.status_error(&call, response).await {
-                Error::Status { call, status, errors, .. }
-                    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
-                {
-                    Error::Unauthorized { call, given: self.credential.is_some(), errors }
-                }
+                Error::Status {
+                    call,
+                    status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+                    errors,
+                    ..
+                } => Error::Unauthorized { call, given: self.credential.is_some(), errors },
                 other => other,
             });
         }

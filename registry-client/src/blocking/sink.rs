@@ -133,7 +133,7 @@ impl Sink {
         match self.handle.block_on(task).map_err(|e| remote(Box::new(e)))? {
             Some(Ok(Uploaded::Mounted)) => progress(blob, BlobProgress::Mounted),
             Some(Ok(Uploaded::Sent)) => progress(blob, BlobProgress::Sent),
-            Some(Err(error)) => return Err(to_oci(error)),
+            Some(Err(error)) => return Err(to_oci("push to", push.name.registry(), error)),
             // Another blob failed; its error is the one that is told.
             None => {}
         }
@@ -152,20 +152,35 @@ impl Sink {
 impl ImageSink for Sink {
     fn put(&self, name: &Reference, image: &Image, blobs: &dyn BlobRead) -> oci::Result<Digest> {
         let digest = image.manifest.digest();
-        let name = name.clone().with_default_tag();
-        let present = self.handle.block_on(self.client.present_manifest(&name)).map_err(to_oci)?;
+        let name = target(name, digest)?;
+        let failed = |error| to_oci("push to", name.registry(), error);
+        let present = self.handle.block_on(self.client.present_manifest(&name)).map_err(failed)?;
         if present.is_some_and(|present| present.digest == *digest) {
             for blob in wanted(image) {
                 (self.options.progress)(&blob, BlobProgress::Present);
             }
             return Ok(digest.clone());
         }
-        let missing = self.missing(&name, wanted(image)).map_err(to_oci)?;
+        let missing = self.missing(&name, wanted(image)).map_err(failed)?;
         self.upload_all(&Push { name: &name, image, blobs }, missing)?;
         let media_type = image.manifest.media_type.clone().unwrap_or(MediaType::OCI_MANIFEST);
         let bytes = image.manifest.bytes().to_vec();
         let pushed = self.client.put_manifest(&name, bytes, &media_type);
-        Ok(self.handle.block_on(pushed).map_err(to_oci)?.digest)
+        Ok(self.handle.block_on(pushed).map_err(failed)?.digest)
+    }
+}
+
+/// What to put an image under: the tag where there is one, for the digest follows by itself.
+fn target(name: &Reference, digest: &Digest) -> oci::Result<Reference> {
+    if let Some(expected) = name.digest()
+        && expected != digest
+    {
+        let (expected, actual) = (expected.clone(), digest.clone());
+        return Err(oci::Error::DigestMismatch { expected, actual });
+    }
+    match name.tag_or_default() {
+        Some(tag) => Reference::new(name.registry(), name.repository(), Some(tag), None),
+        None => Ok(name.clone()),
     }
 }
 
