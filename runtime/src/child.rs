@@ -73,7 +73,10 @@ struct Child<'plan> {
 impl Child<'_> {
     fn perform(&mut self, step: &Step) -> Result<(), Errno> {
         match step {
-            Step::Session => rustix::process::setsid().map(drop),
+            Step::Session => {
+                sys::leave_session_keyring();
+                rustix::process::setsid().map(drop)
+            }
             Step::PrivateMounts => private_mounts(),
             Step::Stow(tree) => attach(self.plan.descriptor(*tree), self.root()?, c""),
             Step::AttachRoot { tree, read_only } => self.attach_root(*tree, *read_only),

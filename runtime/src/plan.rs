@@ -53,7 +53,7 @@ impl Plan {
 /// One thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Starts a session of its own.
+    /// Starts a session of its own, with a keyring of its own.
     Session,
     /// Cuts the mounts off from those of the machine.
     PrivateMounts,
@@ -238,7 +238,7 @@ impl Source {
     fn describe(&self) -> String {
         match self {
             Self::Tree(_) => "a file tree".into(),
-            Self::Within(_, name) => name.to_string_lossy().into_owned(),
+            Self::Within(..) => "a provided file".into(),
             Self::Host(path) => path.to_string_lossy().into_owned(),
             Self::FileSystem(kind) => kind.to_string_lossy().into_owned(),
         }

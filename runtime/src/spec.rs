@@ -46,7 +46,8 @@ pub struct Spec {
     pub stdio: Stdio,
 }
 
-/// The file tree that becomes the container's `/`.
+/// The file tree that becomes the container's `/`. It serves one container at a time: the end of
+/// one takes away mount points that another may still use.
 #[derive(Debug)]
 pub enum Rootfs {
     /// A detached mount, from fsmount(2) or open_tree(2). It is attached in the container's mount

@@ -215,6 +215,15 @@ pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno
     if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
+/// Exchanges the session keyring, which may hold the caller's keys, for an empty one. Best effort:
+/// a kernel may have no keyrings, a user no room for one more.
+pub(crate) fn leave_session_keyring() {
+    /// `KEYCTL_JOIN_SESSION_KEYRING` of keyctl(2).
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for a new keyring without one; nothing is written.
+    unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0) };
+}
+
 /// Closes descriptors from `first` on: at the next exec, or now.
 pub(crate) fn close_from(first: u32, now: bool) -> Result<(), Errno> {
     let flags = if now { 0 } else { libc::CLOSE_RANGE_CLOEXEC };
