@@ -48,10 +48,12 @@ fn an_unchanged_build_is_cached_across_processes() {
         assert_eq!(output.code, 0, "{output:#?}");
         output.stderr
     };
-    assert!(!build(&[]).contains("CACHED"));
+    // The base is always there.
+    let cached = |log: &str| log.matches("CACHED").count() - 1;
+    assert_eq!(cached(&build(&[])), 0);
     let again = build(&[]);
-    assert_eq!(again.matches("CACHED").count(), 3, "RUN, COPY and WORKDIR are cached:\n{again}");
-    assert!(!build(&["--no-cache"]).contains("CACHED"));
+    assert_eq!(cached(&again), 3, "RUN, COPY and WORKDIR are cached:\n{again}");
+    assert_eq!(cached(&build(&["--no-cache"])), 0);
 }
 
 #[test]
@@ -126,7 +128,7 @@ fn a_containers_status_is_the_commands() {
     for (args, code) in [
         (&["true"][..], 0),
         (&["sh", "-c", "exit 7"], 7),
-        (&["sh", "-c", "kill -TERM $$; sleep 5"], 143),
+        (&["sh", "-c", "sh -c 'kill -TERM $$'"], 143),
         (&["/nowhere"], 127),
         (&["/etc/passwd"], 126),
     ] {
