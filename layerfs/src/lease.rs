@@ -86,7 +86,7 @@ impl Lease {
     /// # Errors
     /// If the database fails.
     pub fn pin_layer(&self, diff_id: &DiffId) -> Result<bool> {
-        Ok(self.store.pin_layers(self, std::slice::from_ref(diff_id))?.is_some())
+        Ok(self.store.pin_layer(self, diff_id)?.is_some())
     }
 
     /// Keeps a blob from being collected while the lease lives. Says whether it is there.

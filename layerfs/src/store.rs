@@ -11,9 +11,11 @@ mod blobs;
 mod compressed;
 mod containers;
 mod images;
+mod in_flight;
 mod layers;
 mod names;
 mod places;
+mod read_ahead;
 mod records;
 mod snapshots;
 mod source;
@@ -35,6 +37,8 @@ pub use unpack::Progress;
 
 pub(crate) use containers::container_of_row;
 pub(crate) use places::{Places, move_away};
+
+use in_flight::InFlight;
 
 use crate::lease::{self, Lease};
 use crate::state::State;
@@ -72,6 +76,7 @@ struct Inner {
     places: Places,
     state: State,
     snapshotter: Box<dyn Snapshotter>,
+    in_flight: InFlight,
     options: StoreOptions,
 }
 
@@ -89,7 +94,13 @@ impl Store {
         }
         let state = State::open(state_path)?;
         let snapshotter = Box::new(OverlaySnapshotter { empty: places.empty() });
-        let store = Store(Arc::new(Inner { places, state, snapshotter, options }));
+        let store = Store(Arc::new(Inner {
+            places,
+            state,
+            snapshotter,
+            in_flight: InFlight::default(),
+            options,
+        }));
         lease::sweep(&store)?;
         store.forget_lost()?;
         Ok(store)
@@ -166,6 +177,10 @@ impl Store {
 
     pub(crate) fn snapshotter(&self) -> &dyn Snapshotter {
         &*self.0.snapshotter
+    }
+
+    fn in_flight(&self) -> &InFlight {
+        &self.0.in_flight
     }
 
     pub(crate) fn boot(&self) -> &str {

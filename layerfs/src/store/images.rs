@@ -104,7 +104,7 @@ impl Store {
             let image = rows::remove_name(c, &stored)?
                 .ok_or_else(|| Error::ImageNotFound { name: name.familiar() })?;
             let mut names: Vec<Reference> = vec![parse("name", &stored)?];
-            let left = parse_names(rows::names(c, &image)?)?;
+            let left = parse_names(&rows::names(c, &image)?)?;
             let same_repository = |other: &&Reference| {
                 other.registry() == name.registry() && other.repository() == name.repository()
             };
@@ -325,7 +325,7 @@ fn record(c: &Connection, id: &str, through: Option<ManifestRow>) -> Result<Imag
         Some(row @ (Some(_), _)) => row,
         _ => rows::manifest(c, id)?.unwrap_or_default(),
     };
-    let names = parse_names(rows::names(c, id)?)?;
+    let names = parse_names(&rows::names(c, id)?)?;
     let (names, digests) = names.into_iter().partition(|name| name.digest().is_none());
     let id: Digest = parse("image", id)?;
     Ok(ImageRecord {
@@ -346,7 +346,7 @@ fn require(c: &Connection, id: &Digest) -> Result<(), Abort> {
     }
 }
 
-fn parse_names(names: Vec<String>) -> Result<Vec<Reference>> {
+fn parse_names(names: &[String]) -> Result<Vec<Reference>> {
     names.iter().map(|name| parse("name", name)).collect()
 }
 

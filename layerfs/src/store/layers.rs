@@ -67,6 +67,12 @@ impl Store {
         })
     }
 
+    /// As [`pin_layers`](Store::pin_layers) for one.
+    pub(crate) fn pin_layer(&self, lease: &Lease, diff_id: &DiffId) -> Result<Option<Layer>> {
+        let layers = self.pin_layers(lease, std::slice::from_ref(diff_id))?;
+        Ok(layers.and_then(|mut layers| layers.pop()))
+    }
+
     /// As [`pin_layers`](Store::pin_layers), where a missing layer is an error.
     pub(crate) fn require_layers(&self, lease: &Lease, layers: &[DiffId]) -> Result<Vec<Layer>> {
         if let Some(found) = self.pin_layers(lease, layers)? {

@@ -142,7 +142,7 @@ impl Store {
 
     /// Copies a layer through its tar, whose digest and size are answered.
     fn copy_layer(&self, from: &Root, staged: &Path) -> Result<(Digest, u64)> {
-        let (reader, writer): (PipeReader, PipeWriter) =
+        let (mut reader, writer): (PipeReader, PipeWriter) =
             io::pipe().map_err(|e| Error::io("copy a layer to", staged, e))?;
         std::thread::scope(|scope| {
             let sender = scope.spawn(move || {
@@ -150,7 +150,8 @@ impl Store {
                 write_layer(from, &mut writer)?;
                 writer.flush().map_err(|e| Error::io("copy a layer to", staged, e))
             });
-            let received = self.unpack_tar(staged, Algorithm::Sha256, Box::new(reader));
+            let received = self.unpack_tar(staged, Algorithm::Sha256, &mut reader);
+            drop(reader);
             let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             match (sent, received) {
                 // A sender that found nobody listening tells less than why nobody listened.

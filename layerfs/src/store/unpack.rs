@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use oci::compress::decoder;
-use oci::{Algorithm, BlobRead, Descriptor, DiffId, Digest, Hasher, Image};
+use oci::{Algorithm, BlobRead, Descriptor, DiffId, Digest, Hasher, Image, LayerCompression};
 
 use super::layers::tree_of;
+use super::read_ahead::read_ahead;
 use super::snapshots::write_implicit;
 use super::{Layer, StagedBlob, Store};
 use crate::lease::Lease;
@@ -93,69 +94,40 @@ impl Store {
         progress: Progress<'_>,
         stop: &AtomicBool,
     ) -> Result<Layer> {
-        if let Some(mut layers) = self.pin_layers(lease, std::slice::from_ref(diff_id))?
-            && let Some(layer) = layers.pop()
-        {
+        let there = || self.pin_layer(lease, diff_id);
+        if let Some(layer) = there()? {
             return Ok(layer);
         }
-        let compression = blob.media_type.layer_compression().ok_or_else(|| Error::NotALayer {
-            digest: blob.digest.clone(),
-            media_type: blob.media_type.to_string(),
-        })?;
-        let is_kept = self.pin_blob(lease, &blob.digest)?.is_some();
-        let source = if is_kept { self } else { source };
-        let mut compressed = Arriving {
-            bytes: source.open(blob)?,
-            keep: if is_kept { None } else { Some(StagedBlob::create(lease)?) },
-            blob,
-            passed: 0,
-            progress,
-            stop,
-        };
-        let staged = lease.scratch_dir("layer")?;
-        let unpacked = self.unpack_stream(&staged, diff_id, compression, &mut compressed);
-        let (actual, size) = match unpacked {
-            Ok(unpacked) => unpacked,
-            Err(error) => {
-                lease.discard(&staged);
-                return Err(own_error(error));
+        let _claim = self.in_flight().claim(diff_id, stop)?;
+        if let Some(layer) = there()? {
+            return Ok(layer);
+        }
+        let job = Job { store: self, lease, blob, diff_id, progress, stop };
+        if self.pin_blob(lease, &blob.digest)?.is_none() {
+            return job.run(source, Some(StagedBlob::create(lease)?));
+        }
+        match job.run(self, None) {
+            Err(error) if !matches!(error, Error::Cancelled) && !self.is_sound(blob) => {
+                tracing::warn!(blob = %blob.digest, %error, "kept blob is damaged, fetched again");
+                self.drop_blob(lease, &blob.digest)?;
+                job.run(source, Some(StagedBlob::create(lease)?))
             }
-        };
-        if actual != diff_id.0 {
-            lease.discard(&staged);
-            let (blob, expected) = (blob.digest.clone(), diff_id.clone());
-            return Err(Error::DiffIdMismatch { blob, expected, actual: DiffId(actual) });
+            result => result,
         }
-        let mut keep = compressed.keep.take();
-        if let Some(file) = &mut keep {
-            file.finish()?;
-        }
-        self.place_layer(lease, &staged, diff_id, size, Some((blob, keep.as_ref())))
     }
 
-    /// Makes the tree of a layer in `staged` and answers with digest and size of its tar, once
-    /// the compressed bytes have ended without an error, too.
-    fn unpack_stream(
-        &self,
-        staged: &Path,
-        diff_id: &DiffId,
-        compression: oci::LayerCompression,
-        compressed: &mut Arriving<'_>,
-    ) -> Result<(Digest, u64)> {
-        let algorithm = diff_id.0.algorithm();
-        let inflated = decoder(compression, Box::new(&mut *compressed))?;
-        let (digest, size) = self.unpack_tar(staged, algorithm, inflated)?;
-        drain(compressed, staged)?;
-        Ok((digest, size))
+    /// Whether a kept blob has the bytes that it should have.
+    fn is_sound(&self, blob: &Descriptor) -> bool {
+        self.open(blob).is_ok_and(|mut bytes| io::copy(&mut bytes, &mut io::sink()).is_ok())
     }
 
     /// Makes the tree of a layer in `staged` from its tar, and answers with the tar's digest and
     /// size, all bytes to the end of the stream included.
-    pub(crate) fn unpack_tar<'a>(
+    pub(super) fn unpack_tar(
         &self,
         staged: &Path,
         algorithm: Algorithm,
-        tar: Box<dyn Read + Send + 'a>,
+        tar: &mut dyn Read,
     ) -> Result<(Digest, u64)> {
         let mut tar = Hashed { inner: tar, hasher: algorithm.hasher(), size: 0 };
         let tree = tree_of(staged);
@@ -168,6 +140,58 @@ impl Store {
 
     fn apply_options(&self) -> ApplyOptions {
         ApplyOptions { ids: self.ids(), ..ApplyOptions::default() }
+    }
+}
+
+/// A layer to be made of a blob.
+struct Job<'a> {
+    store: &'a Store,
+    lease: &'a Lease,
+    blob: &'a Descriptor,
+    diff_id: &'a DiffId,
+    progress: Progress<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    /// Makes the layer of the bytes that `source` has, and of the same bytes the blob `keep`.
+    fn run(&self, source: &dyn BlobRead, keep: Option<StagedBlob<'_>>) -> Result<Layer> {
+        let media_type = &self.blob.media_type;
+        let compression = media_type.layer_compression().ok_or_else(|| Error::NotALayer {
+            digest: self.blob.digest.clone(),
+            media_type: media_type.to_string(),
+        })?;
+        let bytes = source.open(self.blob)?;
+        let mut compressed = Arriving { bytes, keep, job: self, passed: 0 };
+        let staged = self.lease.scratch_dir("layer")?;
+        let placed = self.place(&staged, compression, &mut compressed);
+        if placed.is_err() {
+            self.lease.discard(&staged);
+        }
+        placed.map_err(own_error)
+    }
+
+    fn place(
+        &self,
+        staged: &Path,
+        compression: LayerCompression,
+        compressed: &mut Arriving<'_>,
+    ) -> Result<Layer> {
+        let algorithm = self.diff_id.0.algorithm();
+        let inflated = decoder(compression, Box::new(&mut *compressed))?;
+        let (actual, size) =
+            read_ahead(inflated, |tar| self.store.unpack_tar(staged, algorithm, tar))?;
+        // The blob may go on after the end of what it holds; its digest tells.
+        drain(compressed, staged)?;
+        if actual != self.diff_id.0 {
+            let (blob, expected) = (self.blob.digest.clone(), self.diff_id.clone());
+            return Err(Error::DiffIdMismatch { blob, expected, actual: DiffId(actual) });
+        }
+        if let Some(file) = &mut compressed.keep {
+            file.finish()?;
+        }
+        let blob = Some((self.blob, compressed.keep.as_ref()));
+        self.store.place_layer(self.lease, staged, self.diff_id, size, blob)
     }
 }
 
@@ -211,15 +235,13 @@ fn own_error(error: Error) -> Error {
 struct Arriving<'a> {
     bytes: oci::Verified<Box<dyn Read + Send + 'a>>,
     keep: Option<StagedBlob<'a>>,
-    blob: &'a Descriptor,
+    job: &'a Job<'a>,
     passed: u64,
-    progress: Progress<'a>,
-    stop: &'a AtomicBool,
 }
 
 impl Read for Arriving<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.job.stop.load(Ordering::Relaxed) {
             return Err(io::Error::other(Error::Cancelled));
         }
         let count = self.bytes.read(buffer)?;
@@ -228,7 +250,7 @@ impl Read for Arriving<'_> {
         }
         if count > 0 {
             self.passed += count as u64;
-            (self.progress)(self.blob, self.passed);
+            (self.job.progress)(self.job.blob, self.passed);
         }
         Ok(count)
     }

@@ -237,3 +237,52 @@ fn a_claim_of_one_image_does_not_become_the_blob_of_another() {
     let root = Root::open(&layer.tree()).unwrap();
     assert!(root.stat("a").unwrap().is_some());
 }
+
+#[test]
+fn a_kept_blob_that_was_damaged_is_fetched_again() {
+    let (_dir, store) = new_store();
+    let source = MemoryBlobs::default();
+    let bytes = gzip(&tar(&[("a", "1")]));
+    let packed = pack(&source, &tar(&[("a", "1")]));
+    let lease = store.lease().unwrap();
+    put_blob(&lease, &bytes);
+    let path = store.blob_path(&packed.blob.digest).unwrap().unwrap();
+    let mut damaged = bytes;
+    let last = damaged.len() - 20;
+    damaged[last] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let layer = store.unpack(&lease, &packed.blob, &packed.diff_id, &source, &quiet).unwrap();
+    assert_eq!(content(&layer, "a"), "1");
+    let mut again = Vec::new();
+    store.open(&packed.blob).unwrap().read_to_end(&mut again).unwrap();
+}
+
+#[test]
+fn threads_that_want_the_same_layer_fetch_it_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Counting(MemoryBlobs, AtomicUsize);
+    impl BlobRead for Counting {
+        fn size(&self, digest: &Digest) -> oci::Result<Option<u64>> {
+            self.0.size(digest)
+        }
+        fn open(&self, blob: &Descriptor) -> oci::Result<oci::Verified<Box<dyn Read + Send + '_>>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            self.0.open(blob)
+        }
+    }
+
+    let (_dir, store) = new_store();
+    let source = Counting(MemoryBlobs::default(), AtomicUsize::new(0));
+    let packed = pack(&source.0, &tar(&[("a", "1")]));
+    let lease = store.lease().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                store.unpack(&lease, &packed.blob, &packed.diff_id, &source, &quiet).unwrap()
+            });
+        }
+    });
+    assert_eq!(source.1.load(Ordering::Relaxed), 1);
+}

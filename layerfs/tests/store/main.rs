@@ -1,5 +1,7 @@
 //! What a store promises, as seen from outside. The tests mount overlays: they run as root.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
 mod common;
 mod containers;
 mod crash;
