@@ -78,6 +78,9 @@ pub enum Error {
     /// A mount was asked for over the root itself.
     #[error("cannot mount on the root of the container")]
     MountOnRoot,
+    /// This program cannot filter the system calls of this processor's architecture.
+    #[error("no seccomp filter for {}", std::env::consts::ARCH)]
+    NoFilter,
     /// One step of the set-up failed.
     #[error("cannot {operation}")]
     Setup {

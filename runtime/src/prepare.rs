@@ -83,7 +83,8 @@ fn namespaces(network: Network) -> u64 {
 /// The steps that give privileges up, in the only order in which each is still allowed.
 fn privileges(spec: &Spec) -> Result<Vec<Step>, Error> {
     let user = &spec.process.user;
-    let filter = seccomp::program(spec.seccomp, spec.capabilities, spec.fake_ids).map(Step::Filter);
+    let filter =
+        seccomp::program(spec.seccomp, spec.capabilities, spec.fake_ids)?.map(Step::Filter);
     let as_root = spec.fake_ids || user.uid == 0;
     let mut steps = vec![Step::Bound(spec.capabilities)];
     if !spec.fake_ids {

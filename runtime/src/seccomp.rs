@@ -12,6 +12,7 @@ mod syscalls;
 use std::collections::BTreeMap;
 
 use crate::capability::CapabilitySet;
+use crate::error::Error;
 use crate::spec::Seccomp;
 
 /// One instruction of a filter program, as the kernel takes it.
@@ -95,20 +96,23 @@ pub(crate) struct Profile {
 }
 
 /// The program for these settings, or nothing when every call is allowed.
+///
+/// # Errors
+/// On an architecture whose calls are not known here: to go on without a filter would be worse.
 pub(crate) fn program(
     seccomp: Seccomp,
     capabilities: CapabilitySet,
     fake_ids: bool,
-) -> Option<Vec<Instruction>> {
+) -> Result<Option<Vec<Instruction>>, Error> {
     let mut profile = match seccomp {
         Seccomp::Default => profile::docker(capabilities),
         Seccomp::Unconfined if fake_ids => profile::allow_all(),
-        Seccomp::Unconfined => return None,
+        Seccomp::Unconfined => return Ok(None),
     };
     if fake_ids {
         profile::fake_ids(&mut profile);
     }
-    bpf::compile(&profile, Arch::native())
+    bpf::compile(&profile, Arch::native()).map(Some).ok_or(Error::NoFilter)
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub struct Spec {
     /// Whether process 1 is a small init, which reaps orphans, passes signals on and ends with
     /// the process. It survives programs that change their user, and still ends when the caller
     /// is killed; without it, process 1 is the process itself, and loses that link
-    /// (`PR_SET_PDEATHSIG`) when it executes a set-user-id program.
+    /// (`PR_SET_PDEATHSIG`) when it executes a set-user-id program. With it, a signal that ends the
+    /// process shows as exit status 128 and the signal's number.
     pub init: bool,
     /// Whether changes of owner, user and group succeed without happening. For a user namespace
     /// with one id, where the real calls must fail. The process then runs as root whatever

@@ -130,6 +130,18 @@ fn one_user_can_only_fake_others() {
 }
 
 #[test]
+fn root_that_may_not_make_a_namespace_is_told_so() {
+    // Like root in a container of docker's: no CAP_SYS_ADMIN, and a filter that refuses unshare.
+    let root = fixture();
+    let example = root.outside("run_in");
+    let mut spec = root.exec(&[example.to_str().unwrap(), "/", "true"]);
+    spec.rootfs = runtime::Rootfs::Path("/".into());
+    let (status, text) = support::run(spec).unwrap();
+    assert_eq!(status.shell_code(), 125, "{text}");
+    assert!(text.contains("root has no CAP_SYS_ADMIN here, and"), "{text}");
+}
+
+#[test]
 fn apt_learns_that_there_is_one_user() {
     let root = fixture();
     let directory = root.path().join("etc/apt/apt.conf.d");
