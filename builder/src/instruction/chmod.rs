@@ -20,7 +20,7 @@ pub struct Clause {
     pub permissions: Permissions,
 }
 
-/// The classes that a clause changes. None written means all three.
+/// The classes that a clause names. None means everybody, all but for `t`: see [`Chmod::apply`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Who {
     /// `u`.
@@ -98,11 +98,16 @@ impl Chmod {
     }
 
     /// The permission bits (0o7777) that follow from those there are.
+    ///
+    /// The rules are those of BSD's chmod, as they are docker's: a directory's set-id bits are
+    /// nothing special, `=` leaves the sticky bit, `o` has none, `=t` without a class changes
+    /// nothing else, and copying (`g=u`) copies read, write and execute only.
     pub fn apply(&self, mode: u32, is_directory: bool) -> u32 {
+        let executable = is_directory || mode & 0o111 != 0;
         match self {
             Self::Octal(bits) => *bits,
             Self::Symbolic(clauses) => {
-                clauses.iter().fold(mode & 0o7777, |mode, clause| clause.apply(mode, is_directory))
+                clauses.iter().fold(mode & 0o7777, |mode, clause| clause.apply(mode, executable))
             }
         }
     }
@@ -121,8 +126,8 @@ fn parse_part(part: &str) -> Option<Vec<Clause>> {
             _ => Operator::Set,
         };
         let end = rest[1..].find(['+', '-', '=']).map_or(rest.len(), |found| found + 1);
-        let permissions = Permissions::parse(&rest[1..end])?;
-        clauses.push(Clause { who, operator, permissions });
+        let all = Permissions::parse(&rest[1..end], operator)?;
+        clauses.extend(all.into_iter().map(|permissions| Clause { who, operator, permissions }));
         rest = &rest[end..];
     }
     Some(clauses)
@@ -130,9 +135,6 @@ fn parse_part(part: &str) -> Option<Vec<Clause>> {
 
 impl Who {
     fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() {
-            return Some(Self { user: true, group: true, other: true });
-        }
         let mut who = Self::default();
         for letter in text.chars() {
             match letter {
@@ -146,69 +148,109 @@ impl Who {
         Some(who)
     }
 
-    /// The read, write and execute bits of the classes.
-    fn mask(self) -> u32 {
-        u32::from(self.user) * 0o700 + u32::from(self.group) * 0o070 + u32::from(self.other) * 0o007
+    fn is_unnamed(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The bits of the classes, set-id bits included.
+    fn bits(self) -> u32 {
+        match self.is_unnamed() {
+            true => 0o6777,
+            false => {
+                u32::from(self.user) * 0o4700
+                    + u32::from(self.group) * 0o2070
+                    + u32::from(self.other) * 0o007
+            }
+        }
     }
 }
 
 impl Permissions {
-    fn parse(text: &str) -> Option<Self> {
-        let mut found = Self::default();
+    /// The steps that letters stand for, in order: each `u`, `g` and `o` is one of its own. `=`
+    /// alone is a step, which clears.
+    fn parse(text: &str, operator: Operator) -> Option<Vec<Self>> {
+        let mut steps = Vec::new();
+        let mut named = Self::default();
         for letter in text.chars() {
-            match letter {
-                'r' => found.read = true,
-                'w' => found.write = true,
-                'x' => found.execute = true,
-                'X' => found.execute_if_any = true,
-                's' => found.set_id = true,
-                't' => found.sticky = true,
-                'u' if text.len() == 1 => found.copied = Some(Copied::User),
-                'g' if text.len() == 1 => found.copied = Some(Copied::Group),
-                'o' if text.len() == 1 => found.copied = Some(Copied::Other),
-                _ => return None,
-            }
+            let named_bit = match letter {
+                'r' => &mut named.read,
+                'w' => &mut named.write,
+                'x' => &mut named.execute,
+                'X' => &mut named.execute_if_any,
+                's' => &mut named.set_id,
+                't' => &mut named.sticky,
+                _ => {
+                    let copied = Copied::parse(letter)?;
+                    if named != Self::default() {
+                        steps.push(std::mem::take(&mut named));
+                    }
+                    steps.push(Self { copied: Some(copied), ..Self::default() });
+                    continue;
+                }
+            };
+            *named_bit = true;
         }
-        Some(found)
+        if named != Self::default() || (steps.is_empty() && operator == Operator::Set) {
+            steps.push(named);
+        }
+        Some(steps)
     }
 
-    /// Read, write and execute as three bits.
-    fn triple(self, mode: u32, is_directory: bool) -> u32 {
-        let execute = self.execute || (self.execute_if_any && (is_directory || mode & 0o111 != 0));
-        let copied = match self.copied {
-            None => 0,
-            Some(Copied::User) => mode >> 6 & 7,
-            Some(Copied::Group) => mode >> 3 & 7,
-            Some(Copied::Other) => mode & 7,
+    /// Read, write and execute as they are named, for every class.
+    fn named(self) -> u32 {
+        let one = u32::from(self.read) * 4 + u32::from(self.write) * 2 + u32::from(self.execute);
+        one * 0o111 + u32::from(self.set_id) * 0o6000
+    }
+}
+
+impl Copied {
+    fn parse(letter: char) -> Option<Self> {
+        match letter {
+            'u' => Some(Self::User),
+            'g' => Some(Self::Group),
+            'o' => Some(Self::Other),
+            _ => None,
+        }
+    }
+
+    /// The read, write and execute bits that the class has in `mode`, for every class.
+    fn bits(self, mode: u32) -> u32 {
+        let one = match self {
+            Self::User => mode >> 6,
+            Self::Group => mode >> 3,
+            Self::Other => mode,
         };
-        let named = u32::from(self.read) * 4 + u32::from(self.write) * 2 + u32::from(execute);
-        named | copied
+        (one & 7) * 0o111
     }
 }
 
 impl Clause {
-    fn apply(self, mode: u32, is_directory: bool) -> u32 {
+    /// `executable` says whether `X` means `x`.
+    fn apply(self, mode: u32, executable: bool) -> u32 {
         let Self { who, operator, permissions } = self;
-        let mut bits = (permissions.triple(mode, is_directory) * 0o111) & who.mask();
-        let mut class = who.mask();
-        if who.user {
-            bits |= u32::from(permissions.set_id) * 0o4000;
-            class |= 0o4000;
+        if let Some(copied) = permissions.copied {
+            return operator.apply(mode, who.bits() & 0o777, copied.bits(mode));
         }
-        if who.group {
-            bits |= u32::from(permissions.set_id) * 0o2000;
-            class |= 0o2000;
+        let only_other = who.other && !who.user && !who.group;
+        let (mut class, mut bits) = (who.bits(), permissions.named());
+        if permissions.sticky && !only_other {
+            class = 0o1000 | if who.is_unnamed() { 0 } else { class };
+            bits |= 0o1000;
         }
-        bits |= u32::from(permissions.sticky) * 0o1000;
-        if who.user && who.group && who.other {
-            class |= 0o1000;
+        if permissions.execute_if_any && executable {
+            bits |= 0o111;
         }
-        match operator {
-            Operator::Add => mode | bits,
-            Operator::Remove => mode & !bits,
-            // A directory keeps its set-id bits unless they are named, as with chmod(1).
-            Operator::Set if is_directory => mode & !(class & !0o6000) | bits,
-            Operator::Set => mode & !class | bits,
+        operator.apply(mode, class, bits)
+    }
+}
+
+impl Operator {
+    /// What becomes of the bits of `class`.
+    fn apply(self, mode: u32, class: u32, bits: u32) -> u32 {
+        match self {
+            Self::Add => mode | (bits & class),
+            Self::Remove => mode & !(bits & class),
+            Self::Set => (mode & !class) | (bits & class),
         }
     }
 }
@@ -234,6 +276,19 @@ mod tests {
             ("u+rw-x", 0o500, false, 0o600),
             ("o=", 0o777, false, 0o770),
             ("+t", 0o777, true, 0o1777),
+            ("o+t", 0o777, true, 0o777),
+            ("=t", 0o2640, false, 0o3640),
+            ("a=t", 0o2640, false, 0o1000),
+            ("a=rx", 0o1755, false, 0o1555),
+            ("=", 0o2750, true, 0),
+            ("g=u", 0o2750, false, 0o2770),
+            ("u=g", 0o4750, false, 0o4550),
+            ("u=gx", 0o640, false, 0o140),
+            ("u=gr+x", 0o640, false, 0o540),
+            ("+st", 0o640, false, 0o1640),
+            ("a+st", 0o640, false, 0o7640),
+            ("a=,u=X", 0o755, false, 0o100),
+            ("-X", 0o700, false, 0o600),
         ] {
             let parsed = Chmod::parse(mode).expect(mode);
             assert_eq!(parsed.apply(before, directory), after, "{mode} on {before:o}");
@@ -242,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_is_no_mode_is_refused() {
-        for wrong in ["", "8", "10000", "rw", "u", "u=q", "u=rw,", "x+u", "0o755", "-1", "u=gx"] {
+        for wrong in ["", "8", "10000", "rw", "u", "u=q", "u=rw,", "x+u", "0o755", "-1", "u=gq"] {
             assert!(Chmod::parse(wrong).is_err(), "{wrong}");
         }
     }
