@@ -100,7 +100,7 @@ fn remove_named(
     if options.stopped_containers {
         for row in containers::all(c)? {
             let container = container_of_row(store, c, row)?;
-            if !container.state.is_running() {
+            if !container.state.is_running() && !lease.is_others_container(c, &container.id)? {
                 containers::remove(c, &container.id)?;
                 move_away(&container.dir, lease)?;
                 report.containers.push(container.id);

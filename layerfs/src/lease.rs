@@ -15,6 +15,7 @@ use oci::{DiffId, Digest};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::state::Abort;
 use crate::state::pins::{self, PinKind};
 use crate::store::{Store, random_hex};
 use crate::{Error, Result, Root};
@@ -106,6 +107,28 @@ impl Lease {
     ) -> rusqlite::Result<()> {
         self.has_pins.store(true, Ordering::Relaxed);
         pins::add(connection, &self.id, kind, &digest.to_string())
+    }
+
+    /// Keeps a container for this lease alone, inside a transaction of the caller's.
+    pub(crate) fn pin_container(
+        &self,
+        connection: &rusqlite::Connection,
+        id: &str,
+    ) -> Result<(), Abort> {
+        if self.is_others_container(connection, id)? {
+            return Err(Error::ContainerRunning { id: id.to_owned() }.into());
+        }
+        self.has_pins.store(true, Ordering::Relaxed);
+        Ok(pins::add(connection, &self.id, PinKind::Container, id)?)
+    }
+
+    /// Whether another process is at work with a container.
+    pub(crate) fn is_others_container(
+        &self,
+        connection: &rusqlite::Connection,
+        id: &str,
+    ) -> rusqlite::Result<bool> {
+        pins::is_kept_by_others(connection, &self.id, PinKind::Container, id)
     }
 
     /// Removes a scratch directory before the lease ends; best effort, for the lease's end

@@ -11,6 +11,8 @@ pub(crate) enum PinKind {
     Blob,
     /// A document.
     Document,
+    /// A container, by its id.
+    Container,
 }
 
 impl PinKind {
@@ -19,6 +21,7 @@ impl PinKind {
             PinKind::Layer => "layer",
             PinKind::Blob => "blob",
             PinKind::Document => "document",
+            PinKind::Container => "container",
         }
     }
 }
@@ -34,6 +37,20 @@ pub(crate) fn add(
         .prepare_cached("INSERT OR IGNORE INTO pins (lease, kind, digest) VALUES (?1, ?2, ?3)")?
         .execute(params![lease, kind.as_str(), digest])
         .map(drop)
+}
+
+/// Whether another lease than `lease` keeps an object.
+pub(crate) fn is_kept_by_others(
+    connection: &Connection,
+    lease: &str,
+    kind: PinKind,
+    digest: &str,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM pins WHERE digest = ?3 AND kind = ?2 AND lease != ?1)",
+        )?
+        .query_row(params![lease, kind.as_str(), digest], |row| row.get(0))
 }
 
 /// Forgets what a lease kept.

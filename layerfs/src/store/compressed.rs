@@ -4,11 +4,14 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-use oci::compress::{Compression, Encoder};
-use oci::{Algorithm, Descriptor, DiffId, Digest, Hasher, Image, Manifest, MediaType, Raw};
+use oci::compress::{Compression, Encoder, decoder};
+use oci::{
+    Algorithm, BlobRead, Descriptor, DiffId, Digest, Hasher, Image, LayerCompression, Manifest,
+    MediaType, Raw,
+};
 
 use super::unpack::for_each_parallel;
-use super::{ImageRecord, Layer, StagedBlob, Store};
+use super::{ImageRecord, StagedBlob, Store};
 use crate::lease::Lease;
 use crate::state::{images as image_rows, layers as rows};
 use crate::{Error, Result, Root, write_layer};
@@ -18,8 +21,8 @@ impl Store {
     /// now and kept. The same layer gives the same bytes.
     ///
     /// # Errors
-    /// [`Error::LayerNotFound`]; [`Error::LayerNotReproducible`] if the directory does not give
-    /// the tar of its DiffID.
+    /// [`Error::LayerNotFound`]; [`Error::LayerNotReproducible`] if no blob of the layer is kept
+    /// and its directory does not give the tar of its DiffID.
     pub fn compressed(
         &self,
         lease: &Lease,
@@ -82,6 +85,9 @@ impl Store {
             return Ok(None);
         }
         for ((diff_id, _), blob) in layers.iter().zip(&manifest.layers) {
+            if !is_shippable(blob) {
+                return Ok(None);
+            }
             if self.pin_blob(lease, &blob.digest)?.is_none() && self.layer(diff_id)?.is_some() {
                 return Ok(None);
             }
@@ -115,10 +121,11 @@ impl Store {
 
     /// Whether a claim is the best there is: its blob is kept, or its layer is not unpacked.
     fn stands(&self, lease: &Lease, diff_id: &DiffId, claim: &Descriptor) -> Result<bool> {
-        Ok(self.pin_blob(lease, &claim.digest)?.is_some() || self.layer(diff_id)?.is_none())
+        Ok(is_shippable(claim)
+            && (self.pin_blob(lease, &claim.digest)?.is_some() || self.layer(diff_id)?.is_none()))
     }
 
-    /// A blob of the layer; with no `compression` any that is kept, or a gzip one.
+    /// A blob of the layer; with no `compression` any that is kept compressed, or a gzip one.
     fn blob_of_layer(
         &self,
         lease: &Lease,
@@ -127,35 +134,54 @@ impl Store {
         threads: NonZeroUsize,
     ) -> Result<Descriptor> {
         let wanted = compression.map(Compression::layer_compression);
-        let kept =
-            self.state().read("look for a layer's blobs", |c| rows::blobs_of_layer(c, diff_id))?;
-        for blob in kept {
-            let kind = blob.media_type.layer_compression();
-            if (wanted.is_none() || kind == wanted) && self.pin_blob(lease, &blob.digest)?.is_some()
-            {
-                return Ok(blob);
+        let mut kept = Vec::new();
+        for blob in
+            self.state().read("look for a layer's blobs", |c| rows::blobs_of_layer(c, diff_id))?
+        {
+            if self.pin_blob(lease, &blob.digest)?.is_some() {
+                kept.push(blob);
             }
         }
-        let layers = self.require_layers(lease, std::slice::from_ref(diff_id))?;
-        self.compress_layer(lease, &layers[0], compression.unwrap_or(Compression::GZIP), threads)
+        let fits = |blob: &&Descriptor| match (blob.media_type.layer_compression(), wanted) {
+            (Some(kind), Some(wanted)) => kind == wanted,
+            (kind, None) => kind.is_some_and(|kind| kind != LayerCompression::None),
+            (None, Some(_)) => false,
+        };
+        if let Some(blob) = kept.iter().find(fits) {
+            return Ok(blob.clone());
+        }
+        let compression = compression.unwrap_or(Compression::GZIP);
+        self.compress_layer(lease, diff_id, kept.first(), compression, threads)
     }
 
+    /// Makes a blob of a layer: from another blob of it if there is one, for that holds the very
+    /// tar, whoever wrote it; else from its directory.
     fn compress_layer(
         &self,
         lease: &Lease,
-        layer: &Layer,
+        diff_id: &DiffId,
+        kept: Option<&Descriptor>,
         compression: Compression,
         threads: NonZeroUsize,
     ) -> Result<Descriptor> {
-        let tree = layer.tree();
-        let failed = |e| Error::io("compress the layer in", &tree, e);
+        let failed = |e| Error::Oci(oci::Error::io("compress", format!("layer {diff_id}"), e));
         let output = HashedWrite::new(StagedBlob::create(lease)?, Algorithm::Sha256);
         let encoder = Encoder::new(compression, threads, output)?;
-        let mut tar = HashedWrite::new(encoder, layer.diff_id.0.algorithm());
-        write_layer(&Root::open(&tree)?, &mut tar)?;
+        let mut tar = HashedWrite::new(encoder, diff_id.0.algorithm());
+        match kept {
+            Some(blob) => {
+                let kind = blob.media_type.layer_compression().unwrap_or(LayerCompression::None);
+                let mut plain = decoder(kind, Box::new(self.open(blob)?))?;
+                io::copy(&mut plain, &mut tar).map_err(failed)?;
+            }
+            None => {
+                let layers = self.require_layers(lease, std::slice::from_ref(diff_id))?;
+                write_layer(&Root::open(&layers[0].tree())?, &mut tar)?;
+            }
+        }
         let (encoder, actual) = tar.finish();
-        if actual != layer.diff_id.0 {
-            let (diff_id, actual) = (layer.diff_id.clone(), DiffId(actual));
+        if actual != diff_id.0 {
+            let (diff_id, actual) = (diff_id.clone(), DiffId(actual));
             return Err(Error::LayerNotReproducible { diff_id, actual });
         }
         let (mut file, digest) = encoder.finish().map_err(failed)?.finish();
@@ -164,10 +190,16 @@ impl Store {
         let blob = Descriptor::new(media_type, digest, size);
         self.state().write("record a layer's blob", |c| {
             file.place(c, &blob.digest)?;
-            Ok(rows::link_blob(c, &layer.diff_id, &blob)?)
+            Ok(rows::link_blob(c, diff_id, &blob)?)
         })?;
         Ok(blob)
     }
+}
+
+/// Whether a blob is one that registries take: `docker save` puts plain tars into its archives,
+/// under a media type that means nothing elsewhere.
+fn is_shippable(blob: &Descriptor) -> bool {
+    blob.media_type != MediaType::DOCKER_LAYER
 }
 
 /// The descriptor as it stands in an OCI manifest, whatever manifest it comes from.

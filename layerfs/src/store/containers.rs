@@ -139,7 +139,8 @@ fn start_of_process(pid: u32) -> Option<u64> {
 }
 
 impl Store {
-    /// Makes a container, with empty `upper/` and `work/`.
+    /// Makes a container, with empty `upper/` and `work/`. While the lease lives nobody else uses
+    /// or prunes it.
     ///
     /// # Errors
     /// [`Error::LayerNotFound`], [`Error::InvalidContainerName`], [`Error::ContainerNameInUse`].
@@ -176,6 +177,7 @@ impl Store {
                 state: state_text(ContainerState::Created),
             };
             rows::insert(c, &row, &spec.layers)?;
+            lease.pin_container(c, &id)?;
             places::move_in(&staged, &self.places().container(&id), lease)?;
             container_of_row(self, c, row)
         })

@@ -58,10 +58,12 @@ impl Store {
         Ok(BuildSnapshot { active, staged })
     }
 
-    /// The tree of a container, with all that it changed so far.
+    /// The tree of a container, with all that it changed so far. While the lease lives nobody else
+    /// gets it: an upper directory is for one mount at a time.
     ///
     /// # Errors
-    /// [`Error::LayerNotFound`]; those of the snapshot backend.
+    /// [`Error::ContainerRunning`] if somebody has it; [`Error::LayerNotFound`]; those of the
+    /// snapshot backend.
     pub fn prepare_container(
         &self,
         lease: &Lease,
@@ -69,6 +71,7 @@ impl Store {
         durability: Durability,
     ) -> Result<Active> {
         let stack = self.stack(lease, &container.layers)?;
+        self.state().write("use a container", |c| lease.pin_container(c, &container.id))?;
         let place = Place { upper: container.upper(), work: container.work() };
         self.snapshotter().prepare(&stack, place, durability)
     }

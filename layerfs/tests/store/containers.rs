@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use layerfs::{Container, ContainerSpec, ContainerState, DirectoryTimes, Durability, Error, Store};
+use layerfs::{
+    Container, ContainerSpec, ContainerState, DirectoryTimes, Durability, Error, PruneOptions,
+    Store,
+};
 use oci::DiffId;
 use serde_json::json;
 
@@ -148,4 +151,21 @@ fn an_image_stays_while_a_container_is_based_on_it() {
     assert!(store.resolve("app").is_err());
     let error = store.create_container(&lease, &with_image).unwrap_err();
     assert!(matches!(error, Error::ImageNotFound { .. }), "{error}");
+}
+
+#[test]
+fn a_container_is_used_by_one_at_a_time_and_not_pruned_meanwhile() {
+    let (_dir, store) = new_store();
+    let web = create(&store, Some("web"));
+    let lease = store.lease().unwrap();
+    let prune = PruneOptions { stopped_containers: true, ..PruneOptions::default() };
+    let active = store.prepare_container(&lease, &web, Durability::Durable).unwrap();
+    let other = store.lease().unwrap();
+    let error = store.prepare_container(&other, &web, Durability::Durable).unwrap_err();
+    assert!(matches!(error, Error::ContainerRunning { .. }), "{error}");
+    assert!(store.prune(&prune).unwrap().containers.is_empty());
+    drop((active, lease));
+    store.prepare_container(&other, &web, Durability::Durable).unwrap();
+    drop(other);
+    assert_eq!(store.prune(&prune).unwrap().containers, [web.id]);
 }

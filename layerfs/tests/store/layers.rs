@@ -286,3 +286,27 @@ fn threads_that_want_the_same_layer_fetch_it_once() {
     });
     assert_eq!(source.1.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn a_layer_loaded_as_a_plain_tar_is_compressed_for_a_registry_whoever_wrote_it() {
+    let (_dir, store) = new_store();
+    let source = MemoryBlobs::default();
+    // Not as a store would write it.
+    let bytes = tar(&[("z", "1"), ("a", "2")]);
+    let diff_id = DiffId(Digest::sha256(&bytes));
+    assert_ne!(bytes, canonical(&[("z", "1"), ("a", "2")]));
+    let (digest, size) = put_blob(&source, &bytes);
+    let blob = Descriptor::new(MediaType::DOCKER_LAYER, digest, size);
+    let loaded = image(&[Packed { diff_id: diff_id.clone(), blob }], "loaded");
+    oci::ImageSink::put(&store, &name("loaded"), &loaded, &source).unwrap();
+    let lease = store.lease().unwrap();
+    let record = store.resolve("loaded").unwrap();
+    let made = store.manifest(&lease, &record, None).unwrap().manifest;
+    assert_eq!(made.layers[0].media_type, MediaType::OCI_LAYER_GZIP);
+    let mut compressed = Vec::new();
+    store.open(&made.layers[0]).unwrap().read_to_end(&mut compressed).unwrap();
+    assert_eq!(compressed, gzip(&bytes));
+
+    let plain = store.compressed(&lease, &diff_id, Compression::None).unwrap();
+    assert_eq!(plain.digest, diff_id.0);
+}
