@@ -291,5 +291,9 @@ fn failure(source: &Source, error: &BuildError) -> Failure {
         BuildError::Cancelled => Some(130),
         _ => error.exit_code().and_then(|code| u8::try_from(code).ok()).filter(|c| *c != 0),
     };
-    Failure::new(crate::error::chain(error)).code(code.unwrap_or(1))
+    if shown.is_empty() {
+        return Failure::new(crate::error::chain(error)).code(code.unwrap_or(1));
+    }
+    // It has been said, with its place.
+    Failure::silent(code.unwrap_or(1))
 }

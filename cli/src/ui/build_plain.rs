@@ -32,25 +32,30 @@ impl Progress for PlainProgress {
         let _ = match event {
             Event::Started { step, name } => {
                 started.insert(step, Instant::now());
-                writeln!(out, "#{} {name}", step.0)
+                writeln!(out, "#{} {name}", number(step))
             }
             Event::Cached { step, name } => {
-                writeln!(out, "#{} {name}\n#{} CACHED", step.0, step.0)
+                writeln!(out, "#{} {name}\n#{} CACHED", number(step), number(step))
             }
             Event::Log { step, bytes, .. } => {
                 let seconds = started.get(&step).map_or(0.0, |s| s.elapsed().as_secs_f64());
                 String::from_utf8_lossy(bytes)
                     .lines()
-                    .try_for_each(|line| writeln!(out, "#{} {seconds:.3} {line}", step.0))
+                    .try_for_each(|line| writeln!(out, "#{} {seconds:.3} {line}", number(step)))
             }
             Event::Done { step, duration } => {
                 started.remove(&step);
-                writeln!(out, "#{} DONE {:.1}s", step.0, duration.as_secs_f64())
+                writeln!(out, "#{} DONE {:.1}s", number(step), duration.as_secs_f64())
             }
-            Event::Failed { step, message } => writeln!(out, "#{} ERROR: {message}", step.0),
-            Event::Cancelled { step } => writeln!(out, "#{} CANCELED", step.0),
+            Event::Failed { step, message } => writeln!(out, "#{} ERROR: {message}", number(step)),
+            Event::Cancelled { step } => writeln!(out, "#{} CANCELED", number(step)),
             Event::Warning { message, .. } => writeln!(out, "warning: {message}"),
             _ => Ok(()),
         };
     }
+}
+
+/// Steps as people count them, from one.
+fn number(step: StepId) -> usize {
+    step.0 + 1
 }
