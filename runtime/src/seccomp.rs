@@ -9,8 +9,6 @@ mod bpf;
 mod profile;
 mod syscalls;
 
-use std::collections::BTreeMap;
-
 use crate::capability::CapabilitySet;
 use crate::error::Error;
 use crate::spec::Seccomp;
@@ -87,7 +85,8 @@ impl Rule {
 /// Rules by the name of the call, and the answer to all others.
 #[derive(Debug)]
 pub(crate) struct Profile {
-    rules: BTreeMap<&'static str, Rule>,
+    /// Of several rules for a call the last one holds.
+    rules: Vec<(&'static str, Rule)>,
     /// For a call that has no rule.
     others: Action,
     /// For a call with a number above every one that has a rule. ENOSYS rather than EPERM, as

@@ -3,7 +3,8 @@
 //! The number of the call is found by binary search over ranges with the same answer, so a call
 //! costs some eight comparisons, not one for each of the profile's four hundred names.
 
-use super::{Action, Arch, Profile, Rule, Test, syscalls};
+use super::syscalls::{self, Numbers};
+use super::{Action, Arch, Profile, Rule, Test};
 
 /// `struct sock_filter` of `linux/filter.h`.
 #[repr(C)]
@@ -43,9 +44,16 @@ const ENOSYS: Action = Action::Errno(libc::ENOSYS as u16);
 /// One program for all the architectures. Calls of any other, and of x32, get ENOSYS. Nothing
 /// when no architecture is given or the program would be longer than the kernel takes.
 pub(super) fn compile(profile: &Profile, archs: &[Arch]) -> Option<Vec<Instruction>> {
+    // Looked up once for all architectures: it is what most of the time goes into.
+    let rules: Vec<(&Numbers, &Rule)> = profile
+        .rules
+        .iter()
+        .filter_map(|(name, rule)| Some((syscalls::numbers(name)?, rule)))
+        .collect();
     let mut program = vec![load(ARCHITECTURE)];
     for arch in archs {
-        let block = block(profile, *arch);
+        let ranges = ranges(&rules, *arch, profile);
+        let block = block(&ranges, *arch);
         program.push(jump(JUMP_IF_EQUAL, arch.audit_number(), 1, 0));
         program.push(jump(JUMP, block.len() as u32, 0, 0));
         program.extend(block);
@@ -55,13 +63,13 @@ pub(super) fn compile(profile: &Profile, archs: &[Arch]) -> Option<Vec<Instructi
 }
 
 /// Calls of one architecture.
-fn block(profile: &Profile, arch: Arch) -> Vec<Instruction> {
+fn block(ranges: &[Range], arch: Arch) -> Vec<Instruction> {
     let mut block = vec![load(NUMBER)];
     if arch == Arch::X86_64 {
         block.push(jump(JUMP_IF_GREATER_OR_EQUAL, X32, 0, 1));
         block.push(answer(ENOSYS));
     }
-    block.extend(search(&ranges(profile, arch)));
+    block.extend(search(ranges));
     block
 }
 
@@ -69,13 +77,12 @@ fn block(profile: &Profile, arch: Arch) -> Vec<Instruction> {
 type Range = (u32, Rule);
 
 /// The rules in order of their numbers, without gaps, neighbours with the same rule joined.
-fn ranges(profile: &Profile, arch: Arch) -> Vec<Range> {
-    let mut known: Vec<(u32, &Rule)> = profile
-        .rules
-        .iter()
-        .filter_map(|(name, rule)| Some((syscalls::number(name, arch)?, rule)))
-        .collect();
+fn ranges(rules: &[(&Numbers, &Rule)], arch: Arch, profile: &Profile) -> Vec<Range> {
+    let mut known: Vec<(u32, &Rule)> =
+        rules.iter().filter_map(|(numbers, rule)| Some((numbers.of(arch)?, *rule))).collect();
+    // A stable sort, so that of several rules the last one comes last.
     known.sort_by_key(|(number, _)| *number);
+    let number_after = |index: usize| known.get(index + 1).map(|(next, _)| *next);
 
     let others = Rule::always(profile.others);
     let newer = Rule::always(profile.newer);
@@ -86,11 +93,14 @@ fn ranges(profile: &Profile, arch: Arch) -> Vec<Range> {
         }
     };
     let mut next = 0;
-    for (number, rule) in known {
-        if next < number {
+    for (index, (number, rule)) in known.iter().enumerate() {
+        if number_after(index) == Some(*number) {
+            continue;
+        }
+        if next < *number {
             push(next, &others);
         }
-        push(number, rule);
+        push(*number, rule);
         next = number + 1;
     }
     push(next, &newer);

@@ -1,7 +1,5 @@
 //! Docker's default profile, as data (github.com/moby/profiles, `seccomp/default.json`).
 
-use std::collections::BTreeMap;
-
 use super::{Action, Profile, Rule, Test};
 use crate::capability::CapabilitySet;
 
@@ -14,19 +12,15 @@ const WHOLE: u32 = u32::MAX;
 
 /// The profile for a container with these capabilities.
 pub(super) fn docker(capabilities: CapabilitySet) -> Profile {
-    let mut rules = BTreeMap::new();
-    for name in ALLOWED {
-        rules.insert(*name, Rule::always(Action::Allow));
-    }
-    rules.insert("socket", socket());
-    rules.insert("personality", personality());
-    rules.insert("clone", clone());
-    rules.insert("clone3", Rule::always(ENOSYS));
+    let allow = |name: &&'static str| (*name, Rule::always(Action::Allow));
+    let mut rules: Vec<(&str, Rule)> = ALLOWED.iter().map(allow).collect();
+    rules.push(("socket", socket()));
+    rules.push(("personality", personality()));
+    rules.push(("clone", clone()));
+    rules.push(("clone3", Rule::always(ENOSYS)));
     for (capability, names) in ALLOWED_WITH {
-        if capabilities.iter().any(|held| held.to_string() == *capability) {
-            for name in *names {
-                rules.insert(*name, Rule::always(Action::Allow));
-            }
+        if capability.parse().is_ok_and(|capability| capabilities.contains(capability)) {
+            rules.extend(names.iter().map(allow));
         }
     }
     Profile { rules, others: EPERM, newer: ENOSYS }
@@ -34,19 +28,19 @@ pub(super) fn docker(capabilities: CapabilitySet) -> Profile {
 
 /// A profile that refuses nothing.
 pub(super) fn allow_all() -> Profile {
-    Profile { rules: BTreeMap::new(), others: Action::Allow, newer: Action::Allow }
+    Profile { rules: Vec::new(), others: Action::Allow, newer: Action::Allow }
 }
 
 /// Lets changes of owner and identity succeed without happening. FIFOs, sockets and plain files
 /// are still made by mknod; devices are not.
 pub(super) fn fake_ids(profile: &mut Profile) {
     for name in FAKED_CALLS {
-        profile.rules.insert(name, Rule::always(FAKED));
+        profile.rules.push((name, Rule::always(FAKED)));
     }
     for (name, argument) in [("mknod", 1), ("mknodat", 2)] {
         let is = |kind| (Test { argument, mask: libc::S_IFMT, value: kind }, FAKED);
         let cases = vec![is(libc::S_IFCHR), is(libc::S_IFBLK)];
-        profile.rules.insert(name, Rule { cases, otherwise: Action::Allow });
+        profile.rules.push((name, Rule { cases, otherwise: Action::Allow }));
     }
 }
 
