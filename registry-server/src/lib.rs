@@ -9,6 +9,7 @@
 mod condition;
 mod document;
 mod error;
+mod linger;
 mod name;
 mod path;
 mod problem;

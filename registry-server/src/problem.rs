@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -52,7 +52,7 @@ impl Code {
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) reasons: Vec<Reason>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// One entry of the list of errors.
@@ -66,7 +66,7 @@ pub(crate) struct Reason {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Problem {
         let reason = Reason { code, message: message.into(), detail: None };
-        Problem { status, reasons: vec![reason], headers: HeaderMap::new() }
+        Problem { status, reasons: vec![reason], headers: Vec::new() }
     }
 
     /// 400.
@@ -100,7 +100,7 @@ impl Problem {
     /// Adds a header.
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Problem {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
     }
 }
@@ -135,8 +135,8 @@ impl IntoResponse for Problem {
         let text = json!({ "errors": errors }).to_string();
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
+        headers.extend(self.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
         *response.body_mut() = Body::from(text);

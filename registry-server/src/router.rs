@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use crate::Registry;
+use crate::linger::lingering;
 use crate::name::Repository;
 use crate::path::Endpoint;
 use crate::problem::{Code, Problem};
@@ -45,6 +46,7 @@ async fn route(registry: &Registry, request: Request) -> Result<Response, Proble
     };
     // Apart, so that the head can be shared between threads.
     let (head, body) = request.into_parts();
+    let body = lingering(&head.headers, body);
     match endpoint {
         Endpoint::Ping => ping(&head.method),
         Endpoint::Catalog => catalog::answer(registry, &head).await,

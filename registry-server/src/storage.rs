@@ -7,6 +7,8 @@
 
 mod dir;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::ops::Range;

@@ -1,5 +1,7 @@
 //! A directory survives: a restart, a kill at any moment, and other tools.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -24,7 +26,11 @@ struct Server {
 impl Server {
     /// This test again, in a process of its own that can be killed.
     fn start(root: &Path) -> Server {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Server::spawn(Command::new(std::env::current_exe().unwrap()), root)
+    }
+
+    fn spawn(mut program: Command, root: &Path) -> Server {
+        let mut child = program
             .args(["--exact", "acknowledged_pushes_survive_a_kill", "--nocapture"])
             .env(SERVE, root)
             .stdout(Stdio::piped())
@@ -52,9 +58,9 @@ impl Server {
 fn run_server(root: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        let registry = Registry::new(Storage::dir(root).unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("listening on {}", listener.local_addr().unwrap());
-        let registry = Registry::new(Storage::dir(root).unwrap());
         serve(listener, registry, std::future::pending()).await.unwrap();
     });
 }
@@ -188,6 +194,32 @@ fn whole(root: &Path, address: &str) {
             assert_eq!(call(address, "HEAD", &path, b"").unwrap().0, 200, "{path}");
         }
     }
+}
+
+#[test]
+fn a_full_disk_is_told_and_costs_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    // No file of the server may be larger than a megabyte: the nearest to a full disk that needs
+    // no disk of its own.
+    let limited = r#"trap "" XFSZ; ulimit -f 1024; exec "$0" "$@""#;
+    let program = std::env::current_exe().unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-c", limited]).arg(program);
+    let server = Server::spawn(shell, root.path());
+    let (small, large) = (vec![1; 500_000], vec![2; 3_000_000]);
+    let push = |bytes: &[u8]| {
+        let path = format!("/v2/a/blobs/uploads/?digest={}", Digest::sha256(bytes));
+        call(&server.address, "POST", &path, bytes).unwrap().0
+    };
+    assert_eq!(push(&small), 201);
+    assert_eq!(push(&large), 507);
+    let path = format!("/v2/a/blobs/{}", Digest::sha256(&large));
+    assert_eq!(call(&server.address, "GET", &path, b"").unwrap().0, 404);
+    assert_eq!(std::fs::read_dir(root.path().join("_staging")).unwrap().count(), 0);
+    assert_eq!(push(&small[..400_000]), 201);
+    let path = format!("/v2/a/blobs/{}", Digest::sha256(&small));
+    assert_eq!(call(&server.address, "GET", &path, b"").unwrap(), (200, small));
+    server.kill();
 }
 
 #[test]

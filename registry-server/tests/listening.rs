@@ -1,5 +1,7 @@
 //! What only a socket shows: slow clients, broken ones, many at once, and the end.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -127,7 +129,7 @@ fn what_came_before_a_connection_broke_is_kept() {
     let root = tempfile::tempdir().unwrap();
     for storage in [Storage::memory(), Storage::dir(root.path()).unwrap()] {
         let server = Server::start(storage, Limits::default());
-        let content: Vec<u8> = (0..3_000_000_u32).map(|number| (number * 7 >> 3) as u8).collect();
+        let content: Vec<u8> = (0..3_000_000_u32).map(|number| ((number * 7) >> 3) as u8).collect();
         let session = upload(&server, "a");
         let mut stream = server.connect();
         let head =
@@ -198,6 +200,14 @@ fn what_is_too_large_is_refused() {
     chunked.push_str(&" ".repeat(0x400001));
     chunked.push_str("\r\n0\r\n\r\n");
     assert_eq!(status(&server.say(&chunked)), 413);
+
+    // A client that sends everything before it listens still hears why.
+    for path in ["/v2/a/manifests/v1", "/v2/A/manifests/v1"] {
+        let (status, answer) = server.call("PUT", path, &manifest);
+        assert_eq!(status, if path.contains('A') { 400 } else { 413 }, "{answer}");
+    }
+    let unknown = "/v2/a/blobs/uploads/00000000-0000-4000-8000-000000000000";
+    assert_eq!(server.call("PATCH", unknown, &manifest).0, 404);
 
     let digest = Digest::sha256(&manifest[..1000]);
     let push = format!("/v2/a/blobs/uploads/?digest={digest}");

@@ -247,7 +247,7 @@ impl Registry {
             detail: Some(serde_json::json!({ "digest": digest.to_string() })),
         };
         let reasons = missing.into_iter().map(reason).collect();
-        Err(Problem { status: StatusCode::BAD_REQUEST, reasons, headers: HeaderMap::new() })
+        Err(Problem { status: StatusCode::BAD_REQUEST, reasons, headers: Vec::new() })
     }
 
     /// Stores the bytes of a manifest as a blob.
