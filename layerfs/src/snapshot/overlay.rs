@@ -89,6 +89,10 @@ impl OverlaySnapshotter {
             if opaque {
                 lowers.clear();
             }
+            // A layer that is there twice (as the empty layer of commands that change nothing is)
+            // hides itself: what the upper one has is what the lower one had. Overlayfs refuses
+            // such a stack (ELOOP).
+            lowers.retain(|lower| *lower != layer.tree);
             lowers.push(layer.tree.clone());
         }
         if lowers.len() < least {

@@ -63,7 +63,17 @@ fn many_layers_and_long_paths() {
     fs::write(through(&active.root).join("new"), "x").unwrap();
     assert_eq!(shown(&overlay.changes(&active).unwrap()), ["A /new"]);
 
-    let many: Vec<Committed> = layers.iter().cycle().take(501).cloned().collect();
+    let twice: Vec<Committed> = layers.iter().cycle().take(600).cloned().collect();
+    let view = overlay.view(&twice).unwrap();
+    assert_eq!(fs::read_dir(through(&view.root)).unwrap().count(), 200);
+
+    let many: Vec<Committed> = (0..501)
+        .map(|i| {
+            let tree = deep.join(format!("many-{i}"));
+            fs::create_dir(&tree).unwrap();
+            Committed { tree }
+        })
+        .collect();
     let error = overlay.view(&many).unwrap_err();
     assert!(matches!(error, Error::TooManyLayers { layers: 501, limit: 500 }), "{error}");
 }
