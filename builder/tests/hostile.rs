@@ -84,28 +84,36 @@ proptest! {
         }
     }
 
-    /// No byte of the file is read twice, and none is lost but comments, breaks and the escapes
-    /// that continue lines.
+    /// No byte of the file is read twice, and none is lost but comments, blanks, the ends of
+    /// here-documents and the escapes that continue lines.
     #[test]
     fn logical_lines_hold_the_text(text in dockerfile()) {
         let source = Source::new("Dockerfile", text);
         let (directives, _) = Directives::parse(&source);
         let mut at = 0;
-        let mut lost = String::new();
+        let mut between = String::new();
+        let mut ends = Vec::new();
         for line in LogicalLines::new(&source, &directives, |_| true).flatten() {
             prop_assert!(at <= line.span.start);
-            lost += &source.text[at..line.span.start];
+            between += &source.text[at..line.span.start];
             let joined: String = line.text.split_whitespace().collect();
             let stood = source.slice(line.span);
             // Every character of the line stands in its place, in order.
             let mut chars = stood.chars();
             prop_assert!(joined.chars().all(|c| chars.any(|stood| stood == c)), "{joined} {stood}");
             at = line.span.end;
-            for heredoc in &line.heredocs {
-                prop_assert!(at <= heredoc.span.start);
+            for heredoc in line.heredocs {
+                between += &source.text[at..heredoc.span.start];
                 prop_assert_eq!(source.slice(heredoc.span), &heredoc.content);
                 at = heredoc.span.end;
+                ends.push(heredoc.name);
             }
+        }
+        let escape = directives.escape.as_char();
+        for lost in between.split('\n') {
+            let rest = lost.trim_matches(|c: char| c.is_whitespace() || c == escape || c == '\u{feff}');
+            let end = ends.iter().any(|end| lost.trim_end_matches('\r').trim_start_matches('\t') == end);
+            prop_assert!(rest.is_empty() || rest.starts_with('#') || end, "{lost:?} is lost");
         }
     }
 
