@@ -12,6 +12,7 @@ pub(crate) mod pins;
 pub(crate) mod records;
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -111,20 +112,18 @@ impl State {
         })
     }
 
-    /// Brings what was committed to disk.
+    /// Brings what was committed to disk: it is in the log, or a checkpoint has already synced it.
+    ///
+    /// The database's own file is never opened here: closing it again would drop the locks that
+    /// SQLite has on it in this process (fcntl_locking(2)).
     pub(crate) fn sync(&self) -> Result<()> {
-        // Held so that no checkpoint moves frames while the file is opened and synced.
-        let _connection = self.lock();
-        let mut wal = self.path.clone().into_os_string();
-        wal.push("-wal");
-        for path in [PathBuf::from(wal), self.path.clone()] {
-            match File::open(&path) {
-                Ok(file) => file.sync_data().map_err(|e| Error::io("sync", &path, e))?,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io("open", &path, e)),
-            }
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        match File::open(&log) {
+            Ok(file) => file.sync_data().map_err(|e| Error::io("sync", &log, e)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(Error::io("open", &log, e)),
         }
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

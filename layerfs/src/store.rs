@@ -136,16 +136,22 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn sync(&self) -> Result<()> {
+        if self.sync_files()? { self.state().sync() } else { Ok(()) }
+    }
+
+    /// Brings layers and blobs to disk, and notes that; says whether there were any.
+    pub(crate) fn sync_files(&self) -> Result<bool> {
         let unsynced =
             self.state().read("list what is not synced", |c| Ok(layer_rows::unsynced(c)?))?;
-        if !unsynced.is_empty() {
-            let root = self.root();
-            let dir = File::open(root).map_err(|e| Error::io("open", root, e))?;
-            rustix::fs::syncfs(&dir).map_err(|e| Error::io("sync", root, e))?;
-            self.state()
-                .write("note what is synced", |c| Ok(layer_rows::mark_synced(c, &unsynced)?))?;
+        if unsynced.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let root = self.root();
+        let dir = File::open(root).map_err(|e| Error::io("open", root, e))?;
+        rustix::fs::syncfs(&dir).map_err(|e| Error::io("sync", root, e))?;
+        self.state()
+            .write("note what is synced", |c| Ok(layer_rows::mark_synced(c, &unsynced)?))?;
+        Ok(true)
     }
 
     /// Forgets what an earlier boot wrote and did not sync: its bytes may be anything.

@@ -71,7 +71,7 @@ impl Store {
         let new = Prepared::new(image)?;
         let unchanged = self.state().read("compare an image", |c| new.is_there(c))?;
         if !unchanged {
-            self.sync()?;
+            self.sync_files()?;
             self.state().write("record an image", |c| new.put(c))?;
             self.state().sync()?;
         }

@@ -76,7 +76,7 @@ impl Store {
         self.snapshotter().prepare(&stack, place, durability)
     }
 
-    /// A tree of `layers`, lowest first, that is only read.
+    /// A tree of `layers`, lowest first, that is only read. The lease must live as long.
     ///
     /// # Errors
     /// [`Error::LayerNotFound`]; those of the snapshot backend.
