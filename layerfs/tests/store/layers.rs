@@ -1,12 +1,14 @@
 //! Layers from blobs, from build steps, and back to blobs.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Mutex;
 
 use layerfs::{Error, Root};
 use oci::blob::MemoryBlobs;
 use oci::compress::Compression;
-use oci::{BlobRead, Descriptor, DiffId, Digest, LayerCompression, MediaType};
+use oci::{
+    Algorithm, BlobRead, BlobStore, Descriptor, DiffId, Digest, LayerCompression, MediaType,
+};
 
 use crate::common::*;
 
@@ -64,7 +66,8 @@ fn what_is_not_the_layer_leaves_nothing() {
         match case {
             "another tar" => assert!(matches!(error, Error::DiffIdMismatch { .. }), "{error}"),
             "a wrong size" => {
-                assert!(matches!(error, Error::Oci(oci::Error::SizeMismatch { .. })), "{error:?}")
+                let is_size = matches!(error, Error::Oci(oci::Error::SizeMismatch { .. }));
+                assert!(is_size, "{error:?}");
             }
             "no layer" => assert!(matches!(error, Error::NotALayer { .. }), "{error}"),
             _ => {}
@@ -309,4 +312,75 @@ fn a_layer_loaded_as_a_plain_tar_is_compressed_for_a_registry_whoever_wrote_it()
 
     let plain = store.compressed(&lease, &diff_id, Compression::None).unwrap();
     assert_eq!(plain.digest, diff_id.0);
+}
+
+#[test]
+fn one_bad_layer_stops_the_slow_ones() {
+    use std::time::{Duration, Instant};
+
+    struct Slow(MemoryBlobs);
+    struct Drip<R>(R);
+    impl<R: Read> Read for Drip<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            std::thread::sleep(Duration::from_millis(20));
+            let end = buffer.len().min(1);
+            self.0.read(&mut buffer[..end])
+        }
+    }
+    impl BlobRead for Slow {
+        fn size(&self, digest: &Digest) -> oci::Result<Option<u64>> {
+            self.0.size(digest)
+        }
+        fn open(&self, blob: &Descriptor) -> oci::Result<oci::Verified<Box<dyn Read + Send + '_>>> {
+            let bytes = self.0.open(blob)?;
+            Ok(oci::Verified::new(Box::new(Drip(bytes)), blob))
+        }
+    }
+
+    let (_dir, store) = new_store();
+    let source = Slow(MemoryBlobs::default());
+    let noise: String =
+        (0..20_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect();
+    let slow = pack(&source.0, &tar(&[("slow", &noise)]));
+    let mut bad = pack(&source.0, &tar(&[("bad", "")]));
+    bad.blob.digest = Digest::sha256(b"nowhere");
+    let lease = store.lease().unwrap();
+    let began = Instant::now();
+    let error = store.unpack_image(&lease, &image(&[slow, bad], "x"), &source, &quiet).unwrap_err();
+    assert!(matches!(error, Error::Oci(oci::Error::BlobNotFound { .. })), "{error:?}");
+    assert!(began.elapsed() < Duration::from_secs(60), "the whole would take half an hour");
+    assert!(names_in(store.root().join("layers")).is_empty());
+}
+
+#[test]
+fn blobs_come_in_whole_or_not_at_all() {
+    let (_dir, store) = new_store();
+    let lease = store.lease().unwrap();
+    let blobs = || names_in(store.root().join("blobs/sha256"));
+    let staged = || names_in(store.root().join("staging").join(lease.id()));
+    {
+        let mut ingest = lease.ingest().unwrap();
+        ingest.write_all(b"half").unwrap();
+        assert_eq!(staged().len(), 1);
+    }
+    let mut ingest = lease.ingest().unwrap();
+    ingest.write_all(b"four").unwrap();
+    let error = ingest.commit(Some(&Digest::sha256(b"five"))).unwrap_err();
+    assert!(matches!(error, oci::Error::DigestMismatch { .. }), "{error}");
+    assert!(staged().is_empty() && blobs().is_empty());
+
+    for expected in [Digest::sha256(b"four"), Algorithm::Sha512.digest(b"four")] {
+        for _ in 0..2 {
+            let mut ingest = lease.ingest().unwrap();
+            ingest.write_all(b"four").unwrap();
+            assert_eq!(ingest.commit(Some(&expected)).unwrap(), (expected.clone(), 4));
+        }
+        let blob = Descriptor::new(MediaType::OCI_LAYER, expected.clone(), 4);
+        let mut bytes = Vec::new();
+        lease.open(&blob).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"four");
+        BlobStore::remove(&lease, &expected).unwrap();
+        assert_eq!(lease.size(&expected).unwrap(), None);
+        assert!(matches!(lease.open(&blob), Err(oci::Error::BlobNotFound { .. })));
+    }
 }

@@ -130,7 +130,7 @@ fn trees_of_any_depth_and_mode_can_be_removed() {
     }
     let locked = lease.scratch_dir("locked").unwrap();
     fs::write(locked.join("file"), "").unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     drop(lease);
     assert!(names_in(store.root().join("staging")).is_empty());
 }

@@ -20,7 +20,7 @@ fn a_record_is_found_as_long_as_its_layers_are_there() {
     store.collect().unwrap();
     let record = store.record(&key).unwrap().unwrap();
     assert_eq!(record.value, json!({"user": "me"}));
-    assert_eq!(record.layers, [layer.diff_id.clone()]);
+    assert_eq!(record.layers, std::slice::from_ref(&layer.diff_id));
     assert!(store.layer(&layer.diff_id).unwrap().is_some(), "the record keeps its layer");
 
     store.put_record(&key, &json!(2), &[]).unwrap();

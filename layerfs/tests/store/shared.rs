@@ -71,7 +71,9 @@ fn what_was_not_synced_before_the_power_went_is_not_there() {
 fn a_sync_makes_what_was_recorded_last() {
     let (_dir, store) = new_store();
     let layer = build(&store, &store.lease().unwrap(), &[], &[("a", "1")]).layer;
-    store.put_record(&[1; 32], &serde_json::json!(1), &[layer.diff_id.clone()]).unwrap();
+    store
+        .put_record(&[1; 32], &serde_json::json!(1), std::slice::from_ref(&layer.diff_id))
+        .unwrap();
     store.sync().unwrap();
     let root = store.root().to_owned();
     drop(store);
