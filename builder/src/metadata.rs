@@ -11,7 +11,7 @@ use crate::instruction::{
     parse_change, parse_port, parse_signal,
 };
 use crate::lower::Scope;
-use crate::paths::resolve_keeping_slash;
+use crate::paths::clean_absolute;
 use crate::syntax::{Escape, Source, Word};
 
 /// The shell of an image that names none.
@@ -102,7 +102,12 @@ impl Draft {
 
     /// Sets the working directory, relative to the one before, and answers with it.
     pub(crate) fn set_workdir(&mut self, path: &str) -> String {
-        let path = resolve_keeping_slash(&self.config.config.working_dir, path);
+        // Docker keeps an absolute path as it is written, and cleans only what it joins.
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            clean_absolute(&format!("{}/{path}", self.config.config.working_dir))
+        };
         self.config.config.working_dir.clone_from(&path);
         path
     }

@@ -15,6 +15,7 @@ use crate::images::BaseImage;
 use crate::instruction::{Arg, Instruction, Statement, Workdir, parse_onbuild_trigger};
 use crate::metadata::Draft;
 use crate::op::{self, Base, Op, Times};
+use crate::paths::clean_absolute;
 use crate::progress::StepId;
 use crate::syntax::{Source, Span};
 
@@ -253,10 +254,11 @@ impl Lowerer<'_> {
         let scope = Scope { env: &lowering.state.draft.env, escape: self.escape };
         let path = scope.word(&workdir.path)?;
         let path = lowering.state.draft.set_workdir(&path);
-        let is_root = path == "/";
+        let directory = clean_absolute(&path);
+        let is_root = directory == "/";
         if !is_root {
             let op = op::Workdir {
-                path: path.clone(),
+                path: directory,
                 user: lowering.state.draft.config.config.user.clone(),
                 times: lowering.state.times,
             };
