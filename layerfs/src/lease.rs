@@ -6,10 +6,12 @@
 //! under the lease's id; so whoever can take the lock knows that the owner is gone, and removes
 //! both.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use oci::{DiffId, Digest};
 use rustix::fs::{FlockOperation, flock};
@@ -30,6 +32,8 @@ pub struct Lease {
     lock: File,
     made: AtomicU64,
     has_pins: AtomicBool,
+    /// The layers pinned so far and the sizes of their tars: to pin them again costs nothing.
+    layers: Mutex<HashMap<DiffId, u64>>,
 }
 
 impl Lease {
@@ -52,6 +56,7 @@ impl Lease {
                 lock,
                 made: AtomicU64::new(0),
                 has_pins: AtomicBool::new(false),
+                layers: Mutex::new(HashMap::new()),
             });
         }
     }
@@ -107,6 +112,18 @@ impl Lease {
     ) -> rusqlite::Result<()> {
         self.has_pins.store(true, Ordering::Relaxed);
         pins::add(connection, &self.id, kind, &digest.to_string())
+    }
+
+    /// The sizes of the tars of layers, in the order given, if this lease keeps them all already.
+    pub(crate) fn kept_layers(&self, layers: &[DiffId]) -> Option<Vec<u64>> {
+        let kept = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        layers.iter().map(|diff_id| kept.get(diff_id).copied()).collect()
+    }
+
+    /// Remembers layers that were pinned, once the transaction that did it has ended well.
+    pub(crate) fn remember_layers<'a>(&self, layers: impl IntoIterator<Item = (&'a DiffId, u64)>) {
+        let mut kept = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(layers.into_iter().map(|(diff_id, size)| (diff_id.clone(), size)));
     }
 
     /// Keeps a container for this lease alone, inside a transaction of the caller's.

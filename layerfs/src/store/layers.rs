@@ -52,19 +52,28 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub fn pin_layers(&self, lease: &Lease, layers: &[DiffId]) -> Result<Option<Vec<Layer>>> {
-        self.state().write("pin layers", |c| {
-            let mut found = Vec::with_capacity(layers.len());
+        let with = |sizes: Vec<u64>| {
+            layers.iter().zip(sizes).map(|(diff_id, size)| self.layer_at(diff_id, size)).collect()
+        };
+        if let Some(sizes) = lease.kept_layers(layers) {
+            return Ok(Some(with(sizes)));
+        }
+        let sizes = self.state().write("pin layers", |c| {
+            let mut sizes = Vec::with_capacity(layers.len());
             for diff_id in layers {
                 match rows::layer_size(c, diff_id)? {
-                    Some(size) => found.push(self.layer_at(diff_id, size)),
+                    Some(size) => sizes.push(size),
                     None => return Ok(None),
                 }
             }
             for diff_id in layers {
                 lease.pin(c, PinKind::Layer, &diff_id.0)?;
             }
-            Ok(Some(found))
-        })
+            Ok(Some(sizes))
+        })?;
+        let Some(sizes) = sizes else { return Ok(None) };
+        lease.remember_layers(layers.iter().zip(sizes.iter().copied()));
+        Ok(Some(with(sizes)))
     }
 
     /// As [`pin_layers`](Store::pin_layers) for one.
@@ -116,6 +125,7 @@ impl Store {
         if !placed {
             lease.discard(staged);
         }
+        lease.remember_layers([(diff_id, size)]);
         Ok(self.layer_at(diff_id, size))
     }
 

@@ -7,6 +7,7 @@ mod containers;
 mod crash;
 mod images;
 mod layers;
+mod model;
 mod prune;
 mod records;
 mod shared;
