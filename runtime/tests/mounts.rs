@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
@@ -325,6 +326,51 @@ fn the_machine_sees_none_of_the_mounts() {
     container.kill_all().unwrap();
     container.wait().unwrap();
     assert!(!Path::new(&root.path().join("proc")).exists());
+}
+
+/// A bind mount of a directory on itself that passes mounts on to its clones, and back.
+struct Shared<'a>(&'a Path);
+
+impl<'a> Shared<'a> {
+    fn new(path: &'a Path) -> Self {
+        rustix::mount::mount_bind(path, path).unwrap();
+        rustix::mount::mount_change(path, rustix::mount::MountPropagationFlags::SHARED).unwrap();
+        Self(path)
+    }
+
+    fn clone(&self) -> OwnedFd {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        rustix::mount::open_tree(rustix::fs::CWD, self.0, flags).unwrap()
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        rustix::mount::unmount(self.0, rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+}
+
+#[test]
+fn no_mount_of_the_container_appears_where_its_root_came_from() {
+    let root = Root::new();
+    let path = root.path();
+    let shared = Shared::new(&path);
+    for from_path in [true, false] {
+        let mut spec = root.exec(&["sleep", "100"]);
+        if !from_path {
+            spec.rootfs = Rootfs::Mount(shared.clone());
+        }
+        let data = MountSource::Tree(shared.clone());
+        spec.mounts = vec![
+            mount("/data", data),
+            mount("/data/below", MountSource::Tmpfs { size: None, mode: 0o755 }),
+        ];
+        let container = runtime::spawn(spec).unwrap();
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let below = format!("{}/", path.display());
+        assert!(!table.contains(&below), "{table}");
+        drop(container);
+    }
 }
 
 #[test]

@@ -38,7 +38,8 @@ const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 /// Adds the steps, and makes the mount points. When that fails, they are removed again.
 pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
     let root = match request.rootfs {
-        Rootfs::Mount(tree) => tree,
+        Rootfs::Mount(tree) => private(tree)
+            .map_err(|errno| Error::setup("make the root file system private", errno))?,
         Rootfs::Path(path) => bind(&path)?,
     };
     let mut files = request.files;
@@ -82,16 +83,21 @@ fn stow() -> Result<OwnedFd, Error> {
     make().map_err(|errno: Errno| Error::setup("make a file system for provided files", errno))
 }
 
-/// A detached clone of a path of the machine with what is mounted below it, which takes no part
-/// in what is mounted there later.
+/// A detached clone of a path of the machine with what is mounted below it.
 fn bind(path: &Path) -> Result<OwnedFd, Error> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
-    let private = u64::from(MountPropagationFlags::PRIVATE.bits());
     rustix::mount::open_tree(CWD, path, flags)
-        .and_then(|tree| sys::set_mount(tree.as_fd(), 0, private).map(|()| tree))
+        .and_then(private)
         .map_err(|errno| Error::setup(format!("bind {}", path.display()), errno))
+}
+
+/// Cuts a tree off from what it was cloned from: what is mounted in one must not appear in the
+/// other.
+fn private(tree: OwnedFd) -> Result<OwnedFd, Errno> {
+    sys::set_mount(tree.as_fd(), 0, u64::from(MountPropagationFlags::PRIVATE.bits()))?;
+    Ok(tree)
 }
 
 struct Builder<'plan> {
@@ -211,7 +217,9 @@ impl Builder<'_> {
         let target = mount.target;
         let tree = match mount.source {
             MountSource::Bind(path) => bind(&path)?,
-            MountSource::Tree(tree) => tree,
+            MountSource::Tree(tree) => private(tree).map_err(|errno| {
+                Error::setup(format!("make the tree for {} private", target.display()), errno)
+            })?,
             MountSource::Tmpfs { size, mode } => {
                 device::tmpfs(size, mode, INERT).map_err(|errno| {
                     Error::setup(format!("make a tmpfs for {}", target.display()), errno)
