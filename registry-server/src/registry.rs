@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::receive::Rules;
+use crate::routes::manifest_body::Budget;
 use crate::session::Sessions;
 use crate::storage::Storage;
 
@@ -14,6 +15,7 @@ pub struct Registry(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) storage: Storage,
     pub(crate) sessions: Sessions,
+    pub(crate) manifests: Budget,
     pub(crate) config: Config,
 }
 
@@ -45,6 +47,8 @@ pub enum MissingReferences {
 pub struct Limits {
     /// The largest manifest, in bytes. The specification asks for 4 MB at least.
     pub manifest: usize,
+    /// The memory for large manifests on their way, all together, in bytes.
+    pub manifests: usize,
     /// The largest blob, in bytes.
     pub blob: u64,
     /// How many uploads can be open at once.
@@ -63,6 +67,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             manifest: 4 << 20,
+            manifests: 64 << 20,
             blob: u64::MAX,
             uploads: 10_000,
             upload_expiry: Duration::from_secs(3600),
@@ -81,7 +86,8 @@ impl Registry {
 
     /// A registry with rules of its own.
     pub fn with_config(storage: Storage, config: Config) -> Registry {
-        Registry(Arc::new(Inner { storage, sessions: Sessions::default(), config }))
+        let manifests = Budget::new(config.limits.manifests);
+        Registry(Arc::new(Inner { storage, sessions: Sessions::default(), manifests, config }))
     }
 
     pub(crate) fn rules(&self) -> Rules {

@@ -2,6 +2,7 @@
 
 pub(crate) mod blobs;
 pub(crate) mod catalog;
+pub(crate) mod manifest_body;
 pub(crate) mod manifests;
 pub(crate) mod referrers;
 pub(crate) mod tags;

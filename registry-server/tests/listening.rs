@@ -221,6 +221,31 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
+fn large_manifests_share_a_limited_memory() {
+    let limits = Limits { manifests: 3 << 20, ..Limits::default() };
+    let server = Server::start(Storage::memory(), limits);
+    // One that takes two thirds of it and does not end.
+    let mut hoarder = server.connect();
+    let head = "PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n";
+    hoarder.write_all(head.as_bytes()).unwrap();
+    hoarder.write_all(&vec![b' '; 2 << 20]).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let manifest = |size: usize| {
+        let text = r#"{"schemaVersion":2,"manifests":[]}"#;
+        format!("{text}{}", " ".repeat(size - text.len())).into_bytes()
+    };
+    let push = |size| server.call("PUT", "/v2/a/manifests/v2", &manifest(size));
+    let (status, answer) = push(2 << 20);
+    assert_eq!(status, 429, "{answer}");
+    assert!(header(&answer, "retry-after").is_some(), "{answer}");
+    assert_eq!(push(500_000).0, 201);
+    assert_eq!(push(60_000).0, 201);
+    drop(hoarder);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(push(2 << 20).0, 201);
+}
+
+#[test]
 fn an_upload_that_nobody_goes_on_with_expires() {
     let root = tempfile::tempdir().unwrap();
     let limits = Limits { upload_expiry: Duration::from_millis(200), ..Limits::default() };

@@ -90,10 +90,12 @@ async fn run(
     let (mut held, mut failed) = (0, Vec::new());
     for path in scripts().into_iter().filter(|path| chosen(path)) {
         let text = std::fs::read_to_string(&path).unwrap();
-        let mut config = Config::default();
-        if path.file_stem().unwrap().to_str().unwrap().starts_with("sparse") {
-            config.missing_references = MissingReferences::Allow;
-        }
+        let missing_references = match path.file_stem().unwrap().to_str().unwrap() {
+            "sparse" => MissingReferences::Allow,
+            "sparse-index" => MissingReferences::AllowInIndex,
+            _ => MissingReferences::Refuse,
+        };
+        let config = Config { missing_references, ..Config::default() };
         let mut script = Script::new(&path, routers(config));
         script.run(&text).await;
         held += script.held;

@@ -7,9 +7,9 @@ use futures_util::TryStreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use oci::{Algorithm, Digest, MediaType};
 
+use super::manifest_body::receive;
 use super::{CONTENT_DIGEST, created, digest_header, digest_of, empty, header};
 use crate::condition::{Condition, etag};
 use crate::document::Document;
@@ -109,7 +109,8 @@ async fn put(
     let content_type = content_type(&head.headers);
     let parameters = query::all(&head.uri, "tag");
     let tags = tags_of(&target, &parameters)?;
-    let bytes = registry.body(&head.headers, body).await?;
+    let received = receive(registry, &head.headers, body).await?;
+    let bytes = received.bytes.clone();
     let algorithm = match &target {
         Target::Tag(_) => Algorithm::Sha256,
         Target::Digest(digest) => digest.algorithm(),
@@ -121,8 +122,7 @@ async fn put(
         let message = format!("the manifest should be {expected} and is {digest}");
         return Err(Problem::bad(Code::DigestInvalid, message));
     }
-    let document = Document::parse(&bytes, content_type.as_ref())
-        .map_err(|refused| Problem::bad(Code::ManifestInvalid, refused.to_string()))?;
+    let document = received.parse(registry, content_type).await?;
     registry.require_references(repository, &document).await?;
 
     let size = bytes.len() as u64;
@@ -194,30 +194,6 @@ fn unknown() -> Problem {
 }
 
 impl Registry {
-    /// The body of a push, if it is not too large.
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-        let limits = &self.0.config.limits;
-        let too_large = || {
-            let message = format!("a manifest has at most {} bytes", limits.manifest);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::ManifestInvalid, message)
-        };
-        let length = headers.get(CONTENT_LENGTH);
-        let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if length.is_some_and(|length| length > limits.manifest as u64) {
-            return Err(too_large());
-        }
-        let collecting = Limited::new(body, limits.manifest).collect();
-        let collected = tokio::time::timeout(limits.stall, collecting).await.map_err(|_| {
-            let status = StatusCode::REQUEST_TIMEOUT;
-            Problem::new(status, Code::ManifestInvalid, "the manifest did not come in time")
-        })?;
-        match collected {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-            Err(_) => Err(Problem::bad(Code::ManifestInvalid, "the request's body broke off")),
-        }
-    }
-
     /// Refuses a manifest that names what was not pushed, as far as the rules say so.
     async fn require_references(
         &self,

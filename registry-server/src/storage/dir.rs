@@ -10,6 +10,7 @@ mod staged;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
@@ -29,14 +30,18 @@ use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
 use crate::{Error, Result};
 
+/// How many states can be read at once.
+const OPENING: usize = 16;
+
 pub(super) struct Dir(Arc<Inner>);
 
 struct Inner {
     blobs: Arc<Blobs>,
     /// The repositories whose state has been read.
     open: RwLock<HashMap<Repository, Arc<Repo>>>,
-    /// Held while a state is read, so that each is read once.
-    opening: Mutex<()>,
+    /// Held while a state is read, so that each is read once. A repository has one of them by its
+    /// name: a long read delays few others.
+    opening: [Mutex<()>; OPENING],
     /// All repositories, once somebody has asked.
     names: Mutex<Option<BTreeSet<Repository>>>,
     _lock: File,
@@ -52,7 +57,7 @@ impl Dir {
         Ok(Dir(Arc::new(Inner {
             blobs,
             open: RwLock::default(),
-            opening: Mutex::default(),
+            opening: Default::default(),
             names: Mutex::default(),
             _lock: lock,
         })))
@@ -106,7 +111,9 @@ impl Inner {
         if let Some(repo) = self.opened(repository) {
             return Ok(Some(repo));
         }
-        let _opening = locked(&self.opening);
+        let mut hasher = DefaultHasher::new();
+        repository.hash(&mut hasher);
+        let _opening = locked(&self.opening[hasher.finish() as usize % OPENING]);
         if let Some(repo) = self.opened(repository) {
             return Ok(Some(repo));
         }
