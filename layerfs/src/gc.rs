@@ -7,10 +7,10 @@
 use oci::{Algorithm, Digest};
 use rusqlite::Connection;
 
-use crate::Result;
 use crate::lease::{self, Lease, entries};
 use crate::state::{Abort, containers, gc as rows, layers};
 use crate::store::{Store, container_of_row, move_away};
+use crate::{Result, stat_index};
 
 /// Which images go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +74,7 @@ impl Store {
     pub fn prune(&self, options: &PruneOptions) -> Result<PruneReport> {
         lease::sweep(self)?;
         lease::sweep_strays(self)?;
+        stat_index::sweep(self)?;
         let lease = self.lease()?;
         let found = Found::look(self)?;
         let report = self.state().write("prune", |c| {

@@ -232,7 +232,8 @@ fn is_gone(path: &Path) -> Result<bool> {
     path.try_exists().map(|there| !there).map_err(|e| Error::io("examine", path, e))
 }
 
-fn is_linked(file: &File, path: &Path) -> Result<bool> {
+/// Whether an open file of ours still has its name.
+pub(crate) fn is_linked(file: &File, path: &Path) -> Result<bool> {
     let stat = rustix::fs::fstat(file).map_err(|e| Error::io("examine", path, e))?;
     Ok(stat.st_nlink > 0)
 }

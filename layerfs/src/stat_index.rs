@@ -19,7 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{FlockOperation, flock};
+use tempfile::NamedTempFile;
+
 use crate::gc::CONTEXTS;
+use crate::lease::{entries, is_linked};
 use crate::store::Store;
 use crate::{Error, Result};
 
@@ -222,15 +226,48 @@ impl StatIndex {
     }
 
     fn replace(&self, bytes: &[u8]) -> Result<()> {
-        let failed = |operation| move |e| Error::io(operation, &self.path, e);
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir).map_err(failed("create the directory of"))?;
-        let mut file =
-            tempfile::Builder::new().prefix(".index-").tempfile_in(dir).map_err(failed("write"))?;
-        file.write_all(bytes).map_err(failed("write"))?;
+        fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
+        let mut file = locked_file(dir)?;
+        file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
         file.persist(&self.path).map_err(|e| Error::io("replace", &self.path, e.error))?;
         Ok(())
     }
+}
+
+/// What the names of unfinished indexes begin with.
+const UNFINISHED: &str = ".index-";
+
+/// A new file that says by its lock that somebody is writing it.
+fn locked_file(dir: &Path) -> Result<NamedTempFile> {
+    loop {
+        let file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempfile_in(dir)
+            .map_err(|e| Error::io("create a file in", dir, e))?;
+        flock(file.as_file(), FlockOperation::LockExclusive)
+            .map_err(|e| Error::io("lock a file in", dir, e))?;
+        // A sweeper may have come between the two calls.
+        if is_linked(file.as_file(), file.path())? {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes the unfinished indexes below `cache/` whose writers are gone.
+pub(crate) fn sweep(store: &Store) -> Result<()> {
+    let dir = store.places().cache().join(CONTEXTS);
+    for name in entries(&dir)?.iter().filter(|name| name.starts_with(UNFINISHED)) {
+        let path = dir.join(name);
+        // One that is gone was finished meanwhile, and one that is locked is being written.
+        if let Ok(file) = fs::File::open(&path)
+            && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && is_linked(&file, &path)?
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    Ok(())
 }
 
 /// An index as it stands in its file: magic, checksum, number of entries, that many offsets, and

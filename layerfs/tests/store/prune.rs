@@ -85,7 +85,11 @@ fn what_has_no_record_is_swept() {
     fs::write(store.root().join("blobs/sha256").join("b".repeat(64)), "b").unwrap();
     fs::create_dir(store.root().join("containers").join("c".repeat(64))).unwrap();
     fs::create_dir(store.root().join("staging/0123456789abcdef")).unwrap();
+    let indexes = store.cache_dir("contexts").unwrap();
+    fs::write(indexes.join(".index-abc"), "unfinished").unwrap();
+    fs::write(indexes.join("finished"), "x").unwrap();
     store.collect().unwrap();
+    assert_eq!(names_in(indexes), ["finished"]);
     for dir in ["layers", "blobs/sha256", "containers", "staging"] {
         assert!(names_in(store.root().join(dir)).is_empty(), "{dir}");
     }
