@@ -73,7 +73,9 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
 /// A file system for what is cloned into the tree piece by piece. It is never seen as a whole.
 fn stow() -> Result<OwnedFd, Error> {
     let make = || {
-        let tree = device::tmpfs(None, 0o755, INERT)?;
+        // A provided file may be a program: whether it is, its mode says.
+        let attributes = INERT.difference(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+        let tree = device::tmpfs(None, 0o755, attributes)?;
         for name in [EMPTY, OLD] {
             rustix::fs::mkdirat(&tree, name, Mode::from_raw_mode(0o755))?;
             rustix::fs::chmodat(&tree, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
