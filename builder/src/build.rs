@@ -63,8 +63,9 @@ impl Builder<'_> {
         for attempt in 1.. {
             let lowered = lower(request, &dockerfile, self.images, self.progress)?;
             match self.solve(request, lowered, ignore.clone()) {
-                Err(BuildError::Store { source: layerfs::Error::LayerNotFound { .. }, .. })
-                    if attempt < ATTEMPTS => {}
+                Err(BuildError::Store { source, .. })
+                    if attempt < ATTEMPTS
+                        && matches!(*source, layerfs::Error::LayerNotFound { .. }) => {}
                 result => return result,
             }
         }
@@ -136,7 +137,7 @@ impl Builder<'_> {
         };
         self.store.put_image(self.lease, &image).map_err(|source| BuildError::Store {
             operation: "put the image into the store",
-            source,
+            source: Box::new(source),
         })?;
         Ok(Built { config, layers })
     }

@@ -27,9 +27,8 @@ impl Context {
             path: path.to_owned(),
             source,
         })?;
-        let index = StatIndex::load(&store.stat_index_path(&real)).map_err(|source| {
-            StepCause::Store { operation: "read the index of the build context", source }
-        })?;
+        let index = StatIndex::load(&store.stat_index_path(&real))
+            .map_err(StepCause::store("read the index of the build context"))?;
         let root = Root::open(&real).map_err(|e| failed("open", Path::new(""), e))?;
         Ok(Context { root, ignore, index: RwLock::new(index) })
     }

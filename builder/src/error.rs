@@ -22,7 +22,7 @@ pub enum BuildError {
         name: String,
         /// Why.
         #[source]
-        source: oci::Error,
+        source: Box<oci::Error>,
     },
     /// A step failed.
     #[error(transparent)]
@@ -37,7 +37,7 @@ pub enum BuildError {
         operation: &'static str,
         /// Why it was not.
         #[source]
-        source: layerfs::Error,
+        source: Box<layerfs::Error>,
     },
     /// The machine failed outside of any step.
     #[error("cannot {operation}")]
@@ -63,9 +63,8 @@ impl BuildError {
     }
 }
 
-/// A step that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{cause}")]
+/// A step that failed. It reads as its cause does.
+#[derive(Debug)]
 pub struct StepError {
     /// Its instruction.
     pub span: Span,
@@ -73,11 +72,29 @@ pub struct StepError {
     pub instruction: String,
     /// What the progress display calls it.
     pub name: String,
-    /// What went wrong. Its text is this error's, its source is this error's source.
-    #[source]
+    /// What went wrong.
     pub cause: StepCause,
     /// The last that its process wrote, both streams as they came.
     pub log_tail: Vec<u8>,
+}
+
+impl std::fmt::Display for StepError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl std::error::Error for StepError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.source()
+    }
+}
+
+impl StepCause {
+    /// The store's failure to do what `operation` says.
+    pub(crate) fn store(operation: &'static str) -> impl Fn(layerfs::Error) -> StepCause {
+        move |source| StepCause::Store { operation, source: Box::new(source) }
+    }
 }
 
 /// What went wrong in a step.
@@ -99,7 +116,7 @@ pub enum StepCause {
         command: String,
         /// Why.
         #[source]
-        source: runtime::Error,
+        source: Box<runtime::Error>,
     },
     /// The user of the step is not one of the image's.
     #[error("cannot run as user {user:?}")]
@@ -162,7 +179,7 @@ pub enum StepCause {
         path: String,
         /// Why it was not.
         #[source]
-        source: layerfs::Error,
+        source: Box<layerfs::Error>,
     },
     /// An archive could not be unpacked.
     #[error("cannot unpack {path:?}")]
@@ -171,7 +188,7 @@ pub enum StepCause {
         path: String,
         /// Why not.
         #[source]
-        source: oci::Error,
+        source: Box<oci::Error>,
     },
     /// The layers that the step needs could not be fetched or put together.
     #[error("cannot {operation}")]
@@ -180,7 +197,7 @@ pub enum StepCause {
         operation: &'static str,
         /// Why it was not.
         #[source]
-        source: layerfs::Error,
+        source: Box<layerfs::Error>,
     },
     /// The machine failed.
     #[error("cannot {operation}")]

@@ -50,11 +50,11 @@ impl<'a> BaseLayers<'a> {
         graph: &Graph,
         progress: &dyn Progress,
     ) -> Result<(), StepCause> {
-        let failed = |source| StepCause::Store { operation: "look up layers", source };
+        let failed = StepCause::store("look up layers");
         let mut wanted: HashSet<usize> = HashSet::new();
         for layer in layers {
             if let Some((base, _)) = self.blobs.get(layer)
-                && store.layer(layer).map_err(failed)?.is_none()
+                && store.layer(layer).map_err(&failed)?.is_none()
             {
                 wanted.insert(*base);
             }
@@ -77,13 +77,13 @@ impl<'a> BaseLayers<'a> {
         progress: &dyn Progress,
     ) -> Result<(), StepCause> {
         let _alone = self.fetching[base].lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = |source| StepCause::Store { operation: "unpack the base image", source };
+        let failed = StepCause::store("unpack the base image");
         let mut missing: Vec<(&DiffId, &Descriptor)> = Vec::new();
         for layer in layers {
             match self.blobs.get(layer) {
                 Some((number, blob)) if *number == base => {
                     let seen = missing.iter().any(|(known, _)| *known == layer);
-                    if !seen && store.layer(layer).map_err(failed)?.is_none() {
+                    if !seen && store.layer(layer).map_err(&failed)?.is_none() {
                         missing.push((layer, blob));
                     }
                 }

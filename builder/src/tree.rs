@@ -7,6 +7,7 @@ use layerfs::{Dir, FileKind, Metadata, Root};
 
 use crate::dockerignore::{Ignore, ParentMatch};
 use crate::error::StepCause;
+use crate::select::joined;
 
 /// How many symlinks one path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -106,7 +107,7 @@ impl FileTree<'_> {
         if metadata.kind == FileKind::Dir {
             let dir = self.root.open_dir(path).map_err(|e| failed("open", path, e))?;
             let xattrs = self.xattrs(&dir, OsStr::new("."), metadata.kind, path)?;
-            walk.directory(&dir, PathBuf::new(), metadata, xattrs, left_out, &matches)?;
+            walk.directory(&dir, Path::new(""), metadata, xattrs, left_out, &matches)?;
         } else if !left_out {
             let (dir, name) = self.root.parent(path).map_err(|e| failed("open", path, e))?;
             walk.file(&dir, name, PathBuf::new(), metadata)?;
@@ -153,7 +154,7 @@ impl Walk<'_, '_> {
     fn directory(
         &mut self,
         dir: &Dir,
-        path: PathBuf,
+        path: &Path,
         metadata: Metadata,
         xattrs: Vec<(OsString, Vec<u8>)>,
         left_out: bool,
@@ -161,8 +162,8 @@ impl Walk<'_, '_> {
     ) -> Result<(), StepCause> {
         let first = self.entries.len();
         let metadata = self.owned(metadata);
-        self.entries.push(Entry { path: path.clone(), metadata, link: None, xattrs });
-        let here = self.base.join(&path);
+        self.entries.push(Entry { path: path.to_owned(), metadata, link: None, xattrs });
+        let here = joined(self.base, path);
         for (name, _) in dir.read().map_err(|e| failed_io("list", &here, e.into()))? {
             let in_tree = here.join(&name);
             let (out, below) = match self.tree.ignore {
@@ -184,7 +185,7 @@ impl Walk<'_, '_> {
                 let child =
                     dir.open_dir(&name).map_err(|e| failed_io("open", &in_tree, e.into()))?;
                 let xattrs = self.tree.xattrs(dir, &name, metadata.kind, &in_tree)?;
-                self.directory(&child, at, metadata, xattrs, out, &below)?;
+                self.directory(&child, &at, metadata, xattrs, out, &below)?;
             } else if !out {
                 self.file(dir, &name, at, metadata)?;
             }
@@ -203,7 +204,7 @@ impl Walk<'_, '_> {
         path: PathBuf,
         metadata: Metadata,
     ) -> Result<(), StepCause> {
-        let at = self.base.join(&path);
+        let at = joined(self.base, &path);
         let link = match metadata.kind {
             FileKind::Symlink => {
                 Some(dir.read_link(name).map_err(|e| failed_io("read", &at, e.into()))?)
@@ -250,7 +251,8 @@ pub(crate) fn text(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 pub(crate) fn failed(operation: &'static str, path: &Path, source: layerfs::Error) -> StepCause {
-    StepCause::File { operation, path: format!("/{}", path.display()), source }
+    let path = format!("/{}", path.display());
+    StepCause::File { operation, path, source: Box::new(source) }
 }
 
 pub(crate) fn failed_io(operation: &'static str, path: &Path, source: std::io::Error) -> StepCause {

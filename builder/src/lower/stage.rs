@@ -37,7 +37,9 @@ impl Lowerer<'_> {
         let (mut state, base_step) = match self.froms[index].base {
             Some(base) => {
                 self.stage(base)?;
-                let state = self.stages[base].clone().expect("a stage is there once lowered");
+                let mut state = self.stages[base].clone().expect("a stage is there once lowered");
+                // The base's CMD is inherited now: an ENTRYPOINT clears it.
+                state.draft.cmd_set = false;
                 (state, None)
             }
             None => self.image_state(index)?,

@@ -137,16 +137,13 @@ fn unpack(
     let path = &item.path;
     let file = tree.root.open_file(path).map_err(|e| failed("open", path, e))?;
     let opened = oci::compress::open_archive(Box::new(file));
-    let archive_error = |source| StepCause::Archive { path: shown(path), source };
-    let mut archive = match opened.map_err(archive_error)? {
-        (Some(_), archive) => archive,
-        (None, _) => return Ok(false),
-    };
+    let archive_error = |source| StepCause::Archive { path: shown(path), source: Box::new(source) };
+    let (Some(_), mut archive) = opened.map_err(archive_error)? else { return Ok(false) };
     // An archive always unpacks into a directory of the destination's name.
     let directory = placer.make_directories(Path::new(&op.destination))?;
     let options = ExtractOptions { ids: place.ids, owner };
     layerfs::extract_archive(&mut archive, place.into, &directory, &options)
-        .map_err(|source| StepCause::File { operation: "unpack", path: shown(path), source })?;
+        .map_err(|e| failed("unpack", path, e))?;
     Ok(true)
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Bench<'a> {
 pub(crate) fn run(op: &Run, bench: &Bench<'_>) -> Result<(), (StepCause, Vec<u8>)> {
     let bare = |cause| (cause, Vec::new());
     let command = op.args.join(" ");
-    let failed = |source| StepCause::Run { command: command.clone(), source };
+    let failed = |source| StepCause::Run { command: command.clone(), source: Box::new(source) };
     let io_failed = |source: std::io::Error| StepCause::Io { operation: "read the output", source };
     let (mut log, stdout, stderr) =
         Log::new(bench.step, bench.progress).map_err(io_failed).map_err(bare)?;

@@ -61,10 +61,10 @@ impl Session<'_> {
         if self.request.no_cache {
             return Ok(None);
         }
-        let record = self.store.record(&key.0).map_err(|source| StepCause::Store {
-            operation: "look a step up in the build cache",
-            source,
-        })?;
+        let record = self
+            .store
+            .record(&key.0)
+            .map_err(StepCause::store("look a step up in the build cache"))?;
         // What another version wrote in another form is no result.
         let record = record.and_then(|r| serde_json::from_value::<StepRecord>(r.value).ok());
         Ok(record.map(|record| below.with(record)))
@@ -78,10 +78,10 @@ impl Session<'_> {
 
     /// A digest that was computed from layers, if it is kept.
     pub(crate) fn recorded_digest(&self, key: CacheKey) -> Result<Option<CacheKey>, StepCause> {
-        let record = self.store.record(&key.0).map_err(|source| StepCause::Store {
-            operation: "look a digest up in the build cache",
-            source,
-        })?;
+        let record = self
+            .store
+            .record(&key.0)
+            .map_err(StepCause::store("look a digest up in the build cache"))?;
         Ok(record.and_then(|record| serde_json::from_value(record.value).ok()).map(CacheKey))
     }
 
@@ -94,7 +94,7 @@ impl Session<'_> {
     fn put(&self, key: CacheKey, value: &Value, layers: &[DiffId]) -> Result<(), StepCause> {
         self.store
             .put_record(&key.0, value, layers)
-            .map_err(|source| StepCause::Store { operation: "write to the build cache", source })
+            .map_err(StepCause::store("write to the build cache"))
     }
 
     /// Makes sure that the files of a stack of layers are there.

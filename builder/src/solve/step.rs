@@ -98,10 +98,7 @@ impl Session<'_> {
             return Ok(());
         }
         for layer in &base.layers {
-            let there = self
-                .store
-                .layer(layer)
-                .map_err(|source| StepCause::Store { operation: "look up layers", source })?;
+            let there = self.store.layer(layer).map_err(StepCause::store("look up layers"))?;
             if there.is_none() {
                 return Ok(());
             }
@@ -191,9 +188,7 @@ impl Session<'_> {
 
     fn view(&self, of: &Outcome, graph: &Graph) -> Result<View, StepCause> {
         self.ensure(&of.layers, graph)?;
-        self.store
-            .view(self.lease, &of.layers)
-            .map_err(|source| StepCause::Store { operation: "put the layers together", source })
+        self.store.view(self.lease, &of.layers).map_err(StepCause::store("put the layers together"))
     }
 
     /// Runs a step and keeps its result.
@@ -208,9 +203,8 @@ impl Session<'_> {
         let below = inputs.first().expect("a step that runs has a tree to change");
         self.ensure(&below.layers, graph).map_err(bare)?;
         let prepared = self.store.prepare(self.lease, &below.layers);
-        let snapshot = prepared
-            .map_err(|source| StepCause::Store { operation: "put the layers together", source })
-            .map_err(bare)?;
+        let snapshot =
+            prepared.map_err(StepCause::store("put the layers together")).map_err(bare)?;
         let mut keep = true;
         let mut times = DirectoryTimes::Keep;
         match &graph.get(step).op {
@@ -257,9 +251,10 @@ impl Session<'_> {
         snapshot: BuildSnapshot,
         times: DirectoryTimes,
     ) -> Result<StepRecord, StepCause> {
-        let committed = self.store.commit(self.lease, snapshot, times).map_err(|source| {
-            StepCause::Store { operation: "make a layer of what changed", source }
-        })?;
+        let committed = self
+            .store
+            .commit(self.lease, snapshot, times)
+            .map_err(StepCause::store("make a layer of what changed"))?;
         Ok(StepRecord { layer: committed.layer.diff_id, created: self.created.clone() })
     }
 }

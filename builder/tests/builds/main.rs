@@ -1,6 +1,8 @@
 //! Builds for real: processes run, layers are made. These tests run as root, on Linux, and need
 //! the static busybox of the package `busybox-static`.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+
 mod cache;
 mod cases;
 mod common;

@@ -1,11 +1,13 @@
 //! `--chown`: names looked up in the files of the image that is copied into.
 
 use std::io::Read;
+use std::path::Path;
 
 use layerfs::Root;
 use runtime::user::{Accounts, UserError, resolve_owner};
 
 use crate::error::StepCause;
+use crate::tree::failed;
 
 /// No account file is read further than this, in bytes.
 const MAX_ACCOUNTS: u64 = 16 << 20;
@@ -41,7 +43,7 @@ pub(super) fn resolve(spec: &str, tree: &Root) -> Result<(u32, u32), StepCause> 
 
 /// The content of a file of the tree; empty if it is not there.
 pub(crate) fn read(tree: &Root, path: &'static str) -> Result<Vec<u8>, StepCause> {
-    let failed = |source| StepCause::File { operation: "read", path: path.to_owned(), source };
+    let failed = |source| failed("read", Path::new(path), source);
     if tree.stat_followed(path).map_err(failed)?.is_none() {
         return Ok(Vec::new());
     }

@@ -54,7 +54,8 @@ impl<'a> Log<'a> {
     /// Passes on what comes until the process ends; answers no if the build was cancelled first.
     pub(super) fn follow(&mut self, container: &Container, cancel: &Cancel) -> io::Result<bool> {
         loop {
-            let watched = [0, 1].map(|number| self.pipes[number].fd.is_some());
+            let open: Vec<usize> =
+                (0..2).filter(|number| self.pipes[*number].fd.is_some()).collect();
             let mut fds = vec![
                 PollFd::from_borrowed_fd(cancel.as_fd(), PollFlags::IN),
                 PollFd::from_borrowed_fd(container.pidfd(), PollFlags::IN),
@@ -73,13 +74,9 @@ impl<'a> Log<'a> {
             if ready[0] {
                 return Ok(false);
             }
-            let mut next = 2;
-            for number in 0..2 {
-                if watched[number] {
-                    if ready[next] {
-                        self.read(number)?;
-                    }
-                    next += 1;
+            for (number, ready) in open.into_iter().zip(&ready[2..]) {
+                if *ready {
+                    self.read(number)?;
                 }
             }
             if ready[1] {
