@@ -14,7 +14,7 @@ use crate::root::Timestamp;
 use crate::{Error, Result};
 
 /// How much is read at once, in bytes.
-const BUFFER: usize = 512 * 1024;
+const BUFFER: usize = 256 * 1024;
 /// How long the extended headers of one entry may be together, in bytes.
 const MAX_EXTENDED: u64 = 1024 * 1024;
 /// How many extended headers may precede one entry.

@@ -54,7 +54,12 @@ impl Snapshotter for OverlaySnapshotter {
 
     fn view(&self, layers: &[Committed]) -> Result<View> {
         if layers.is_empty() {
-            return Ok(View { root: Root::open(&self.empty)?, mount: None });
+            let (root, mount) = mount_nothing().map_err(|e| Error::Mount {
+                operation: "mount",
+                layers: 0,
+                source: e.into(),
+            })?;
+            return Ok(View { root, mount: Some(mount) });
         }
         let lowers = self.lowers(layers, 2)?;
         let (root, mount) = Overlay::open(&lowers)?.mount(MountAttrFlags::MOUNT_ATTR_RDONLY)?;
@@ -207,19 +212,30 @@ impl Overlay {
     fn mount(self, attributes: MountAttrFlags) -> Result<(Root, OwnedFd)> {
         rustix::mount::fsconfig_create(self.context.as_fd())
             .map_err(|e| self.failed("assemble", e))?;
-        let flags = FsMountFlags::FSMOUNT_CLOEXEC;
-        let mount = rustix::mount::fsmount(self.context.as_fd(), flags, attributes)
-            .map_err(|e| self.failed("mount", e))?;
-        // The mount's own descriptor is only a place; reading the root takes an open directory.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(mount.as_fd(), ".", flags, Mode::empty())
-            .map_err(|e| self.failed("open", e))?;
-        Ok((Root::from_fd(root), mount))
+        detached(&self.context, attributes).map_err(|e| self.failed("mount", e))
     }
 
     fn failed(&self, operation: &'static str, error: Errno) -> Error {
         Error::Mount { operation, layers: self.layers, source: error.into() }
     }
+}
+
+/// An empty tree that cannot be written, for no layers.
+fn mount_nothing() -> rustix::io::Result<(Root, OwnedFd)> {
+    let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "0755")?;
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    detached(&context, MountAttrFlags::MOUNT_ATTR_RDONLY)
+}
+
+/// Mounts a file system that is put together, attached to nothing.
+fn detached(context: &OwnedFd, attributes: MountAttrFlags) -> rustix::io::Result<(Root, OwnedFd)> {
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    let mount = rustix::mount::fsmount(context.as_fd(), flags, attributes)?;
+    // The mount's own descriptor is only a place; reading the root takes an open directory.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(mount.as_fd(), ".", flags, Mode::empty())?;
+    Ok((Root::from_fd(root), mount))
 }
 
 fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {

@@ -77,35 +77,7 @@ impl<'a> Header<'a> {
     /// Writes the extended header if there has to be one, and the header.
     pub(super) fn write(&self, out: &mut Output<'_>) -> Result<()> {
         let split = split_name(self.path);
-        let mut extended = Vec::new();
-        // Sorted by key, as all else is.
-        let mut record = |key: &[u8], value: &[u8]| push_record(&mut extended, key, value);
-        for (key, value) in self.xattrs {
-            record(&[b"SCHILY.xattr.", key.as_bytes()].concat(), value);
-        }
-        let mut number = |key: &str, value: u64, max: u64| {
-            if value > max {
-                record(key.as_bytes(), value.to_string().as_bytes());
-            }
-        };
-        number("gid", self.gid.into(), MAX_7);
-        if self.link.len() > NAME || !self.link.is_ascii() {
-            push_record(&mut extended, b"linkpath", self.link);
-        }
-        if u64::try_from(self.mtime).is_ok_and(|mtime| mtime <= MAX_11) {
-        } else {
-            push_record(&mut extended, b"mtime", self.mtime.to_string().as_bytes());
-        }
-        if split.is_none() {
-            push_record(&mut extended, b"path", self.path);
-        }
-        let mut number = |key: &str, value: u64, max: u64| {
-            if value > max {
-                push_record(&mut extended, key.as_bytes(), value.to_string().as_bytes());
-            }
-        };
-        number("size", self.size, MAX_11);
-        number("uid", self.uid.into(), MAX_7);
+        let extended = self.extended(split.is_none());
         if !extended.is_empty() {
             let mut header = Block::new(b'x');
             header.text(0, b"././@PaxHeader");
@@ -136,6 +108,40 @@ impl<'a> Header<'a> {
             header.octal(337, 8, self.device.1.into());
         }
         out.put(&header.seal())
+    }
+
+    /// The records that say what the header cannot, sorted by their keys.
+    fn extended(&self, with_path: bool) -> Vec<u8> {
+        let mut records: Vec<(Vec<u8>, Vec<u8>)> = self
+            .xattrs
+            .iter()
+            .map(|(key, value)| ([b"SCHILY.xattr.", key.as_bytes()].concat(), value.clone()))
+            .collect();
+        let mut add = |key: &str, value: &[u8]| records.push((key.into(), value.to_vec()));
+        for (key, value, max) in [
+            ("gid", self.gid.into(), MAX_7),
+            ("size", self.size, MAX_11),
+            ("uid", self.uid.into(), MAX_7),
+        ] {
+            if value > max {
+                add(key, value.to_string().as_bytes());
+            }
+        }
+        if !u64::try_from(self.mtime).is_ok_and(|mtime| mtime <= MAX_11) {
+            add("mtime", self.mtime.to_string().as_bytes());
+        }
+        if self.link.len() > NAME || !self.link.is_ascii() {
+            add("linkpath", self.link);
+        }
+        if with_path {
+            add("path", self.path);
+        }
+        records.sort_unstable();
+        let mut extended = Vec::new();
+        for (key, value) in records {
+            push_record(&mut extended, &key, &value);
+        }
+        extended
     }
 }
 

@@ -8,7 +8,7 @@ use crate::apply::BLOCK;
 use crate::{Error, Result};
 
 /// How much is written at once, in bytes.
-const BUFFER: usize = 512 * 1024;
+const BUFFER: usize = 256 * 1024;
 
 /// The archive being written.
 pub(super) struct Output<'w> {

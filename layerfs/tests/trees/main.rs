@@ -11,5 +11,6 @@ mod extraction;
 mod listing;
 mod overlay;
 mod root;
+mod rootless;
 mod round_trip;
 mod scratch;

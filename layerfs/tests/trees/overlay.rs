@@ -35,6 +35,9 @@ fn a_view_cannot_be_written() {
     let view = scratch.overlay().view(&layers).unwrap();
     let error = fs::write(through(&view.root).join("d/x"), "x").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    let view = scratch.overlay().view(&[]).unwrap();
+    let error = fs::write(through(&view.root).join("x"), "x").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
 }
 
 #[test]

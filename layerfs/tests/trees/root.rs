@@ -102,7 +102,7 @@ fn a_tree_deeper_than_any_path_is_removed() {
         dir = dir.open_dir("n").unwrap();
     }
     drop(dir);
-    fs::set_permissions(path.join("d/n"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path.join("d/n"), fs::Permissions::from_mode(0o000)).unwrap();
     root.remove_tree("d").unwrap();
     root.remove_tree("d").unwrap();
     assert!(!path.join("d").exists() && path.join("up").exists());

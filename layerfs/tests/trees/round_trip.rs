@@ -114,7 +114,7 @@ fn tree() -> impl Strategy<Value = BTreeMap<Vec<String>, (Node, Attributes)>> {
                 });
                 let above =
                     nodes.keys().any(|known| known.len() > path.len() && known.starts_with(&path));
-                if !below_other && !(above && !matches!(node, Node::Dir)) {
+                if !below_other && (!above || matches!(node, Node::Dir)) {
                     nodes.insert(path, (node, attributes));
                 }
             }
