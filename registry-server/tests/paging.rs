@@ -85,8 +85,15 @@ async fn tags_come_in_pages_even_if_nobody_asks() {
     for hundred in 0..105 {
         let tags: Vec<String> = (0..100).map(|n| format!("tag=t{hundred}-{n}")).collect();
         let path = format!("/v2/a/manifests/{digest}?{}", tags.join("&"));
-        call(&router, "PUT", &path, manifest.into()).await;
+        let (headers, _) = call(&router, "PUT", &path, manifest.into()).await;
+        let lines: Vec<_> = headers.get_all("oci-tag").iter().collect();
+        let named = lines.iter().flat_map(|line| line.to_str().unwrap().split(", ")).count();
+        assert_eq!((lines.len(), named), (10, 100));
     }
+    let path = format!("/v2/a/manifests/{digest}?{}", "tag=many&".repeat(101));
+    let request = Request::put(path).body(Body::from(manifest)).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::URI_TOO_LONG);
     let (headers, list) = call(&router, "GET", "/v2/a/tags/list", String::new()).await;
     assert_eq!(list["tags"].as_array().unwrap().len(), 10_000);
     let (headers, list) = call(&router, "GET", &next(&headers).unwrap(), String::new()).await;

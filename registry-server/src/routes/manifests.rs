@@ -23,6 +23,10 @@ use crate::{Error, Registry, query};
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// How many `OCI-Tag` headers an answer has at most.
+const TAG_LINES: usize = 10;
+/// How many tags one push can set. The specification asks for ten at least.
+const MAX_TAGS: usize = 100;
 
 /// What a path names.
 enum Target {
@@ -142,7 +146,12 @@ async fn put(
         headers.insert(SUBJECT, digest_header(&subject));
     }
     if !parameters.is_empty() {
-        headers.extend(tags.iter().map(|tag| (OCI_TAG, header(tag.as_str()))));
+        // A header for each as long as they are few: clients have limits on those, too.
+        let lines = tags.chunks(tags.len().div_ceil(TAG_LINES).max(1));
+        headers.extend(lines.map(|line| {
+            let tags: Vec<&str> = line.iter().map(Tag::as_str).collect();
+            (OCI_TAG, header(&tags.join(", ")))
+        }));
     }
     Ok(response)
 }
@@ -153,6 +162,10 @@ fn tags_of(target: &Target, parameters: &[String]) -> Result<Vec<Tag>, Problem> 
         Target::Tag(tag) if parameters.is_empty() => Ok(vec![tag.clone()]),
         Target::Tag(_) => {
             Err(Problem::bad(Code::Unsupported, "`tag` goes with a push by digest only"))
+        }
+        Target::Digest(_) if parameters.len() > MAX_TAGS => {
+            let message = format!("a manifest is pushed with at most {MAX_TAGS} tags");
+            Err(Problem::new(StatusCode::URI_TOO_LONG, Code::Unsupported, message))
         }
         Target::Digest(_) => {
             let tags = parameters.iter().map(|text| Tag::parse(text)).collect::<Option<_>>();
