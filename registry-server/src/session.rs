@@ -105,6 +105,15 @@ impl Session {
     }
 }
 
+/// Closes a session when it is dropped: for one that lives as long as a request, however that ends.
+pub(crate) struct Closing<'a>(pub(crate) &'a Sessions, pub(crate) &'a Session);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close(self.1);
+    }
+}
+
 /// A version 4 UUID. Who does not know it cannot guess it.
 fn new_id() -> String {
     let mut bytes = [0_u8; 16];

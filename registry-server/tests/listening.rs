@@ -261,6 +261,33 @@ fn an_upload_that_nobody_goes_on_with_expires() {
 }
 
 #[test]
+fn a_push_in_one_request_that_breaks_off_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let limits = Limits { uploads: 1, ..Limits::default() };
+    let server = Server::start(Storage::dir(root.path()).unwrap(), limits);
+    let staged = || std::fs::read_dir(root.path().join("_staging")).unwrap().count();
+    let wait = |count: usize| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while staged() != count {
+            assert!(Instant::now() < deadline, "{} files are staged, not {count}", staged());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let digest = Digest::sha256(b"x");
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    );
+    let mut stream = server.connect();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![0; 2_000_000]).unwrap();
+    wait(1);
+    drop(stream);
+    wait(0);
+    let push = format!("/v2/a/blobs/uploads/?digest={digest}");
+    assert_eq!(server.call("POST", &push, b"x").0, 201);
+}
+
+#[test]
 fn malformed_requests_hurt_nobody() {
     let server = Server::start(Storage::memory(), Limits::default());
     let huge = format!("GET /v2/ HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));

@@ -17,7 +17,7 @@ use crate::Registry;
 use crate::name::Repository;
 use crate::problem::{Code, Problem};
 use crate::receive::{Broken, receive};
-use crate::session::{Held, Session};
+use crate::session::{Closing, Held, Session};
 use crate::upload::{Unfinished, Upload};
 use crate::{query, range};
 
@@ -50,10 +50,9 @@ pub(crate) async fn begin(
     if let Some(digest) = query::first(uri, "digest") {
         let digest = digest_of(&digest)?;
         let session = open(registry, repository, digest.algorithm())?;
-        let end = take_last(registry, repository, &session, &digest, head, body).await;
-        // Nobody knows of this session, so nobody else can end it.
-        registry.0.sessions.close(&session);
-        return end;
+        // Nobody else knows of this session: it must not outlive the request.
+        let _closing = Closing(&registry.0.sessions, &session);
+        return take_last(registry, repository, &session, &digest, head, body).await;
     }
     let algorithm = match query::first(uri, "digest-algorithm").as_deref() {
         None | Some("" | "sha256") => Algorithm::Sha256,
