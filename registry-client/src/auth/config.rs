@@ -1,6 +1,7 @@
 //! Docker's `config.json` and containers' `auth.json`.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,8 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{Credential, Credentials, Secret, basic, helper};
+use super::helper::Helper;
+use super::{Credential, Credentials, Secret, basic};
 use crate::Result;
 use crate::error::Error;
 
@@ -25,6 +27,7 @@ const MAX_FILE: u64 = 4 << 20;
 pub struct ConfigFiles {
     files: Vec<Lazy>,
     helpers: Helpers,
+    helper_path: Option<OsString>,
 }
 
 struct Lazy {
@@ -38,7 +41,17 @@ impl ConfigFiles {
     /// Files in the order in which they are asked.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> ConfigFiles {
         let lazy = |path| Lazy { path, file: OnceCell::new() };
-        ConfigFiles { files: paths.into_iter().map(lazy).collect(), helpers: Helpers::default() }
+        ConfigFiles {
+            files: paths.into_iter().map(lazy).collect(),
+            helpers: Helpers::default(),
+            helper_path: None,
+        }
+    }
+
+    /// Looks for credential helpers in other directories than those of the process's `PATH`.
+    #[must_use]
+    pub fn with_helper_path(self, path: OsString) -> ConfigFiles {
+        ConfigFiles { helper_path: Some(path), ..self }
     }
 
     async fn ask_helper(&self, helper: &str, server: &str) -> Result<Option<Credential>> {
@@ -46,7 +59,8 @@ impl ConfigFiles {
             let mut helpers = self.helpers.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(helpers.entry((helper.to_owned(), server.to_owned())).or_default())
         };
-        cell.get_or_try_init(|| helper::get(helper, server)).await.cloned()
+        let helper = Helper { name: helper, path: self.helper_path.as_deref() };
+        cell.get_or_try_init(|| helper.get(server)).await.cloned()
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::config::{ConfigFile, file_error, is_key_of, read_capped, server_key};
-use super::{Credential, Secret, basic, helper};
+use super::helper::Helper;
+use super::{Credential, Secret, basic};
 use crate::Result;
 
 /// Keeps the login for a registry: with the helper that the file names for it, else in the file,
@@ -27,7 +28,7 @@ pub async fn store_login(
     let entry = match &helper {
         Some((helper, server)) => {
             let (username, secret) = as_pair(credential);
-            helper::store(helper, server, username, secret).await?;
+            Helper { name: helper, path: None }.store(server, username, secret).await?;
             // As Docker does: the key tells that there is a login.
             Map::new()
         }
@@ -47,7 +48,7 @@ pub async fn store_login(
 pub async fn erase_login(path: &Path, registry: &str) -> Result<bool> {
     let Some(config) = ConfigFile::read(path)? else { return Ok(false) };
     if let Some((helper, server)) = config.helper(registry, None) {
-        helper::erase(helper, &server).await?;
+        Helper { name: helper, path: None }.erase(&server).await?;
     }
     let mut erased = false;
     edit(path, |auths| {
