@@ -37,6 +37,8 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -52,6 +54,26 @@ mod tests {
             ("bytes 5-99999999999999999999/*", None),
         ] {
             assert_eq!(parse_content_range(value), expected, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_fits_together(value in "(bytes[ =]?)?[0-9]{0,20}-[0-9]{0,20}(/([0-9]{0,20}|\\*))?|.*") {
+            if let Some((start, Some(whole))) = parse_content_range(&value) {
+                prop_assert!(start < whole);
+            }
+            if let Some(taken) = parse_upload_range(&value) {
+                prop_assert!(taken == 0 || value.trim_end().ends_with(&(taken - 1).to_string()));
+            }
+        }
+
+        #[test]
+        fn ranges_read_back(start in 0..u64::MAX / 2, length in 1..u64::MAX / 2, more in 0..1000_u64) {
+            let end = start + length - 1;
+            let whole = end.saturating_add(1 + more);
+            let text = format!("bytes {start}-{end}/{whole}");
+            prop_assert_eq!(parse_content_range(&text), Some((start, Some(whole))));
         }
     }
 
