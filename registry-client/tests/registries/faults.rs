@@ -9,6 +9,7 @@ use std::thread;
 use bytes::Bytes;
 use oci::Reference;
 use registry_client::{Client, Config, Retry};
+use registry_server::{Registry, Storage, serve};
 use testutil::DockerRegistry;
 
 use crate::server::{config, layer, noise};
@@ -77,15 +78,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, budget: &Mutex<u64>, cuts: &Atom
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_push_and_pull_ends_well() {
-    let registry = DockerRegistry::start();
-    // docker-registry forgets an upload whose body breaks: the whole must fit into a connection
-    // now and then. A download goes on where it was.
-    let push = Cutter::start(&registry.address, 4_000_000);
-    let pull = Cutter::start(&registry.address, 300_000);
-    let retry = Retry { times: 12, ..config().retry };
-    let client = Client::new(Config { retry, ..config() });
+async fn push_and_pull(client: &Client, push: &Cutter, pull: &Cutter) {
     for round in 0..10 {
         let (to, from) = (push.name(&format!("r{round}")), pull.name(&format!("r{round}")));
         for size in [0, 1, 30_000, 500_000, 2_000_000] {
@@ -96,6 +89,31 @@ async fn every_push_and_pull_ends_well() {
             assert!(pulled == bytes);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_keeps_what_came_needs_no_whole_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let registry = Registry::new(Storage::memory());
+    let server = tokio::spawn(serve(listener, registry, std::future::pending()));
+    // No connection lives long enough for the larger blobs, in neither direction.
+    let cutter = Cutter::start(&address, 300_000);
+    push_and_pull(&Client::new(config()), &cutter, &cutter).await;
+    assert!(cutter.cuts.load(Ordering::Relaxed) > 100);
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_push_and_pull_ends_well() {
+    let registry = DockerRegistry::start();
+    // docker-registry forgets an upload whose body breaks: the whole must fit into a connection
+    // now and then. A download goes on where it was.
+    let push = Cutter::start(&registry.address, 4_000_000);
+    let pull = Cutter::start(&registry.address, 300_000);
+    let retry = Retry { times: 12, ..config().retry };
+    let client = Client::new(Config { retry, ..config() });
+    push_and_pull(&client, &push, &pull).await;
     for (cutter, least) in [(push, 5), (pull, 50)] {
         let cuts = cutter.cuts.load(Ordering::Relaxed);
         assert!(cuts >= least, "only {cuts} connections were cut");
