@@ -1,10 +1,12 @@
 //! Collection of what nobody needs any more.
 //!
-//! One write transaction decides, and renames what goes into the collector's own staging
-//! directory; the deleting comes after it, when others can already write again. A collector that
-//! is killed meanwhile leaves a lease, and the next process deletes the rest.
+//! Three steps, so that a kill between any two of them, or a loss of power, leaves no record of
+//! what is not there. One write transaction forgets. Another renames what has no record into the
+//! collector's own staging directory; in it nobody else is between a rename and a record. The
+//! deleting comes last, when others can already write again: if it does not come to that, the
+//! next process sweeps the lease.
 
-use oci::{Algorithm, Digest};
+use oci::{Algorithm, DiffId, Digest};
 use rusqlite::Connection;
 
 use crate::lease::{self, Lease, entries};
@@ -76,14 +78,16 @@ impl Store {
         lease::sweep_strays(self)?;
         stat_index::sweep(self)?;
         let lease = self.lease()?;
-        let found = Found::look(self)?;
         let report = self.state().write("prune", |c| {
             let mut report = PruneReport::default();
             remove_named(self, c, &lease, options, &mut report)?;
-            remove_unreferenced(self, c, &lease, &mut report)?;
-            found.remove_unrecorded(self, c, &lease)?;
+            remove_unreferenced(c, &mut report)?;
             Ok(report)
         })?;
+        if report != PruneReport::default() {
+            self.state().sync()?;
+        }
+        Leftovers::look(self)?.clear_unrecorded(self, &lease)?;
         if options.records_before == Some(i64::MAX) {
             move_away(&self.places().cache().join(CONTEXTS), &lease)?;
         }
@@ -103,7 +107,6 @@ fn remove_named(
             let container = container_of_row(store, c, row)?;
             if !container.state.is_running() && !lease.is_others_container(c, &container.id)? {
                 containers::remove(c, &container.id)?;
-                move_away(&container.dir, lease)?;
                 report.containers.push(container.id);
             }
         }
@@ -117,65 +120,65 @@ fn remove_named(
     Ok(())
 }
 
-fn remove_unreferenced(
-    store: &Store,
-    c: &Connection,
-    lease: &Lease,
-    report: &mut PruneReport,
-) -> Result<(), Abort> {
-    for (diff_id, size) in rows::remove_layers(c)? {
-        move_away(&store.places().layer(&diff_id), lease)?;
+fn remove_unreferenced(c: &Connection, report: &mut PruneReport) -> Result<(), Abort> {
+    for (_, size) in rows::remove_layers(c)? {
         report.layers += 1;
         report.bytes += size;
     }
-    for (digest, size) in rows::remove_blobs(c)? {
-        move_away(&store.places().blob(&digest), lease)?;
+    for (_, size) in rows::remove_blobs(c)? {
         report.blobs += 1;
         report.bytes += size;
     }
-    rows::remove_documents(c)?;
-    Ok(())
+    Ok(rows::remove_documents(c)?)
 }
 
-/// What stands in the store's directories, with a record or without.
-struct Found {
-    layers: Vec<String>,
-    blobs: Vec<Digest>,
-    containers: Vec<String>,
+/// Places of a store that may have something in them without a record: it was forgotten, or its
+/// maker was killed before he wrote one.
+#[derive(Default)]
+pub(crate) struct Leftovers {
+    /// Layers.
+    pub(crate) layers: Vec<DiffId>,
+    /// Blobs.
+    pub(crate) blobs: Vec<Digest>,
+    /// Ids of containers.
+    pub(crate) containers: Vec<String>,
 }
 
-impl Found {
-    fn look(store: &Store) -> Result<Found> {
+impl Leftovers {
+    /// All in which there is something.
+    fn look(store: &Store) -> Result<Leftovers> {
         let places = store.places();
-        let mut blobs = Vec::new();
+        let (mut layers, mut blobs) = (Vec::new(), Vec::new());
+        let layer_names = entries(&places.layers())?;
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            for name in entries(&places.blobs().join(algorithm.as_str()))? {
-                blobs.extend(Digest::from_parts(algorithm, &name));
-            }
+            let digest = |name: &String| Digest::from_parts(algorithm, name).ok();
+            layers.extend(layer_names.iter().filter_map(digest).map(DiffId));
+            let blob_names = entries(&places.blobs().join(algorithm.as_str()))?;
+            blobs.extend(blob_names.iter().filter_map(digest));
         }
-        let layers = entries(&places.layers())?;
-        Ok(Found { layers, blobs, containers: entries(&places.containers())? })
+        Ok(Leftovers { layers, blobs, containers: entries(&places.containers())? })
     }
 
-    /// Takes away what has no record: its maker was killed between a rename and the record. That
-    /// is decided inside the transaction, in which nobody else is between the two.
-    fn remove_unrecorded(&self, store: &Store, c: &Connection, lease: &Lease) -> Result<(), Abort> {
+    /// Moves away what has no record.
+    pub(crate) fn clear_unrecorded(&self, store: &Store, lease: &Lease) -> Result<()> {
         let places = store.places();
-        for hex in &self.layers {
-            if !rows::has_layer_named(c, hex)? {
-                move_away(&places.layers().join(hex), lease)?;
+        store.state().write("remove what has no record", |c| {
+            for diff_id in &self.layers {
+                if layers::layer_size(c, diff_id)?.is_none() {
+                    move_away(&places.layer(diff_id), lease)?;
+                }
             }
-        }
-        for digest in &self.blobs {
-            if layers::blob_size(c, digest)?.is_none() {
-                move_away(&places.blob(digest), lease)?;
+            for digest in &self.blobs {
+                if layers::blob_size(c, digest)?.is_none() {
+                    move_away(&places.blob(digest), lease)?;
+                }
             }
-        }
-        for id in &self.containers {
-            if containers::by_prefix(c, id, 1)?.is_empty() {
-                move_away(&places.container(id), lease)?;
+            for id in &self.containers {
+                if containers::by_prefix(c, id, 1)?.is_empty() {
+                    move_away(&places.container(id), lease)?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

@@ -40,6 +40,7 @@ pub(crate) use places::{Places, move_away};
 
 use in_flight::InFlight;
 
+use crate::gc;
 use crate::lease::{self, Lease};
 use crate::state::State;
 use crate::state::layers as layer_rows;
@@ -160,17 +161,10 @@ impl Store {
         if !self.state().read("look for lost layers", |c| Ok(layer_rows::has_lost(c, boot)?))? {
             return Ok(());
         }
-        let lease = self.lease()?;
-        self.state().write("forget lost layers", |c| {
-            let (layers, blobs) = layer_rows::forget_lost(c, boot)?;
-            for layer in layers {
-                places::move_away(&self.places().layer(&layer), &lease)?;
-            }
-            for blob in blobs {
-                places::move_away(&self.places().blob(&blob), &lease)?;
-            }
-            Ok(())
-        })
+        let (layers, blobs) =
+            self.state().write("forget lost layers", |c| layer_rows::forget_lost(c, boot))?;
+        let lost = gc::Leftovers { layers, blobs, containers: Vec::new() };
+        lost.clear_unrecorded(self, &self.lease()?)
     }
 
     pub(crate) fn places(&self) -> &Places {

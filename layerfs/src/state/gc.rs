@@ -77,12 +77,6 @@ pub(crate) fn remove_records(c: &Connection, limit: i64) -> rusqlite::Result<usi
     )
 }
 
-/// Whether a layer has a row.
-pub(crate) fn has_layer_named(c: &Connection, hex: &str) -> rusqlite::Result<bool> {
-    c.prepare_cached("SELECT EXISTS (SELECT 1 FROM layers WHERE diff_id IN (?1, ?2))")?
-        .query_row([format!("sha256:{hex}"), format!("sha512:{hex}")], |row| row.get(0))
-}
-
 fn digests(c: &Connection, sql: &str) -> Result<Vec<Digest>, Abort> {
     let texts: Vec<String> =
         c.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

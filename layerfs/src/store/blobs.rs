@@ -9,6 +9,7 @@ use oci::{Algorithm, BlobRead, BlobStore, Descriptor, Digest, Hasher, Ingest, Ve
 use rusqlite::Connection;
 
 use super::{Store, places};
+use crate::gc;
 use crate::lease::Lease;
 use crate::state::pins::PinKind;
 use crate::state::{Abort, images, layers};
@@ -99,11 +100,9 @@ impl Store {
 
     /// Forgets a blob whose file turned out to be missing or wrong.
     pub(crate) fn drop_blob(&self, lease: &Lease, digest: &Digest) -> Result<()> {
-        self.state().write("forget a blob", |c| {
-            layers::remove_blob(c, digest)?;
-            places::move_away(&self.places().blob(digest), lease)?;
-            Ok(())
-        })
+        self.state().write("forget a blob", |c| Ok(layers::remove_blob(c, digest)?))?;
+        let forgotten = gc::Leftovers { blobs: vec![digest.clone()], ..gc::Leftovers::default() };
+        forgotten.clear_unrecorded(self, lease)
     }
 
     /// Remembers that a repository of a registry has a blob, so that it can be mounted from there.

@@ -251,10 +251,10 @@ impl Store {
             if container_of_row(self, c, row)?.state.is_running() {
                 return Err(Error::ContainerRunning { id: id.to_owned() }.into());
             }
-            rows::remove(c, id)?;
-            places::move_away(&self.places().container(id), lease)?;
-            Ok(())
-        })
+            Ok(rows::remove(c, id)?)
+        })?;
+        // Not before the record is gone for certain; the id is never used again.
+        places::move_away(&self.places().container(id), lease).map(drop)
     }
 }
 

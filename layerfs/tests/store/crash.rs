@@ -15,11 +15,24 @@ use crate::common::*;
 /// Set for a child, to the directory that it works in.
 const JOB: &str = "LAYERFS_TEST_JOB";
 
+/// Set for a child that is to remove everything instead of making it.
+const PRUNE: &str = "LAYERFS_TEST_PRUNE";
+
+const EVERYTHING: PruneOptions = PruneOptions {
+    stopped_containers: true,
+    images: PruneImages::Unused,
+    records_before: Some(i64::MAX),
+};
+
 /// Not a test of its own: what the children of the others run, which are this program again.
 #[test]
 fn child() {
     let Some(dir) = std::env::var_os(JOB) else { return };
     let dir = Path::new(&dir);
+    if std::env::var_os(PRUNE).is_some() {
+        open(&dir.join("store")).prune(&EVERYTHING).unwrap();
+        return;
+    }
     let source = DirBlobs::new(dir.join("blobs"), dir.join("blob-staging"));
     let image = read_image(dir);
     let store = open(&dir.join("store"));
@@ -67,14 +80,18 @@ fn write_image(dir: &Path) -> Image {
     image
 }
 
-fn start(dir: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "crash::child", "--nocapture"])
         .env(JOB, dir)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
+}
+
+fn start(dir: &Path) -> Child {
+    command(dir).spawn().unwrap()
 }
 
 /// All that is in the store is whole, and what was reported is there.
@@ -141,33 +158,64 @@ fn a_kill_at_any_point_loses_nothing_reported_and_leaves_nothing() {
     store.prune(&nameless).unwrap();
     assert_eq!(names_in(store.root().join("layers")).len(), 8);
     assert_eq!(names_in(store.root().join("blobs/sha256")).len(), 4);
-    let everything = PruneOptions {
-        stopped_containers: true,
-        images: PruneImages::Unused,
-        records_before: Some(i64::MAX),
-    };
-    store.prune(&everything).unwrap();
+    store.prune(&EVERYTHING).unwrap();
     for dir in ["layers", "blobs/sha256", "staging", "leases"] {
         assert!(names_in(store.root().join(dir)).is_empty(), "{dir}");
     }
 }
 
 #[test]
-fn a_live_process_is_not_swept() {
+fn live_processes_are_not_swept_and_do_not_hinder_each_other() {
     let dir = scratch();
     let dir = dir.path();
     write_image(dir);
-    let mut child = start(dir);
-    let leases = dir.join("store/leases");
-    let until = Instant::now() + Duration::from_secs(20);
-    // Others open, sweep and prune all the while; the child must not notice.
-    while child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < until, "the child hangs");
-        if leases.exists() && dir.join("store/state.db").exists() {
+    let mut children: Vec<Child> = (0..3).map(|_| start(dir)).collect();
+    let until = Instant::now() + Duration::from_secs(60);
+    // Others open, sweep and prune all the while; the children must not notice.
+    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+        assert!(Instant::now() < until, "a child hangs");
+        if dir.join("store/state.db").exists() {
             open(&dir.join("store")).collect().unwrap();
         }
     }
-    assert!(child.wait().unwrap().success());
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
     check(dir);
     assert!(open(&dir.join("store")).resolve("built").is_ok());
+}
+
+#[test]
+fn a_killed_prune_is_ended_by_the_next_process() {
+    let dir = scratch();
+    let dir = dir.path();
+    write_image(dir);
+    let prune = || command(dir).env(PRUNE, "1").spawn().unwrap();
+    let mut whole = Duration::ZERO;
+    let kills = 12;
+    for kill in 0..=kills {
+        for step in 0..4 {
+            let _ = fs::remove_file(dir.join(format!("reported-{step}")));
+        }
+        assert!(start(dir).wait().unwrap().success());
+        let began = Instant::now();
+        let mut child = prune();
+        if kill > 0 {
+            std::thread::sleep(whole * kill / kills);
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+        whole = whole.max(if kill == 0 { began.elapsed() } else { whole });
+        let store = open(&dir.join("store"));
+        assert!(names_in(store.root().join("staging")).is_empty());
+        // All or nothing was decided, and what is left has a record once the next one pruned.
+        store.collect().unwrap();
+        let layers = names_in(store.root().join("layers")).len();
+        assert_eq!(layers == 0, store.images().unwrap().is_empty(), "{layers} layers");
+        for (diff_id, _) in
+            store.images().unwrap().iter().flat_map(|image| store.image_layers(&image.id).unwrap())
+        {
+            assert!(is_whole(&store.layer(&diff_id).unwrap().unwrap()));
+        }
+    }
 }
