@@ -17,7 +17,6 @@ use oci::{DiffId, Digest};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::state::Abort;
 use crate::state::pins::{self, PinKind};
 use crate::store::{Store, random_hex};
 use crate::{Error, Result, Root};
@@ -126,17 +125,15 @@ impl Lease {
         kept.extend(layers.into_iter().map(|(diff_id, size)| (diff_id.clone(), size)));
     }
 
-    /// Keeps a container for this lease alone, inside a transaction of the caller's.
+    /// Keeps a container for this lease, inside a transaction of the caller's in which it is
+    /// nobody else's.
     pub(crate) fn pin_container(
         &self,
         connection: &rusqlite::Connection,
         id: &str,
-    ) -> Result<(), Abort> {
-        if self.is_others_container(connection, id)? {
-            return Err(Error::ContainerRunning { id: id.to_owned() }.into());
-        }
+    ) -> rusqlite::Result<()> {
         self.has_pins.store(true, Ordering::Relaxed);
-        Ok(pins::add(connection, &self.id, PinKind::Container, id)?)
+        pins::add(connection, &self.id, PinKind::Container, id)
     }
 
     /// Whether another process is at work with a container.

@@ -1,4 +1,10 @@
 //! Content store, layers as directories, snapshots, tar to tree and back, diffs.
+//!
+//! The lower half knows file trees: [`Root`] is the only way into one, [`apply_layer`] makes a
+//! layer's directory of its tar and [`write_layer`] the tar of the directory, a [`Snapshotter`]
+//! stacks layers, and [`changes`] tells what was written on top. The upper half is the [`Store`]:
+//! what of all this is kept, what it is called, and who uses it. A [`Lease`] says that somebody
+//! is at work; whatever he has not finished when he is gone, the next one sweeps.
 
 mod apply;
 mod change;
@@ -6,6 +12,7 @@ mod error;
 mod extract;
 mod gc;
 mod lease;
+mod owner;
 mod root;
 mod snapshot;
 mod stat_index;
@@ -20,6 +27,7 @@ pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};
 pub use gc::{PruneImages, PruneOptions, PruneReport};
 pub use lease::Lease;
+pub use owner::{as_intended, give};
 pub use root::{Dir, FileKind, Metadata, Root, Timestamp};
 pub use snapshot::{
     Active, Committed, Durability, LayerOfStack, OverlaySnapshotter, Place, Snapshotter, View,

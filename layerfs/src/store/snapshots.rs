@@ -71,7 +71,9 @@ impl Store {
         durability: Durability,
     ) -> Result<Active> {
         let stack = self.stack(lease, &container.layers)?;
-        self.state().write("use a container", |c| lease.pin_container(c, &container.id))?;
+        if !self.claim_container(lease, &container.id)? {
+            return Err(Error::ContainerRunning { id: container.id.clone() });
+        }
         let place = Place { upper: container.upper(), work: container.work() };
         self.snapshotter().prepare(&stack, place, durability)
     }
@@ -125,7 +127,7 @@ impl Store {
         let lower = self.view(lease, &container.layers)?;
         let upper = Root::open(&container.upper())?;
         let staged = lease.scratch_dir("commit")?;
-        if !container.state.is_running() {
+        if !container.state.is_running() && self.claim_container(lease, &container.id)? {
             let settled = settle(&upper, Some(&lower.root), times)?;
             let (digest, size) = self.copy_layer(&upper, &staged)?;
             return self.place_settled(lease, &staged, digest, size, settled);
@@ -141,6 +143,17 @@ impl Store {
         let settled = settle(&copy, Some(&lower.root), times)?;
         let (digest, size) = digest_layer(&tree)?;
         self.place_settled(lease, &staged, digest, size, settled)
+    }
+
+    /// Keeps a container for this lease alone; false if another has it.
+    fn claim_container(&self, lease: &Lease, id: &str) -> Result<bool> {
+        self.state().write("use a container", |c| {
+            let is_free = !lease.is_others_container(c, id)?;
+            if is_free {
+                lease.pin_container(c, id)?;
+            }
+            Ok(is_free)
+        })
     }
 
     /// Copies a layer through its tar, whose digest and size are answered.

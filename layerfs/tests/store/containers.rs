@@ -164,6 +164,11 @@ fn a_container_is_used_by_one_at_a_time_and_not_pruned_meanwhile() {
     let error = store.prepare_container(&other, &web, Durability::Durable).unwrap_err();
     assert!(matches!(error, Error::ContainerRunning { .. }), "{error}");
     assert!(store.prune(&prune).unwrap().containers.is_empty());
+    // What is mounted is committed from a copy, and stays as it is.
+    active.root.create_file("file", 0o644).unwrap();
+    let committed = store.commit_container(&other, &web, DirectoryTimes::Keep).unwrap();
+    assert_eq!(names_in(committed.layer.tree()), ["file"]);
+    assert!(active.root.stat("file").unwrap().is_some());
     drop((active, lease));
     store.prepare_container(&other, &web, Durability::Durable).unwrap();
     drop(other);
