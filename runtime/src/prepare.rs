@@ -17,6 +17,7 @@ use crate::seccomp;
 use crate::spec::{Network, Spec, Stdio, Stream};
 use crate::stub::Stubs;
 use crate::system_path;
+use crate::user::User;
 
 /// A plan, and what has to be cleared away after it.
 #[derive(Debug)]
@@ -89,8 +90,7 @@ fn privileges(spec: &Spec) -> Result<Vec<Step>, Error> {
     let mut steps = vec![Step::Bound(spec.capabilities)];
     if !spec.fake_ids {
         if may_set_groups()? {
-            let groups = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
-            steps.push(Step::Groups(groups));
+            steps.push(Step::Groups(groups(user)));
         }
         steps.push(Step::Identity { uid: user.uid, gid: user.gid });
     }
@@ -110,6 +110,13 @@ fn privileges(spec: &Spec) -> Result<Vec<Step>, Error> {
         steps.push(Step::Init);
     }
     Ok(steps)
+}
+
+/// The supplementary groups of a process: as with Docker, its own group is one of them, so that
+/// it stays a member when a program of another group (setgid) runs.
+fn groups(user: &User) -> Vec<Gid> {
+    let others = user.additional_gids.iter().copied().filter(|gid| *gid != user.gid);
+    std::iter::once(user.gid).chain(others).map(Gid::from_raw).collect()
 }
 
 /// Whether this user namespace lets anyone set supplementary groups. One made without a

@@ -11,7 +11,7 @@ pub struct User {
     pub uid: u32,
     /// Group id, as the container sees it.
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups beside `gid`, which the process has in any case.
     pub additional_gids: Vec<u32>,
     /// Home directory, for the variable `HOME`; `/` for a user without an entry.
     pub home: PathBuf,

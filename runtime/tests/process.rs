@@ -40,12 +40,12 @@ fn the_process_is_number_one() {
 fn environment_directory_user_and_mask_are_as_given() {
     let root = Root::new();
     fs::create_dir(root.path().join("work")).unwrap();
-    let mut spec = root.sh("pwd; umask; id -u; id -g; id -G; hostname");
+    let mut spec = root.sh("pwd; umask; id -u; id -g; grep Groups: /proc/self/status; hostname");
     spec.process.env = vec!["PATH=/bin".into(), "A=b c".into()];
     spec.process.cwd = "/work".into();
     spec.process.umask = 0o027;
     spec.process.user = User { uid: 12, gid: 34, additional_gids: vec![56, 78], home: "/".into() };
-    assert_eq!(output(spec), "/work\n0027\n12\n34\n34 56 78\nbox\n");
+    assert_eq!(output(spec), "/work\n0027\n12\n34\nGroups:\t34 56 78 \nbox\n");
 
     let mut spec = root.exec(&["cat", "/proc/1/environ"]);
     spec.process.env = vec!["PATH=/bin".into(), "A=b c".into()];

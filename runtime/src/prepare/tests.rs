@@ -48,7 +48,7 @@ fn privileges_are_given_up_in_order() {
         root,
         [
             format!("Bound({docker})").as_str(),
-            "Groups([Gid(10)])",
+            "Groups([Gid(0), Gid(10)])",
             "Identity { uid: 0, gid: 0 }",
             format!("Capabilities({docker})").as_str(),
             "NoNewPrivileges",
