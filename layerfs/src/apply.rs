@@ -8,6 +8,7 @@ mod archive;
 mod attributes;
 mod fault;
 mod header;
+mod name;
 mod parents;
 mod pax;
 mod place;
@@ -26,7 +27,8 @@ pub(crate) use archive::{Archive, Content, Entry};
 pub(crate) use attributes::Overrides;
 pub use fault::{EntryFault, Malformed};
 pub(crate) use header::BLOCK;
-pub(crate) use place::{Placer, below, clean, split_clean};
+pub(crate) use name::{below, clean, split_clean};
+pub(crate) use place::Placer;
 
 /// Which owners this process can give to files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Gid, Mode, Uid, XattrFlags};
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 
 use super::parents::Parent;
 use super::{Entry, IdMode};
@@ -17,6 +17,29 @@ use crate::whiteout::{self, Intended};
 pub(crate) struct Overrides {
     /// The owner and group of everything.
     pub(crate) owner: Option<(u32, u32)>,
+}
+
+/// Why something could not be made as its entry says.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It cannot belong to this user and group.
+    Owner(u32, u32),
+    /// The system's answer.
+    System(Errno),
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Refusal {
+        Refusal::System(error)
+    }
+}
+
+/// Tells an owner that the user namespace does not map from other failures.
+fn given(owner: (u32, u32), answer: rustix::io::Result<()>) -> Result<(), Refusal> {
+    answer.map_err(|error| match error {
+        Errno::INVAL => Refusal::Owner(owner.0, owner.1),
+        error => Refusal::System(error),
+    })
 }
 
 /// Gives attributes, and knows which ones new files have anyway.
@@ -54,14 +77,15 @@ impl Attributes {
         entry: &Entry,
         file: &File,
         parent: &Parent,
-    ) -> Result<()> {
+    ) -> Result<(), Refusal> {
         let (uid, gid) = self.owner(entry);
         let mut set_mode = entry.mode & (0o7000 | self.umask) != 0;
         match self.ids {
             IdMode::Full => {
                 let group = parent.group_of_new(file).map_err(|e| errno(&e))?;
                 if (uid, gid) != (self.uid, group) {
-                    rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+                    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+                    given((uid, gid), rustix::fs::fchown(file, Some(user), Some(group)))?;
                 }
             }
             IdMode::Single if (uid, gid) != (0, 0) => {
@@ -85,7 +109,7 @@ impl Attributes {
         if set_mode {
             rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
         }
-        rustix::fs::futimens(file, &entry.mtime.both())
+        Ok(rustix::fs::futimens(file, &entry.mtime.both())?)
     }
 
     /// Finishes anything else that was just made as `name`, except for a directory's time, which
@@ -96,11 +120,11 @@ impl Attributes {
         kind: FileKind,
         parent: &Parent,
         name: &OsStr,
-    ) -> Result<()> {
+    ) -> Result<(), Refusal> {
         let dir = &parent.dir;
         let (uid, gid) = self.owner(entry);
         match self.ids {
-            IdMode::Full => dir.chown(name, uid, gid)?,
+            IdMode::Full => given((uid, gid), dir.chown(name, uid, gid))?,
             IdMode::Single if kind == FileKind::Dir => {
                 if (uid, gid) == (0, 0) {
                     dir.remove_xattr(name, Intended::key())?;
@@ -122,7 +146,7 @@ impl Attributes {
                 self.tolerate(key, set)?;
             }
         }
-        if kind == FileKind::Dir { Ok(()) } else { dir.set_mtime(name, entry.mtime) }
+        if kind == FileKind::Dir { Ok(()) } else { Ok(dir.set_mtime(name, entry.mtime)?) }
     }
 
     /// Makes an empty file in the place of a device that this process may not make.
@@ -132,14 +156,14 @@ impl Attributes {
         device: (FileKind, u32, u32),
         parent: &Parent,
         name: &OsStr,
-    ) -> Result<()> {
+    ) -> Result<(), Refusal> {
         let file = parent.dir.create_file(name, entry.mode | 0o200)?;
         self.finish_file(entry, &file, parent)?;
         let (uid, gid) = self.owner(entry);
         let value = Intended { uid, gid, device: Some(device) }.to_value();
         parent.dir.set_xattr(name, Intended::key(), &value)?;
         parent.dir.chmod(name, entry.mode)?;
-        parent.dir.set_mtime(name, entry.mtime)
+        Ok(parent.dir.set_mtime(name, entry.mtime)?)
     }
 
     fn is_wanted(&mut self, key: &OsStr) -> bool {
@@ -150,7 +174,7 @@ impl Attributes {
 
     /// Lets pass what other tools let pass too: an attribute of a kind that the file system does
     /// not have, and one that only the machine's root may set.
-    fn tolerate(&mut self, key: &OsStr, set: Result<()>) -> Result<()> {
+    fn tolerate(&mut self, key: &OsStr, set: rustix::io::Result<()>) -> rustix::io::Result<()> {
         let privileged = [&b"security."[..], b"trusted.", b"system."]
             .iter()
             .any(|prefix| key.as_bytes().starts_with(prefix));

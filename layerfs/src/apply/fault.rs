@@ -60,6 +60,9 @@ pub enum EntryFault {
     /// Its owner or group is no id that files can have.
     #[error("its owner {0} is out of range")]
     OwnerOutOfRange(i64),
+    /// Its owner or group has no place in the user namespace that this process is in.
+    #[error("it belongs to {0}:{1}, and this user namespace does not map that user or group")]
+    OwnerNotMapped(u32, u32),
     /// The archive has more entries than allowed.
     #[error("the archive has more than the allowed {0} entries")]
     TooManyEntries(u64),

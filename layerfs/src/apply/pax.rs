@@ -174,7 +174,7 @@ mod tests {
         for data in [
             &b"x"[..],
             b"9999 path=a\n",
-            b"10 path=a\n",
+            b"11 path=a\n",
             b"5 =a\n",
             b"3 \n",
             b"0 path=a\n",

@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Refusal};
+use super::name::{below, clean, split_clean};
 use super::parents::{Parent, Parents};
 use super::{
     Applied, ApplyOptions, Archive, Content, Entry, EntryFault, IMPLICIT_TIME, IdMode, Overrides,
@@ -91,8 +92,8 @@ impl<'t> Placer<'t> {
         let this = OsStr::new(".");
         self.attributes
             .finish(entry, FileKind::Dir, &root, this)
-            .and_then(|()| whiteout::clear_implicit(&root.dir, this))
-            .map_err(|e| Error::tree("set the attributes of", "/", e))?;
+            .and_then(|()| Ok(whiteout::clear_implicit(&root.dir, this)?))
+            .map_err(refused(entry, "set the attributes of"))?;
         self.parents.forget(b"");
         self.times.push((Vec::new(), entry.mtime));
         Ok(())
@@ -108,7 +109,7 @@ impl<'t> Placer<'t> {
     ) -> Result<()> {
         let parent = self.parent(parent_path, entry)?;
         let name = OsStr::from_bytes(name);
-        let failed = |operation| move |e: Errno| Error::tree(operation, shown(entry), e);
+        let failed = |operation| refused(entry, operation);
         match &entry.content {
             Content::File => self.place_file(entry, &parent, name, archive),
             Content::Dir => self
@@ -116,11 +117,13 @@ impl<'t> Placer<'t> {
                 .map_err(failed("create the directory")),
             Content::Symlink(target) => self
                 .make(&parent, name, |dir| dir.symlink(path(target), name))
+                .map_err(Refusal::from)
                 .and_then(|()| self.attributes.finish(entry, FileKind::Symlink, &parent, name))
                 .map_err(failed("create the symlink")),
             Content::HardLink(target) => self.place_link(entry, &parent, name, target),
             Content::Fifo => self
                 .make(&parent, name, |dir| dir.mknod(name, FileKind::Fifo, entry.mode, (0, 0)))
+                .map_err(Refusal::from)
                 .and_then(|()| self.attributes.finish(entry, FileKind::Fifo, &parent, name))
                 .map_err(failed("create the fifo")),
             Content::CharDevice(major, minor) => self
@@ -160,7 +163,7 @@ impl<'t> Placer<'t> {
         }
         self.attributes
             .finish_file(entry, &file, parent)
-            .map_err(|e| Error::tree("set the attributes of", shown(entry), e))
+            .map_err(refused(entry, "set the attributes of"))
     }
 
     fn place_dir(
@@ -169,7 +172,7 @@ impl<'t> Placer<'t> {
         parent: &Parent,
         parent_path: &[u8],
         name: &OsStr,
-    ) -> rustix::io::Result<()> {
+    ) -> Result<(), Refusal> {
         let path = below(parent_path, name.as_bytes());
         match parent.dir.mkdir(name, entry.mode) {
             Err(Errno::EXIST) => {
@@ -242,11 +245,11 @@ impl<'t> Placer<'t> {
         parent: &Parent,
         name: &OsStr,
         (kind, major, minor): (FileKind, u32, u32),
-    ) -> rustix::io::Result<()> {
+    ) -> Result<(), Refusal> {
         let made = self.make(parent, name, |dir| dir.mknod(name, kind, entry.mode, (major, minor)));
         match made {
             Err(Errno::PERM) => self.attributes.stand_in(entry, (kind, major, minor), parent, name),
-            Err(e) => Err(e),
+            Err(e) => Err(e.into()),
             Ok(()) => self.attributes.finish(entry, kind, parent, name),
         }
     }
@@ -357,57 +360,18 @@ impl<'t> Placer<'t> {
     }
 }
 
-/// An archive's name as a path from the root: without `.`, `..` and needless slashes. `..` is
-/// taken by name, as other tools do, and may not climb out of the root.
-pub(crate) fn clean(name: &[u8]) -> Result<Vec<u8>, EntryFault> {
-    if name.contains(&0) {
-        return Err(EntryFault::NulInName);
-    }
-    let mut clean: Vec<u8> = Vec::with_capacity(name.len());
-    for component in name.split(|b| *b == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                if clean.is_empty() {
-                    return Err(EntryFault::OutsideRoot);
-                }
-                let end = clean.iter().rposition(|b| *b == b'/').unwrap_or(0);
-                clean.truncate(end);
-            }
-            component => {
-                if !clean.is_empty() {
-                    clean.push(b'/');
-                }
-                clean.extend_from_slice(component);
-            }
-        }
-    }
-    Ok(clean)
-}
-
-/// The clean path `path` below the clean path `base`.
-pub(crate) fn below(base: &[u8], path: &[u8]) -> Vec<u8> {
-    match (base, path) {
-        (b"", path) | (path, b"") => path.to_vec(),
-        _ => [base, b"/", path].concat(),
-    }
-}
-
-/// The directory and the last component of a clean path; `None` for the root.
-pub(crate) fn split_clean(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    if path.is_empty() {
-        return None;
-    }
-    Some(match path.iter().rposition(|b| *b == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    })
-}
-
 fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
 fn shown(entry: &Entry) -> PathBuf {
     path(&entry.path).to_owned()
+}
+
+/// Says of which entry something is refused, and while what was done.
+fn refused(entry: &Entry, operation: &'static str) -> impl Fn(Refusal) -> Error {
+    move |refusal| match refusal {
+        Refusal::Owner(uid, gid) => EntryFault::OwnerNotMapped(uid, gid).of(&entry.path),
+        Refusal::System(e) => Error::tree(operation, shown(entry), e),
+    }
 }

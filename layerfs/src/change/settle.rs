@@ -1,7 +1,9 @@
 //! Makes an upper directory into a layer.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use rustix::io::Errno;
 
@@ -84,10 +86,12 @@ fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
 
 /// Puts back the times that removing changed.
 fn set_times(upper: &Root, found: &Found, times: DirectoryTimes) -> Result<()> {
+    let emptied: HashSet<&Path> = found.idle.iter().filter_map(|idle| idle.path.parent()).collect();
     for dir in found.dirs.iter().skip(1) {
         let time = match (times, dir.lower_mtime) {
             (DirectoryTimes::Restore, Some(time)) => time,
-            _ => dir.mtime,
+            _ if emptied.contains(dir.path.as_path()) => dir.mtime,
+            _ => continue,
         };
         let set = upper.parent(&dir.path).and_then(|(parent, name)| {
             parent.set_mtime(name, time).map_err(|e| Error::tree("set the time of", &dir.path, e))

@@ -10,7 +10,7 @@ use layerfs::{
 };
 
 use crate::archive::build;
-use crate::cases::through;
+use crate::cases::{chain, through};
 use crate::conformance::{names, shown, tar_of};
 use crate::scratch::Scratch;
 
@@ -46,6 +46,9 @@ fn inside_the_namespace() {
     let base = Committed { tree: scratch.dir("base") };
     let options = ApplyOptions { ids: IdMode::Single, ..ApplyOptions::default() };
     apply_layer(&mut &tar[..], &Root::open(&base.tree).unwrap(), &options).unwrap();
+    let full = Root::open(&scratch.dir("full")).unwrap();
+    let error = apply_layer(&mut &tar[..], &full, &ApplyOptions::default()).unwrap_err();
+    assert!(chain(&error).contains("`console`: it belongs to 0:5"), "{}", chain(&error));
     // The layer's tar has the owners and the device that the directory could not have. It is the
     // very archive, since that was in order.
     assert_eq!(tar_of(&base), tar);
