@@ -10,7 +10,7 @@ use oci::DiffId;
 
 use self::place::Placer;
 
-pub(crate) use self::owner::read as read_account_file;
+pub(crate) use self::owner::{read as read_account_file, resolve as resolve_owner};
 use super::{Copy, CopySource, SourceTree, Times};
 use crate::cache::{CacheKey, KeyHasher};
 use crate::cancel::Cancel;
@@ -97,7 +97,7 @@ pub(crate) fn run<'t>(
 ) -> Result<bool, StepCause> {
     let owner = match &op.owner {
         None => None,
-        Some(spec) => Some(owner::resolve(spec, place.into)?),
+        Some(spec) => Some(resolve_owner(spec, place.into)?),
     };
     let mut placer = Placer::new(place, owner, op.chmod.as_ref(), op.times);
     let mut unchanged = true;

@@ -1,4 +1,5 @@
-//! `--chown`: names looked up in the files of the image that is copied into.
+//! Owners of what a build makes (`--chown`, WORKDIR): names looked up in the files of the image
+//! that it is made in.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,7 +15,7 @@ const MAX_ACCOUNTS: u64 = 16 << 20;
 
 /// The owner that `spec` means in `tree`. Like BuildKit, and unlike what Docker's manual says, a
 /// user who is unknown is 0 with group 0, and an unknown group is the user's own.
-pub(super) fn resolve(spec: &str, tree: &Root) -> Result<(u32, u32), StepCause> {
+pub(crate) fn resolve(spec: &str, tree: &Root) -> Result<(u32, u32), StepCause> {
     let (passwd, group) = (read(tree, "/etc/passwd")?, read(tree, "/etc/group")?);
     let accounts = Accounts { passwd: &passwd, group: &group };
     let failed = |source| StepCause::User { user: spec.to_owned(), source };
