@@ -37,7 +37,7 @@ macro_rules! commands {
             /// Carries it out.
             pub(crate) fn run(self, app: &App) -> Outcome {
                 match self {
-                    $(Command::$variant(args) => $module::run(args, app),)*
+                    $(Command::$variant(args) => $module::run(&args, app),)*
                 }
             }
 

@@ -214,7 +214,7 @@ fn is_zero(number: &i64) -> bool {
 }
 
 /// Go writes `null` for an empty list or map.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::null_as_default;
 use crate::{Digest, MediaType, Platform};
 
 /// Names content: its type, digest and size.
@@ -17,10 +18,14 @@ pub struct Descriptor {
     /// Its size in bytes.
     pub size: u64,
     /// Other places that hold the content.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub urls: Vec<String>,
     /// Free-form notes.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "IndexMap::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub annotations: IndexMap<String, String>,
     /// For an image in an index: where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::null_as_default;
 use crate::{Descriptor, Digest, Error, MediaType, Platform, Raw, Result};
 
 /// The manifest of one image, or of an artifact.
@@ -21,13 +22,17 @@ pub struct Manifest {
     /// The image's config.
     pub config: Descriptor,
     /// The layers, lowest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub layers: Vec<Descriptor>,
     /// What this refers to (a signature to its image).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Free-form notes.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "IndexMap::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub annotations: IndexMap<String, String>,
     /// Whatever else the document says.
     #[serde(flatten)]
@@ -63,13 +68,17 @@ pub struct Index {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The manifests; nested indexes are allowed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub manifests: Vec<Descriptor>,
     /// What this refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Free-form notes.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "IndexMap::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub annotations: IndexMap<String, String>,
     /// Whatever else the document says.
     #[serde(flatten)]
@@ -225,6 +234,16 @@ mod tests {
         assert!(parse(named, &MediaType::DOCKER_LIST).is_err());
         assert!(parse(r#"{"schemaVersion":1,"name":"x"}"#, &MediaType::OCI_MANIFEST).is_err());
         assert!(parse("[]", &MediaType::OCI_MANIFEST).is_err());
+    }
+
+    #[test]
+    fn go_writes_null_for_an_empty_list() {
+        let empty = r#"{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}"#;
+        let text =
+            format!(r#"{{"schemaVersion":2,"config":{empty},"layers":null,"annotations":null}}"#);
+        assert!(matches!(parse(&text, &MediaType::OCI_MANIFEST), Ok(Document::Manifest(_))));
+        let index = r#"{"schemaVersion":2,"manifests":null}"#;
+        assert!(parse(index, &MediaType::OCI_INDEX).is_err(), "nothing says which of both it is");
     }
 
     #[test]

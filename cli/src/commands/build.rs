@@ -86,13 +86,13 @@ enum Shown {
 }
 
 /// Carries it out; a failed RUN's status becomes ours.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if args.push && args.tag.is_empty() {
         return Err(Failure::new("there is no name to push to").hint("give one with `--tag`"));
     }
-    let source = dockerfile(&args)?;
-    let request = request(&args, app, source.clone())?;
-    let progress = progress(&args, app);
+    let source = dockerfile(args)?;
+    let request = request(args, app, source.clone())?;
+    let progress = progress(args, app);
     let store = app.store()?;
     let lease = store.lease()?;
     let cancel = Cancel::new()?;
@@ -109,7 +109,7 @@ pub(crate) fn run(args: Args, app: &App) -> Outcome {
     let built = builder.build(&request);
     drop(progress);
     let built = built.map_err(|error| failure(&source, &error))?;
-    finish(&args, app, &lease, &built)
+    finish(args, app, &lease, &built)
 }
 
 fn finish(args: &Args, app: &App, lease: &Lease, built: &Built) -> Outcome {
@@ -275,10 +275,9 @@ fn progress(args: &Args, app: &App) -> Box<dyn Progress> {
     match args.progress {
         _ if args.quiet => Box::new(builder::Silent),
         Shown::Quiet => Box::new(builder::Silent),
-        Shown::Plain => Box::new(PlainProgress::new()),
         Shown::Tty => Box::new(TtyProgress::new()),
         Shown::Auto if app.machine.watches_stderr() => Box::new(TtyProgress::new()),
-        Shown::Auto => Box::new(PlainProgress::new()),
+        Shown::Plain | Shown::Auto => Box::new(PlainProgress::new()),
     }
 }
 

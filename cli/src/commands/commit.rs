@@ -30,7 +30,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; prints the image's id.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
     let container = store.container(&args.container)?;
@@ -49,12 +49,12 @@ pub(crate) fn run(args: Args, app: &App) -> Outcome {
     config.history.push(History {
         created: Some(now),
         created_by: Some(kept.command().join(" ")),
-        author: args.author,
-        comment: args.message,
+        author: args.author.clone(),
+        comment: args.message.clone(),
         empty_layer: false,
     });
     let config = Raw::write(config);
-    let names: Vec<Reference> = args.name.into_iter().collect();
+    let names: Vec<Reference> = args.name.iter().cloned().collect();
     let base = match &container.image {
         Some(image) => store.image_layers(image)?.into_iter().map_while(|(_, blob)| blob).collect(),
         None => Vec::new(),

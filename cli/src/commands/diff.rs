@@ -18,7 +18,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
     let container = store.container(&args.container)?;

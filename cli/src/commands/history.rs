@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; the newest step first.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let image = store.resolve(&args.image)?;
     let config = store.config(&image.id)?;

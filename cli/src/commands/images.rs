@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let mut images = Vec::new();
     for image in store.images()? {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: Args, app: &App) -> Outcome {
     let mut list = List::new(&columns, &args.list)?;
     for (created, image) in &images {
         for row in rows(image, *created, args.list.no_trunc) {
-            if shown(&row, &args) {
+            if shown(&row, args) {
                 list.row(row);
             }
         }

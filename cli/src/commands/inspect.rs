@@ -32,7 +32,7 @@ enum Kind {
 }
 
 /// Carries it out. What was found is printed also when something else was not.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let template = match args.format.as_str() {
         "json" => None,

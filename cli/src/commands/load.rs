@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; prints what was loaded in docker's words.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
     let staging = lease.scratch_dir("archive")?;

@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out: nothing is kept that the registry does not take.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let username = match &args.username {
         Some(name) => name.clone(),
         None if args.password_stdin => {

@@ -15,7 +15,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let file = app.machine.docker_config();
     let had = app.network()?.block_on(erase_login(&file, &args.registry))?;
     if had {

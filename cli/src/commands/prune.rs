@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if !args.force && !confirmed(args.all)? {
         return Ok(1);
     }

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; the latest container first.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let columns = ["ContainerID", "Image", "Command", "CreatedSince", "Status", "Names"];
     let mut list = List::new(&columns, &args.list)?;
     let now = Timestamp::now();

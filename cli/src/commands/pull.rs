@@ -25,7 +25,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; prints the name and, unless it is to be quiet, the digest.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);

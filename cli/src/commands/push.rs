@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; prints what the registry now knows the image by.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
     let record = store.resolve(&args.image)?;

@@ -32,11 +32,11 @@ enum Action {
 }
 
 /// Carries it out.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
-    let Action::Serve { listen, storage } = args.action;
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let Action::Serve { listen, storage } = &args.action;
     let storage = match storage {
         None => Storage::memory(),
-        Some(dir) => Storage::dir(&dir).doing(|| format!("cannot open {}", dir.display()))?,
+        Some(dir) => Storage::dir(dir).doing(|| format!("cannot open {}", dir.display()))?,
     };
     app.network()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)

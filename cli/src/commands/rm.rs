@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out; what can be removed is removed even if something else cannot.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let mut status = 0;
     for name in &args.containers {

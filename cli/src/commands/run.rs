@@ -64,8 +64,8 @@ pub(crate) struct Args {
 }
 
 /// Carries it out: its status is the command's.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
-    start(&args, app).map_err(|failure| {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    start(args, app).map_err(|failure| {
         // docker's statuses: 126 and 127 are the command's fault, all else is ours.
         let code = if matches!(failure.code, 126 | 127) { failure.code } else { OWN_FAILURE };
         failure.code(code)

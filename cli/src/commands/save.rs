@@ -36,21 +36,21 @@ enum Format {
 }
 
 /// Carries it out. A file appears under its name when it is complete.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let Some(path) = &args.output else {
         let stdout = std::io::stdout();
         if stdout.is_terminal() {
             return Err(Failure::new("an archive is nothing for a terminal")
                 .hint("name a file with `--output`, or redirect standard output"));
         }
-        write(&args, app, stdout)?;
+        write(args, app, stdout)?;
         return Ok(0);
     };
     let cannot = || format!("cannot write {}", path.display());
     if path.exists() && !path.is_file() {
         // A pipe or a device takes the bytes as they come.
         let file = File::options().write(true).open(path).doing(cannot)?;
-        write(&args, app, file)?;
+        write(args, app, file)?;
         return Ok(0);
     }
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Args, app: &App) -> Outcome {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(dir.unwrap_or_else(|| std::path::Path::new(".")))
         .doing(cannot)?;
-    write(&args, app, staged.as_file())?;
+    write(args, app, staged.as_file())?;
     staged.persist(path).map_err(|e| e.error).doing(cannot)?;
     Ok(0)
 }

@@ -7,7 +7,7 @@ use crate::error::{Failure, Outcome};
 /// What `tierce start` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Show its output and pass signals on; this is always so until containers run detached
+    /// Show its output and pass signals on, which is what `start` does; docker wants to be told
     #[arg(short, long)]
     attach: bool,
     /// Pass standard input on
@@ -19,11 +19,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out, one container after the other.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
-    if !args.attach && !args.interactive {
-        return Err(Failure::new("starting a container detached is not supported yet")
-            .hint("`tierce start --attach` runs it to its end"));
-    }
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let input = if args.interactive { Input::Ours } else { Input::Null };
     let mut status = 0;

@@ -15,7 +15,7 @@ pub(crate) struct Args {
 }
 
 /// Carries it out.
-pub(crate) fn run(args: Args, app: &App) -> Outcome {
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if args.name.digest().is_some() {
         return Err(Failure::new(format!(
             "{} has a digest, and a name cannot",
