@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-use layerfs::{Dir, FileKind, Metadata, Root};
+use layerfs::{Dir, FileKind, IdMode, Metadata, Root};
 
 use crate::dockerignore::{Ignore, ParentMatch};
 use crate::error::StepCause;
@@ -20,6 +20,8 @@ pub(crate) struct FileTree<'a> {
     /// For the context: what the ignore file leaves out. Its files belong to root and have no
     /// extended attributes, whatever they have on the machine.
     pub(crate) ignore: Option<&'a Ignore>,
+    /// How owners are read.
+    pub(crate) ids: IdMode,
 }
 
 /// A file of a tree.
@@ -161,9 +163,11 @@ impl Walk<'_, '_> {
         matches: &ParentMatch,
     ) -> Result<(), StepCause> {
         let first = self.entries.len();
-        let metadata = self.owned(metadata);
-        self.entries.push(Entry { path: path.to_owned(), metadata, link: None, xattrs });
         let here = joined(self.base, path);
+        let metadata = self
+            .owned(dir, OsStr::new("."), metadata)
+            .map_err(|e| failed_io("examine", &here, e.into()))?;
+        self.entries.push(Entry { path: path.to_owned(), metadata, link: None, xattrs });
         for (name, _) in dir.read().map_err(|e| failed_io("list", &here, e.into()))? {
             let in_tree = here.join(&name);
             let (out, below) = match self.tree.ignore {
@@ -212,16 +216,27 @@ impl Walk<'_, '_> {
             _ => None,
         };
         let xattrs = self.tree.xattrs(dir, name, metadata.kind, &at)?;
-        let metadata = self.owned(metadata);
+        let metadata =
+            self.owned(dir, name, metadata).map_err(|e| failed_io("examine", &at, e.into()))?;
         self.entries.push(Entry { path, metadata, link, xattrs });
         Ok(())
     }
 
-    fn owned(&self, mut metadata: Metadata) -> Metadata {
+    /// Metadata with the owner that a copy passes on.
+    fn owned(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        mut metadata: Metadata,
+    ) -> rustix::io::Result<Metadata> {
         if self.tree.is_context() {
             (metadata.uid, metadata.gid) = (0, 0);
+            return Ok(metadata);
         }
-        metadata
+        match self.tree.ids {
+            IdMode::Full => Ok(metadata),
+            IdMode::Single => layerfs::as_intended(dir, name, metadata),
+        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! COPY and ADD: how the result is keyed and made.
 
+mod attributes;
 mod owner;
 mod place;
+mod real_path;
 
 use std::path::Path;
 
 use layerfs::{ExtractOptions, FileKind, IdMode, Root, Timestamp};
 use oci::DiffId;
 
+use self::attributes::Attributes;
 use self::place::Placer;
 
 pub(crate) use self::owner::{read as read_account_file, resolve as resolve_owner};
@@ -99,7 +102,8 @@ pub(crate) fn run<'t>(
         None => None,
         Some(spec) => Some(resolve_owner(spec, place.into)?),
     };
-    let mut placer = Placer::new(place, owner, op.chmod.as_ref(), op.times);
+    let (chmod, times, ids) = (op.chmod.as_ref(), op.times, place.ids);
+    let mut placer = Placer::new(place, Attributes { owner, chmod, times, ids });
     let mut unchanged = true;
     for found in found {
         match found {
@@ -163,7 +167,8 @@ pub(crate) fn make_directories(
     times: Times,
     place: &Place<'_>,
 ) -> Result<(), StepCause> {
-    let mut placer = Placer::new(place, owner, None, times);
+    let attributes = Attributes { owner, chmod: None, times, ids: place.ids };
+    let mut placer = Placer::new(place, attributes);
     placer.make_directories(Path::new(path))?;
     placer.finish()
 }

@@ -4,25 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use layerfs::{Dir, FileKind, Metadata, Root, Timestamp};
 use rustix::io::Errno;
 
-use super::{Place, clamped};
+use super::Place;
+use super::attributes::Attributes;
+use super::real_path::real_path;
 use crate::error::StepCause;
-use crate::instruction::Chmod;
-use crate::op::Times;
 use crate::paths::{clean_absolute, names_directory, parent};
 use crate::select::{Selected, shown};
 use crate::tree::{Entry, FileTree, failed, failed_io};
 
-/// How many symlinks one path may lead through, as in the kernel.
-const MAX_LINKS: usize = 40;
 /// Files up to this size, in bytes, are copied by one read and one write.
 const SMALL: u64 = 128 << 10;
-/// The mode of directories that nobody chose one for.
-const DIRECTORY_MODE: u32 = 0o755;
 
 /// Copies into one tree.
 ///
@@ -31,9 +27,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 /// holds the time at which it happened to be made.
 pub(super) struct Placer<'a> {
     place: &'a Place<'a>,
-    owner: Option<(u32, u32)>,
-    chmod: Option<&'a Chmod>,
-    times: Times,
+    attributes: Attributes<'a>,
     directory_times: BTreeMap<PathBuf, Timestamp>,
     /// Whether what is copied can change meanwhile: the context can, layers cannot.
     live: bool,
@@ -51,14 +45,9 @@ struct Level {
 }
 
 impl<'a> Placer<'a> {
-    pub(super) fn new(
-        place: &'a Place<'a>,
-        owner: Option<(u32, u32)>,
-        chmod: Option<&'a Chmod>,
-        times: Times,
-    ) -> Placer<'a> {
+    pub(super) fn new(place: &'a Place<'a>, attributes: Attributes<'a>) -> Placer<'a> {
         let (directory_times, buffer) = (BTreeMap::new(), Vec::new());
-        Placer { place, owner, chmod, times, directory_times, live: false, buffer }
+        Placer { place, attributes, directory_times, live: false, buffer }
     }
 
     fn root(&self) -> &'a Root {
@@ -111,10 +100,26 @@ impl<'a> Placer<'a> {
         };
         let mut file = dir.create_file(&file_name, 0o600).map_err(|e| write("create")(e.into()))?;
         file.write_all(content).map_err(write("write"))?;
-        let mode = self.mode(0o644, false);
-        let (uid, gid) = self.owner.unwrap_or((0, 0));
-        let made = Timestamp::at(self.times.made);
-        self.finish_file(&file, (uid, gid), mode, made).map_err(write("set the attributes of"))
+        let finished = self.attributes.finish_file((&dir, &file_name), &file, &self.document());
+        finished.map_err(write("set the attributes of"))
+    }
+
+    /// A here-document as a file to copy.
+    fn document(&self) -> Entry {
+        let metadata = Metadata {
+            kind: FileKind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            rdev: (0, 0),
+            mtime: self.attributes.made(),
+            ctime: self.attributes.made(),
+            dev: 0,
+            ino: 0,
+            nlink: 1,
+        };
+        Entry { path: PathBuf::new(), metadata, link: None, xattrs: Vec::new() }
     }
 
     /// Makes a directory and what is missing above it, and answers with where it really is.
@@ -124,16 +129,16 @@ impl<'a> Placer<'a> {
             return Ok(real);
         }
         self.remember_nearest(&real)?;
-        let mode = match self.chmod {
-            Some(Chmod::Octal(bits)) => bits & 0o777,
-            _ => DIRECTORY_MODE,
-        };
         let made = self
             .root()
-            .mkdir_all(&real, mode, self.owner)
+            .mkdir_all(&real, self.attributes.directory_mode(), None)
             .map_err(|e| failed("create the directory", &real, e))?;
-        let time = Timestamp::at(self.times.made);
-        self.directory_times.extend(made.into_iter().map(|path| (path, time)));
+        for path in made {
+            let dir = self.root().open_dir(&path).map_err(|e| failed("open", &path, e))?;
+            let owned = self.attributes.own_directory(&dir);
+            owned.map_err(|e| failed_io("change the owner of", &path, e.into()))?;
+            self.directory_times.insert(path, self.attributes.made());
+        }
         Ok(real)
     }
 
@@ -225,7 +230,7 @@ impl<'a> Placer<'a> {
             self.leave(Some(level))?;
         }
         // A directory whose content is copied passes on its time and nothing else.
-        let time = clamped(item.entries[0].metadata.mtime, self.times.latest);
+        let time = self.attributes.time(&item.entries[0].metadata);
         self.directory_times.insert(target.to_owned(), time);
         Ok(unchanged)
     }
@@ -254,12 +259,7 @@ impl<'a> Placer<'a> {
     fn leave(&self, level: Option<Level>) -> Result<(), StepCause> {
         let Some(Level { path, to, entry: Some(entry), .. }) = level else { return Ok(()) };
         let failed = |e: Errno| failed_io("set the attributes of", &path, e.into());
-        let metadata = &entry.metadata;
-        let (uid, gid) = self.owner.unwrap_or((metadata.uid, metadata.gid));
-        self.chown(&to, OsStr::new("."), uid, gid).map_err(failed)?;
-        to.chmod(".", self.mode(metadata.mode, true)).map_err(failed)?;
-        set_xattrs(&to, OsStr::new("."), &entry).map_err(failed)?;
-        to.set_mtime(".", clamped(metadata.mtime, self.times.latest)).map_err(failed)
+        self.attributes.finish(&to, OsStr::new("."), &entry).map_err(failed)
     }
 
     /// Copies what is no directory.
@@ -274,9 +274,6 @@ impl<'a> Placer<'a> {
         self.clear(to, name, source, target)?;
         let failed = |operation| move |e: Errno| failed_io(operation, target, e.into());
         let metadata = &entry.metadata;
-        let (uid, gid) = self.owner.unwrap_or((metadata.uid, metadata.gid));
-        let mode = self.mode(metadata.mode, false);
-        let time = clamped(metadata.mtime, self.times.latest);
         let mut unchanged = true;
         match metadata.kind {
             FileKind::File => {
@@ -297,22 +294,21 @@ impl<'a> Placer<'a> {
                 let mut output = to.create_file(name, 0o600).map_err(failed("create"))?;
                 self.bytes(&mut input, &mut output, metadata.size)
                     .map_err(|e| failed_io("copy", source, e))?;
-                self.finish_file(&output, (uid, gid), mode, time)
+                self.attributes
+                    .finish_file((to, name), &output, entry)
                     .map_err(|e| failed_io("set the attributes of", target, e))?;
-                set_xattrs(to, name, entry).map_err(failed("set the attributes of"))?;
             }
             FileKind::Symlink => {
                 let link = entry.link.as_deref().unwrap_or(Path::new(""));
                 to.symlink(link, name).map_err(failed("create the symlink"))?;
-                self.chown(to, name, uid, gid).map_err(failed("change the owner of"))?;
-                to.set_mtime(name, time).map_err(failed("set the time of"))?;
+                let finished = self.attributes.finish(to, name, entry);
+                finished.map_err(failed("set the attributes of"))?;
             }
             FileKind::Dir => {}
             FileKind::CharDevice | FileKind::BlockDevice | FileKind::Fifo | FileKind::Socket => {
                 self.special(to, name, entry).map_err(failed("create"))?;
-                self.chown(to, name, uid, gid).map_err(failed("change the owner of"))?;
-                to.chmod(name, mode).map_err(failed("change the mode of"))?;
-                to.set_mtime(name, time).map_err(failed("set the time of"))?;
+                let finished = self.attributes.finish(to, name, entry);
+                finished.map_err(failed("set the attributes of"))?;
             }
         }
         Ok(unchanged)
@@ -353,79 +349,6 @@ impl<'a> Placer<'a> {
         // It grew since it was looked at.
         if self.buffer.len() as u64 == SMALL { io::copy(input, output).map(drop) } else { Ok(()) }
     }
-
-    fn mode(&self, mode: u32, is_dir: bool) -> u32 {
-        self.chmod.map_or(mode, |chmod| chmod.apply(mode, is_dir))
-    }
-
-    fn finish_file(
-        &self,
-        file: &File,
-        (uid, gid): (u32, u32),
-        mode: u32,
-        time: Timestamp,
-    ) -> io::Result<()> {
-        if self.place.ids == layerfs::IdMode::Full {
-            let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-            rustix::fs::fchown(file, Some(uid), Some(gid))?;
-        }
-        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode))?;
-        let time =
-            rustix::fs::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanoseconds) };
-        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-        Ok(rustix::fs::futimens(file, &times)?)
-    }
-
-    fn chown(&self, dir: &Dir, name: &OsStr, uid: u32, gid: u32) -> rustix::io::Result<()> {
-        match self.place.ids {
-            layerfs::IdMode::Full => dir.chown(name, uid, gid),
-            layerfs::IdMode::Single => Ok(()),
-        }
-    }
-}
-
-/// Where `path` is when all symlinks are followed, and what is there. What is missing is taken
-/// as written.
-fn real_path(root: &Root, path: &Path) -> Result<(PathBuf, Option<Metadata>), StepCause> {
-    let stat = |path: &Path| root.stat(path).map_err(|e| failed("examine", path, e));
-    let mut todo: Vec<OsString> = names(path);
-    let mut done = PathBuf::new();
-    let mut metadata = stat(&done)?;
-    let mut links = 0;
-    while let Some(name) = todo.pop() {
-        if name == ".." {
-            done.pop();
-            metadata = stat(&done)?;
-            continue;
-        }
-        let at = done.join(&name);
-        metadata = stat(&at)?;
-        if metadata.as_ref().is_some_and(|metadata| metadata.kind == FileKind::Symlink) {
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(failed_io("follow the symlinks of", path, Errno::LOOP.into()));
-            }
-            let link = root.read_link(&at).map_err(|e| failed("read", &at, e))?;
-            if link.is_absolute() {
-                done = PathBuf::new();
-            }
-            todo.extend(names(&link));
-            metadata = stat(&done)?;
-        } else {
-            done = at;
-        }
-    }
-    Ok((done, metadata))
-}
-
-/// The names of a path, the last one first.
-fn names(path: &Path) -> Vec<OsString> {
-    let names = path.components().rev().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    names.collect()
 }
 
 /// Whether a file is in the state in which it was found.
@@ -435,18 +358,6 @@ fn same_state(now: &Metadata, found: &Metadata) -> bool {
         && now.size == found.size
         && now.mtime == found.mtime
         && now.ctime == found.ctime
-}
-
-/// Sets extended attributes; those that the file system or a user namespace does not take are
-/// left out, as by BuildKit.
-fn set_xattrs(dir: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
-    for (key, value) in &entry.xattrs {
-        match dir.set_xattr(name, key, value) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }
 
 fn conflict(source: &Path, target: &Path, reason: &'static str) -> StepCause {

@@ -1,0 +1,115 @@
+//! Owner, mode and time of what a COPY makes.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+use layerfs::{Dir, FileKind, IdMode, Metadata, Timestamp};
+use rustix::fs::{Mode, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::clamped;
+use crate::instruction::Chmod;
+use crate::op::Times;
+use crate::tree::Entry;
+
+/// The mode of directories that nobody chose one for.
+const DIRECTORY_MODE: u32 = 0o755;
+
+/// What the instruction says of everything that it makes.
+pub(super) struct Attributes<'a> {
+    /// `--chown`.
+    pub(super) owner: Option<(u32, u32)>,
+    /// `--chmod`.
+    pub(super) chmod: Option<&'a Chmod>,
+    /// Which times are given.
+    pub(super) times: Times,
+    /// Which owners can be given.
+    pub(super) ids: IdMode,
+}
+
+impl Attributes<'_> {
+    /// The mode of directories that are made without a source.
+    pub(super) fn directory_mode(&self) -> u32 {
+        match self.chmod {
+            Some(Chmod::Octal(bits)) => bits & 0o777,
+            _ => DIRECTORY_MODE,
+        }
+    }
+
+    /// The time of what is made without a source.
+    pub(super) fn made(&self) -> Timestamp {
+        Timestamp::at(self.times.made)
+    }
+
+    /// The time of what is copied.
+    pub(super) fn time(&self, source: &Metadata) -> Timestamp {
+        clamped(source.mtime, self.times.latest)
+    }
+
+    fn owner(&self, source: &Metadata) -> (u32, u32) {
+        self.owner.unwrap_or((source.uid, source.gid))
+    }
+
+    fn mode(&self, source: &Metadata) -> u32 {
+        let is_dir = source.kind == FileKind::Dir;
+        self.chmod.map_or(source.mode, |chmod| chmod.apply(source.mode, is_dir))
+    }
+
+    /// Gives a new directory to whom `--chown` says.
+    pub(super) fn own_directory(&self, dir: &Dir) -> rustix::io::Result<()> {
+        match self.owner {
+            None => Ok(()),
+            Some(owner) => layerfs::give(dir, OsStr::new("."), FileKind::Dir, owner, self.ids),
+        }
+    }
+
+    /// Finishes the regular file `name` of `dir`, which is open as `file`. The order matters:
+    /// a change of the owner clears set-user-ID bits and capabilities.
+    pub(super) fn finish_file(
+        &self,
+        (dir, name): (&Dir, &OsStr),
+        file: &File,
+        entry: &Entry,
+    ) -> io::Result<()> {
+        let source = &entry.metadata;
+        let owner = self.owner(source);
+        match self.ids {
+            IdMode::Full => {
+                let (uid, gid) = owner;
+                let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+                rustix::fs::fchown(file, Some(uid), Some(gid))?;
+            }
+            IdMode::Single => layerfs::give(dir, name, FileKind::File, owner, self.ids)?,
+        }
+        set_xattrs(dir, name, entry)?;
+        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode(source)))?;
+        let Timestamp { seconds, nanoseconds } = self.time(source);
+        let time = Timespec { tv_sec: seconds, tv_nsec: i64::from(nanoseconds) };
+        let times = Timestamps { last_access: time, last_modification: time };
+        Ok(rustix::fs::futimens(file, &times)?)
+    }
+
+    /// Finishes anything else.
+    pub(super) fn finish(&self, dir: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
+        let source = &entry.metadata;
+        layerfs::give(dir, name, source.kind, self.owner(source), self.ids)?;
+        if source.kind != FileKind::Symlink {
+            set_xattrs(dir, name, entry)?;
+            dir.chmod(name, self.mode(source))?;
+        }
+        dir.set_mtime(name, self.time(source))
+    }
+}
+
+/// Sets extended attributes; those that the file system or a user namespace does not take are
+/// left out, as by BuildKit.
+fn set_xattrs(dir: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
+    for (key, value) in &entry.xattrs {
+        match dir.set_xattr(name, key, value) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
