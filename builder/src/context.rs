@@ -1,9 +1,9 @@
 //! The build context: a directory of the machine, less what its ignore file leaves out.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use layerfs::{FileKind, FileStat, Metadata, Root, StatIndex, Store};
+use layerfs::{FileKind, FileStat, IdMode, Metadata, Root, StatIndex, Store};
 
 use crate::dockerignore::Ignore;
 use crate::error::StepCause;
@@ -35,7 +35,7 @@ impl Context {
 
     /// The files that steps see.
     pub(crate) fn tree(&self) -> FileTree<'_> {
-        FileTree { root: &self.root, ignore: Some(&self.ignore) }
+        FileTree { root: &self.root, ignore: Some(&self.ignore), ids: IdMode::Full }
     }
 
     /// Keeps what was read for the next build. That it cannot be kept costs time and nothing
@@ -81,11 +81,13 @@ pub(crate) struct LazyContext<'a> {
     ignore: Ignore,
     store: &'a Store,
     opened: Mutex<Option<std::sync::Arc<Context>>>,
+    hashing: Mutex<()>,
 }
 
 impl<'a> LazyContext<'a> {
     pub(crate) fn new(path: Option<&Path>, ignore: Ignore, store: &'a Store) -> LazyContext<'a> {
-        LazyContext { path: path.map(Path::to_owned), ignore, store, opened: Mutex::new(None) }
+        let path = path.map(Path::to_owned);
+        LazyContext { path, ignore, store, opened: Mutex::new(None), hashing: Mutex::new(()) }
     }
 
     /// The context; `wanted` is the path that asks for it, for the error when there is none.
@@ -99,6 +101,11 @@ impl<'a> LazyContext<'a> {
         };
         let context = Context::open(path, self.ignore.clone(), self.store)?;
         Ok(opened.insert(std::sync::Arc::new(context)).clone())
+    }
+
+    /// Held by who computes digests of its files.
+    pub(crate) fn hashing(&self) -> MutexGuard<'_, ()> {
+        self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what was read of it, if it was opened.

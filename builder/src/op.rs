@@ -49,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) hostname: String,
     /// A here-document that is the program itself.
     pub(crate) script: Option<Script>,
+    /// The times of what it makes.
+    pub(crate) times: Times,
 }
 
 /// A file that a RUN executes: the content of its lone here-document that begins with `#!`.
@@ -126,6 +128,6 @@ pub(crate) struct Times {
     /// source to take it from, and of here-documents: `SOURCE_DATE_EPOCH` where it is given, else
     /// when the stage's base image was made, else the epoch itself.
     pub(crate) made: i64,
-    /// The latest modification time that a copied file keeps: `SOURCE_DATE_EPOCH`.
+    /// The latest modification time that a file of the layer has: `SOURCE_DATE_EPOCH`.
     pub(crate) latest: Option<i64>,
 }

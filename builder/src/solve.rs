@@ -1,6 +1,8 @@
 //! Runs the steps that are needed, as many at once as do not wait for each other, and only those
 //! whose results are not there already.
 
+mod ahead;
+mod clamp;
 mod session;
 mod step;
 
@@ -33,6 +35,14 @@ type Failure = (StepCause, Vec<u8>);
 /// How a step's thread ended.
 type Ended = (StepId, std::thread::Result<Result<Outcome, Failure>>);
 
+/// What threads tell the one that schedules.
+enum Message {
+    /// A step has ended.
+    Ended(Ended),
+    /// A step that has not been reached cannot succeed.
+    Doomed(StepId, StepCause),
+}
+
 /// The result of `tip` and of all that it needs.
 ///
 /// # Errors
@@ -43,11 +53,12 @@ pub(crate) fn solve(
     tip: StepId,
 ) -> Result<Outcome, BuildError> {
     let mut plan = Plan::new(graph, tip);
-    let (sender, receiver) = crossbeam_channel::unbounded::<Ended>();
+    let (sender, receiver) = crossbeam_channel::unbounded::<Message>();
     let mut failure: Option<BuildError> = None;
     let mut panicked = None;
     std::thread::scope(|scope| {
         let mut running = 0;
+        let mut looking_ahead = false;
         loop {
             while failure.is_none()
                 && running < session.parallelism()
@@ -61,13 +72,18 @@ pub(crate) fn solve(
                     match session.probe(graph, step, &inputs) {
                         Ok(step::Probe::Known(outcome)) => plan.finish(step, outcome),
                         Ok(step::Probe::Work(work)) => {
+                            if !looking_ahead && !matches!(graph.get(step).op, Op::Copy(_)) {
+                                looking_ahead = true;
+                                let (copies, sender) = (plan.copies(graph), sender.clone());
+                                scope.spawn(move || session.look_ahead(graph, &copies, &sender));
+                            }
                             running += 1;
                             let sender = sender.clone();
                             scope.spawn(move || {
                                 let run = || session.run(graph, step, &inputs, work);
                                 let result = panic::catch_unwind(AssertUnwindSafe(run));
                                 // The receiver waits for every thread.
-                                let _ = sender.send((step, result));
+                                let _ = sender.send(Message::Ended((step, result)));
                             });
                         }
                         Err(cause) => {
@@ -84,13 +100,23 @@ pub(crate) fn solve(
                         Ok(step::Probe::Work(work)) => session.run(graph, step, &inputs, work),
                         Err(cause) => Err((cause, Vec::new())),
                     };
-                    let _ = sender.send((step, panic::catch_unwind(AssertUnwindSafe(both))));
+                    let result = panic::catch_unwind(AssertUnwindSafe(both));
+                    let _ = sender.send(Message::Ended((step, result)));
                 });
             }
             if running == 0 {
                 break;
             }
-            let Ok((step, result)) = receiver.recv() else { break };
+            let (step, result) = match receiver.recv() {
+                Ok(Message::Ended(ended)) => ended,
+                Ok(Message::Doomed(step, cause)) => {
+                    if failure.is_none() {
+                        failure = Some(session.fail(graph, step, (cause, Vec::new())));
+                    }
+                    continue;
+                }
+                Err(_) => break,
+            };
             running -= 1;
             match result {
                 Ok(Ok(outcome)) => plan.finish(step, outcome),
@@ -146,6 +172,13 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The copies that wait for something.
+    fn copies(&self, graph: &Graph) -> Vec<StepId> {
+        let waits = |step: &StepId| self.waiting[step.0] > 0;
+        let copies = (0..graph.len()).map(StepId).filter(waits);
+        copies.filter(|step| matches!(graph.get(*step).op, Op::Copy(_))).collect()
     }
 
     fn inputs(&self, graph: &Graph, step: StepId) -> Vec<Outcome> {

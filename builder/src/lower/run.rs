@@ -40,6 +40,7 @@ impl Lowerer<'_> {
             },
             hostname: self.request.sandbox.hostname.clone(),
             script,
+            times: state.times,
         };
         self.step(lowering, statement, Op::Run(op), Vec::new(), triggered);
         self.history(lowering, text, false);

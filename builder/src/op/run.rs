@@ -43,6 +43,7 @@ pub(crate) fn key(op: &Run, below: &[DiffId]) -> CacheKey {
         hasher.text(&script.name);
         hasher.text(&script.content);
     }
+    hasher.optional(op.times.latest.map(|time| time.to_string()).as_deref());
     hasher.finish()
 }
 

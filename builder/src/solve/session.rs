@@ -1,7 +1,5 @@
 //! What all steps of a build share.
 
-use std::num::NonZeroUsize;
-
 use layerfs::{IdMode, Lease, Store};
 use oci::DiffId;
 use serde_json::Value;
@@ -33,11 +31,6 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     pub(crate) fn parallelism(&self) -> usize {
         self.request.parallelism.get()
-    }
-
-    /// How many threads one step may use to hash what it reads.
-    pub(crate) fn hash_threads(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

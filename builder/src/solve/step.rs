@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use layerfs::{BuildSnapshot, DirectoryTimes, Root, View};
+use layerfs::{BuildSnapshot, DirectoryTimes, IdMode, Root, View};
 
+use super::clamp::clamp;
 use super::{Failure, Outcome, Session};
 use crate::cache::{CacheKey, KeyHasher, StepRecord};
 use crate::context::Context;
@@ -31,12 +32,13 @@ pub(super) struct Work {
 }
 
 /// What a copy reads.
-struct Sources {
+pub(super) struct Sources {
     context: Option<Arc<Context>>,
     /// The trees of stages and images, by the number of the input.
     views: Vec<(usize, View)>,
     /// What is copied, in the order of the instruction.
     found: Vec<Found>,
+    ids: IdMode,
 }
 
 impl Sources {
@@ -51,7 +53,7 @@ impl Sources {
                 .views
                 .iter()
                 .find(|(known, _)| *known == number)
-                .map(|(_, view)| FileTree { root: &view.root, ignore: None }),
+                .map(|(_, view)| FileTree { root: &view.root, ignore: None, ids: self.ids }),
         };
         opened.expect("a tree is opened before it is read")
     }
@@ -109,7 +111,7 @@ impl Session<'_> {
 
     /// The content of what a copy reads: one digest per source that is no here-document; and the
     /// files, unless their digests were known without looking.
-    fn sources(
+    pub(super) fn sources(
         &self,
         op: &Copy,
         graph: &Graph,
@@ -129,7 +131,11 @@ impl Session<'_> {
             let files = sources.tree(*tree);
             let index = sources.context.as_deref().filter(|_| *tree == SourceTree::Context);
             let index = index.map(|context| context as &dyn DigestIndex);
-            let digest = content_digest(&files, selected, index, self.hash_threads())?;
+            let digest = {
+                // One after the other: each uses all threads, and finds what the one before read.
+                let _alone = index.map(|_| self.context.hashing());
+                content_digest(&files, selected, index, self.parallelism())?
+            };
             if let SourceTree::Input(number) = tree {
                 self.record_digest(selection_key(&inputs[*number], pattern), digest)?;
             }
@@ -162,7 +168,8 @@ impl Session<'_> {
 
     /// Opens what a copy reads, and finds in it what is copied.
     fn find(&self, op: &Copy, graph: &Graph, inputs: &[Outcome]) -> Result<Sources, StepCause> {
-        let mut sources = Sources { context: None, views: Vec::new(), found: Vec::new() };
+        let mut sources =
+            Sources { context: None, views: Vec::new(), found: Vec::new(), ids: self.ids };
         for source in &op.sources {
             let found = match source {
                 CopySource::Inline { name, content } => {
@@ -235,6 +242,16 @@ impl Session<'_> {
                 keep = copy::run(op, &sources.found, &trees, &place).map_err(bare)?;
             }
         }
+        if let Some(latest) = latest(&graph.get(step).op) {
+            let layer = Root::open(&snapshot.active.place.upper);
+            let layer = layer.map_err(StepCause::store("open the new layer")).map_err(bare)?;
+            clamp(&layer, latest)
+                .map_err(|e| StepCause::Io {
+                    operation: "set the times of files",
+                    source: e.into(),
+                })
+                .map_err(bare)?;
+        }
         let record = self.commit(snapshot, times).map_err(bare)?;
         if keep {
             self.record(work.key, &record).map_err(bare)?;
@@ -256,6 +273,16 @@ impl Session<'_> {
             .commit(self.lease, snapshot, times)
             .map_err(StepCause::store("make a layer of what changed"))?;
         Ok(StepRecord { layer: committed.layer.diff_id, created: self.created.clone() })
+    }
+}
+
+/// The latest time that files of the step's layer may have, if there is one. What copies make has
+/// its times already, but for archives.
+fn latest(op: &Op) -> Option<i64> {
+    match op {
+        Op::Base(_) | Op::Workdir(_) => None,
+        Op::Run(op) => op.times.latest,
+        Op::Copy(op) => op.times.latest.filter(|_| op.unpack),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A store with a base image, and builds in it.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use builder::syntax::Source;
@@ -94,7 +94,7 @@ impl World {
     pub(crate) fn empty() -> World {
         assert!(rustix::process::geteuid().is_root(), "the tests of builds must run as root");
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path().join("store"));
+        let store = open(&dir.path().join("store"));
         World { store, dir }
     }
 
@@ -156,11 +156,11 @@ impl World {
     }
 }
 
-pub(crate) fn open(root: PathBuf) -> Store {
+pub(crate) fn open(root: &Path) -> Store {
     static BOOT: OnceLock<String> = OnceLock::new();
     let boot = BOOT.get_or_init(|| StoreOptions::boot_id().unwrap()).clone();
     let threads = NonZeroUsize::new(2).unwrap();
-    Store::open(&root, StoreOptions { boot, ids: IdMode::Full, threads }).unwrap()
+    Store::open(root, StoreOptions { boot, ids: IdMode::Full, threads }).unwrap()
 }
 
 /// An error with its causes, and what the failed process said.

@@ -45,6 +45,16 @@ fn a_failure_ends_what_runs_beside_it() {
 }
 
 #[test]
+fn a_file_that_is_missing_ends_the_build_before_the_steps_in_between() {
+    let world = World::new();
+    let dockerfile = "FROM busybox\nRUN sleep 60\nCOPY missing /x\n";
+    let started = Instant::now();
+    let error = world.build(&request(dockerfile, Some(world.dir.path()))).unwrap_err();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(describe(&error).contains("\"/missing\": not found"), "{}", describe(&error));
+}
+
+#[test]
 fn a_build_is_cancelled_from_outside() {
     let world = World::new();
     let lease = world.store.lease().unwrap();
@@ -74,7 +84,7 @@ fn two_cold_builds_of_the_same_at_once_both_succeed() {
     let world = World::new();
     let dockerfile = "FROM busybox\nWORKDIR /a\nRUN sleep 0.2; echo x > y\nCOPY <<E /z\nz\nE\n";
     // Two connections to one directory, as two processes have.
-    let second = open(world.store.root().to_owned());
+    let second = open(world.store.root());
     let build = |store: &layerfs::Store| {
         let lease = store.lease().unwrap();
         let cancel = Cancel::new().unwrap();
