@@ -59,7 +59,12 @@ impl UploadCalls<'_> {
         }
         let mut request = self.place.request(self.call.clone(), Method::POST, &rest);
         request.scopes = scopes;
-        let answer = self.client.transport.send(self.host, &request).await?;
+        let transport = &self.client.transport;
+        let answer = match mount {
+            Some(_) => transport.send(self.host, &request).await?,
+            // The upload as a whole is tried again.
+            None => transport.send_once(self.host, &request).await?,
+        };
         if answer.response.status() == StatusCode::CREATED {
             return Ok(Opened::Present);
         }

@@ -13,6 +13,8 @@ use crate::upload_session::{Opened, Session, UploadCalls};
 /// How large a chunk is when a registry does not take the whole, in bytes; halved as needed.
 const FIRST_CHUNK: u64 = 64 << 20;
 const SMALLEST_CHUNK: u64 = 1 << 20;
+/// How often an upload goes on or starts again at the registry's word, without a wait.
+const MAX_REMEDIES: usize = 4;
 /// How many repositories we try to mount a blob from.
 const MAX_MOUNTS: usize = 3;
 
@@ -50,12 +52,21 @@ impl Client {
             match calls.open(Some((&blob.digest, from))).await {
                 Ok(Opened::Present) => return Ok(Uploaded::Mounted),
                 Ok(Opened::Session(opened)) => session = Some(opened),
-                Err(Error::Status { .. } | Error::Unauthorized { .. } | Error::Protocol { .. }) => {
-                }
-                Err(error) => return Err(error),
+                // If there is something wrong with more than the mount, the upload will tell.
+                Err(error) => tracing::debug!(%error, from, "not mounted"),
             }
         }
-        Upload { calls: &calls, blob, source, session, chunk: None, resumed: false }.run().await
+        Upload {
+            calls: &calls,
+            blob,
+            source,
+            session,
+            chunk: None,
+            resumed: false,
+            remedies: MAX_REMEDIES,
+        }
+        .run()
+        .await
     }
 }
 
@@ -68,6 +79,8 @@ struct Upload<'a> {
     chunk: Option<u64>,
     /// Whether this session went on after something broke.
     resumed: bool,
+    /// How many remedies without a wait are left: a registry may contradict itself forever.
+    remedies: usize,
 }
 
 impl Upload<'_> {
@@ -80,17 +93,16 @@ impl Upload<'_> {
                 Ok(()) => return Ok(Uploaded::Sent),
                 Err(error) => error,
             };
-            let reached = self.session.as_ref().map_or(0, |session| session.offset);
             match self.remedy(&error) {
                 Remedy::SmallerChunks(size) => {
                     self.chunk = Some(size);
                     self.session = None;
                 }
                 Remedy::StartAgain => self.restart(),
-                Remedy::GoOn => self.go_on(reached).await?,
+                Remedy::GoOn => self.go_on().await?,
                 Remedy::None => {
                     transport.wait_after(self.calls.host, &mut tries, error).await?;
-                    self.go_on(reached).await?;
+                    self.go_on().await?;
                 }
             }
             let now = self.session.as_ref().map_or(0, |session| session.offset);
@@ -122,7 +134,18 @@ impl Upload<'_> {
     }
 
     /// What to do about an error, besides waiting and trying again.
-    fn remedy(&self, error: &Error) -> Remedy {
+    fn remedy(&mut self, error: &Error) -> Remedy {
+        if self.remedies == 0 {
+            return Remedy::None;
+        }
+        let remedy = self.best_remedy(error);
+        if matches!(remedy, Remedy::GoOn | Remedy::StartAgain) {
+            self.remedies -= 1;
+        }
+        remedy
+    }
+
+    fn best_remedy(&self, error: &Error) -> Remedy {
         let minimum = self.session.as_ref().map_or(0, |session| session.chunk_minimum);
         match error.status() {
             Some(StatusCode::PAYLOAD_TOO_LARGE) => {
@@ -144,15 +167,11 @@ impl Upload<'_> {
     }
 
     /// Asks the registry how far it is, and goes on there or starts again.
-    async fn go_on(&mut self, reached: u64) -> Result<()> {
+    async fn go_on(&mut self) -> Result<()> {
         let Some(session) = self.session.take() else { return Ok(()) };
-        let went_on_before = self.resumed;
         match self.calls.status(session).await {
-            Ok(Some(session))
-                if session.offset <= self.blob.size
-                    && (session.offset > reached || !went_on_before) =>
-            {
-                self.resumed = session.offset > 0 || went_on_before;
+            Ok(Some(session)) if session.offset <= self.blob.size => {
+                self.resumed = true;
                 self.session = Some(session);
                 Ok(())
             }

@@ -152,6 +152,30 @@ async fn a_registry_that_takes_no_size_is_left() {
 }
 
 #[tokio::test]
+async fn an_upload_has_as_many_tries_as_any_call() {
+    let server = Server::start(|_| Reply::new(503));
+    let error = upload(&server, b"x", &[]).await.unwrap_err();
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(503), "{error}");
+    assert_eq!(server.lines(), ["POST /v2/a/blobs/uploads/"; 5]);
+}
+
+#[tokio::test]
+async fn a_registry_that_contradicts_itself_is_left() {
+    for status in [400, 404, 416] {
+        let server = Server::start(move |asked| match asked.method.as_str() {
+            "POST" => Reply::new(202).header("Location", "/v2/a/blobs/uploads/s"),
+            "GET" => {
+                Reply::new(204).header("Range", "0-0").header("Location", "/v2/a/blobs/uploads/s")
+            }
+            _ => Reply::new(status),
+        });
+        let error = upload(&server, &noise(1000), &[]).await.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(status), "{error}");
+        assert!(server.lines().len() < 20, "{:?}", server.lines());
+    }
+}
+
+#[tokio::test]
 async fn a_blob_is_mounted_where_that_works() {
     for (answers, expected, requests) in [
         // The first source has it.
