@@ -70,10 +70,11 @@ pub(crate) fn run_to_end(
     store: &Store,
     lease: &Lease,
     container: &Container,
+    durability: Durability,
     input: Input,
 ) -> Result<u8, Failure> {
     let config = ContainerConfig::of(container)?;
-    let tree = store.prepare_container(lease, container, Durability::Volatile)?;
+    let tree = store.prepare_container(lease, container, durability)?;
     let hostname = hostname(container, &config);
     let spec = spec(app, &config, hostname, tree, input)?;
     let signals = signals::Forwarded::catch()?;

@@ -50,6 +50,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Outcome {
     let machine = Machine::look();
+    if let Some(filter) = machine.variable("TIERCE_LOG") {
+        log(&filter);
+    }
     let root = cli.root.unwrap_or_else(|| machine.default_root());
     let root = std::path::absolute(&root).map_err(|e| {
         Failure::new(format!("the store's path {} is unusable: {e}", root.display()))
@@ -60,4 +63,11 @@ fn run(cli: Cli) -> Outcome {
         app.become_root_of_a_namespace()?;
     }
     cli.command.run(&app)
+}
+
+/// What the crates note down while they work, on standard error: `TIERCE_LOG=debug`, or
+/// `TIERCE_LOG=registry_client=trace`.
+fn log(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

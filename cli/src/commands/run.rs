@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use layerfs::ContainerSpec;
+use layerfs::{ContainerSpec, Durability};
 use oci::{Platform, RuntimeConfig};
 use serde_json::json;
 
@@ -91,7 +91,9 @@ fn start(args: &Args, app: &App) -> Outcome {
     let kept = ContainerConfig { runtime, hostname: args.hostname.clone(), network: args.network };
     spec.config = serde_json::to_value(&kept)?;
     let container = store.create_container(&lease, &spec)?;
-    let status = run_to_end(app, store, &lease, &container, input(args));
+    // What is removed at the end need not survive a power cut.
+    let durability = if args.rm { Durability::Volatile } else { Durability::Durable };
+    let status = run_to_end(app, store, &lease, &container, durability, input(args));
     if args.rm {
         store.remove_container(&lease, &container.id)?;
     }

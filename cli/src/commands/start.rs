@@ -1,5 +1,7 @@
 //! `tierce start`: runs a container again, to its end.
 
+use layerfs::Durability;
+
 use crate::app::App;
 use crate::containers::{Input, OWN_FAILURE, run_to_end};
 use crate::error::{Failure, Outcome};
@@ -30,7 +32,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
                 .code(OWN_FAILURE));
         }
         let lease = store.lease()?;
-        status = run_to_end(app, store, &lease, &container, input)?;
+        status = run_to_end(app, store, &lease, &container, Durability::Durable, input)?;
     }
     Ok(status)
 }
