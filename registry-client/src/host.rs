@@ -22,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) auth: Authenticator,
     pub(crate) pause: Pause,
     pub(crate) permits: Semaphore,
+    /// Held while a list of referrers that stands under a tag is changed.
+    pub(crate) referrers: tokio::sync::Mutex<()>,
     candidates: Vec<Base>,
     base: OnceCell<Base>,
     answered: AtomicBool,
@@ -45,6 +47,7 @@ impl Host {
             auth: Authenticator::new(registry, credentials),
             pause: Pause::default(),
             permits: Semaphore::new(config.requests_per_host.max(1)),
+            referrers: tokio::sync::Mutex::new(()),
             candidates: candidates(registry, &config.hosts)?,
             base: OnceCell::new(),
             answered: AtomicBool::new(false),

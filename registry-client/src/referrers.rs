@@ -1,7 +1,7 @@
 //! Referrers: the manifests that name another as their subject.
 
 use http::header::HeaderMap;
-use oci::{Descriptor, Digest, Document, Index, Reference};
+use oci::{Descriptor, Digest, Document, Index, MediaType, Raw, Reference};
 
 use crate::Result;
 use crate::auth::Access;
@@ -24,7 +24,7 @@ impl Client {
     ) -> Result<Vec<Descriptor>> {
         let found = match self.ask_referrers(repository, subject, artifact_type).await {
             Err(error) if error.is_not_found() => {
-                self.tagged_referrers(repository, subject).await?
+                self.tagged_index(repository, subject).await?.1.manifests
             }
             other => other?,
         };
@@ -64,11 +64,11 @@ impl Client {
         Ok(all)
     }
 
-    async fn tagged_referrers(
+    async fn tagged_index(
         &self,
         repository: &Reference,
         subject: &Digest,
-    ) -> Result<Vec<Descriptor>> {
+    ) -> Result<(Reference, Index)> {
         let place = InRepository { name: repository, access: Access::Pull };
         let call = place.call("list the referrers of", subject);
         let tag = fallback_tag(subject);
@@ -76,13 +76,37 @@ impl Client {
         let name = Reference::new(registry, path, Some(&tag), None)
             .map_err(|source| Error::content(&call, source))?;
         match self.manifest(&name).await {
-            Ok(Document::Index(index)) => Ok(index.manifests.clone()),
+            Ok(Document::Index(index)) => Ok((name, (*index).clone())),
             Ok(Document::Manifest(_)) => {
                 Err(Error::protocol(&call, "has an image in place of the index of referrers"))
             }
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) if error.is_not_found() => Ok((name, Index::oci(Vec::new()))),
             Err(error) => Err(error),
         }
+    }
+
+    /// Lists a manifest among the referrers of its subject, where the registry did not do so
+    /// itself ([`Pushed::subject_listed`](crate::Pushed)): under the tag that stands in for the
+    /// list. Changes by other programs at the same time may be lost, as everywhere with that tag.
+    ///
+    /// # Errors
+    /// If the list cannot be read or written.
+    pub async fn list_referrer(
+        &self,
+        repository: &Reference,
+        subject: &Digest,
+        referrer: Descriptor,
+    ) -> Result<()> {
+        let host = self.host(repository.registry())?;
+        let _changing = host.referrers.lock().await;
+        let (name, mut index) = self.tagged_index(repository, subject).await?;
+        if index.manifests.iter().any(|known| known.digest == referrer.digest) {
+            return Ok(());
+        }
+        index.manifests.push(referrer);
+        let bytes = Raw::write(index).bytes().to_vec();
+        self.put_manifest(&name, bytes, &MediaType::OCI_INDEX).await?;
+        Ok(())
     }
 }
 

@@ -166,7 +166,14 @@ impl ImageSink for Sink {
         let media_type = image.manifest.media_type.clone().unwrap_or(MediaType::OCI_MANIFEST);
         let bytes = image.manifest.bytes().to_vec();
         let pushed = self.client.put_manifest(&name, bytes, &media_type);
-        Ok(self.handle.block_on(pushed).map_err(failed)?.digest)
+        let pushed = self.handle.block_on(pushed).map_err(failed)?;
+        if let Some(subject) = &image.manifest.subject
+            && !pushed.subject_listed
+        {
+            let listed = self.client.list_referrer(&name, &subject.digest, as_referrer(image));
+            self.handle.block_on(listed).map_err(failed)?;
+        }
+        Ok(pushed.digest)
     }
 }
 
@@ -182,6 +189,18 @@ fn target(name: &Reference, digest: &Digest) -> oci::Result<Reference> {
         Some(tag) => Reference::new(name.registry(), name.repository(), Some(tag), None),
         None => Ok(name.clone()),
     }
+}
+
+/// An image as the list of its subject's referrers names it (distribution-spec, "Listing
+/// Referrers").
+fn as_referrer(image: &Image) -> Descriptor {
+    let manifest = &image.manifest;
+    let media_type = manifest.media_type.clone().unwrap_or(MediaType::OCI_MANIFEST);
+    let mut referrer = Descriptor::new(media_type, manifest.digest().clone(), manifest.size());
+    let config_type = || manifest.config.media_type.to_string();
+    referrer.artifact_type = Some(manifest.artifact_type.clone().unwrap_or_else(config_type));
+    referrer.annotations = manifest.annotations.clone();
+    referrer
 }
 
 /// One push.

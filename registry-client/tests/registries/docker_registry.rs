@@ -168,6 +168,36 @@ fn what_is_absent_has_its_own_error() {
     }
 }
 
+#[test]
+fn an_image_with_a_subject_is_listed_among_its_referrers() {
+    let setting = Setting::new();
+    let (subject, blobs) = image(&[10]);
+    let name = setting.name("a:1");
+    setting.put(&name, &subject, &blobs, Vec::new()).unwrap();
+    let mut expected = Vec::new();
+    // docker-registry 2.8 knows nothing of referrers: the tag stands in for the list.
+    for note in ["one", "two", "two"] {
+        let (mut image, blobs) = image(&[20]);
+        let manifest = &subject.manifest;
+        let described =
+            Descriptor::new(MediaType::OCI_MANIFEST, manifest.digest().clone(), manifest.size());
+        let mut changed = (*image.manifest).clone();
+        changed.subject = Some(described);
+        changed.annotations.insert("note".into(), note.into());
+        image.manifest = Raw::write(changed);
+        setting.put(&setting.name(&format!("a:{note}")), &image, &blobs, Vec::new()).unwrap();
+        expected.push((image.manifest.digest().clone(), note.to_owned()));
+    }
+    expected.dedup();
+    let found = setting
+        .runtime
+        .block_on(setting.client.referrers(&name, subject.manifest.digest(), None))
+        .unwrap();
+    let found: Vec<_> =
+        found.into_iter().map(|entry| (entry.digest, entry.annotations["note"].clone())).collect();
+    assert_eq!(found, expected);
+}
+
 /// Blobs whose bytes are not what they should be.
 struct Broken;
 
