@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use layerfs::{ApplyOptions, IdMode, Root, apply_layer, write_layer};
+use layerfs::{ApplyOptions, IdMode, Root, apply_layer, changes, write_layer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -33,6 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         applied.skipped_xattrs,
         processor_time() - begin
     );
+
+    let begin = processor_time();
+    let changes = changes(&layer, None)?.len();
+    println!("{changes} changes found in {:?}", processor_time() - begin);
 
     let begin = processor_time();
     let mut hasher = oci::Algorithm::Sha256.hasher();
