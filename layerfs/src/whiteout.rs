@@ -86,12 +86,24 @@ pub(crate) fn is_of_the_machine(key: &OsStr) -> bool {
 
 /// The owner and the device that an entry should have, where this process may not give it them:
 /// in a user namespace with a single id nothing belongs to anybody else, and in none are there
-/// device nodes. A device is then an empty file.
+/// device nodes. A device is then an empty file with no permissions.
+///
+/// Processes in a container can write the attribute too, to files that they may write to. So it
+/// is believed only of files that belong to root, and that it is a device only of files that
+/// nobody else may write to: whoever could say it falsely could make it so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Intended {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    pub(crate) device: Option<(FileKind, u32, u32)>,
+    pub(crate) device: Option<IntendedDevice>,
+}
+
+/// The device that an empty file stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IntendedDevice {
+    pub(crate) kind: FileKind,
+    pub(crate) rdev: (u32, u32),
+    pub(crate) mode: u32,
 }
 
 impl Intended {
@@ -100,19 +112,20 @@ impl Intended {
         OsStr::new(INTENDED)
     }
 
-    /// `UID:GID`, and for a device `:c:MAJOR:MINOR` or `:b:MAJOR:MINOR`.
+    /// `UID:GID`, and for a device `:c:MAJOR:MINOR:MODE` or `:b:MAJOR:MINOR:MODE`, all decimal.
     pub(crate) fn to_value(self) -> Vec<u8> {
         let owner = format!("{}:{}", self.uid, self.gid);
         match self.device {
-            Some((FileKind::BlockDevice, major, minor)) => format!("{owner}:b:{major}:{minor}"),
-            Some((_, major, minor)) => format!("{owner}:c:{major}:{minor}"),
+            Some(IntendedDevice { kind, rdev: (major, minor), mode }) => {
+                let letter = if kind == FileKind::BlockDevice { 'b' } else { 'c' };
+                format!("{owner}:{letter}:{major}:{minor}:{mode}")
+            }
             None => owner,
         }
         .into_bytes()
     }
 
-    /// Reads what [`to_value`](Intended::to_value) wrote; `None` for anything else, since
-    /// processes in a container can write the attribute too.
+    /// Reads what [`to_value`](Intended::to_value) wrote; `None` for anything else.
     pub(crate) fn from_value(value: &[u8]) -> Option<Intended> {
         let text = std::str::from_utf8(value).ok()?;
         let mut parts = text.split(':');
@@ -124,19 +137,28 @@ impl Intended {
             Some("b") => FileKind::BlockDevice,
             Some(_) => return None,
         };
-        let device = Some((kind, number(&mut parts)?, number(&mut parts)?));
+        let rdev = (number(&mut parts)?, number(&mut parts)?);
+        let mode = number(&mut parts)?;
+        let device = Some(IntendedDevice { kind, rdev, mode });
         parts.next().is_none().then_some(Intended { uid, gid, device })
     }
 
-    /// `metadata` as it should be.
+    /// `metadata` as it should be, if this can be believed of it.
     pub(crate) fn correct(self, metadata: &mut Metadata) {
-        (metadata.uid, metadata.gid) = (self.uid, self.gid);
-        if let Some((kind, major, minor)) = self.device
-            && metadata.kind == FileKind::File
-            && metadata.size == 0
-        {
-            metadata.kind = kind;
-            metadata.rdev = (major, minor);
+        if (metadata.uid, metadata.gid) != (0, 0) {
+            return;
+        }
+        match self.device {
+            None => (metadata.uid, metadata.gid) = (self.uid, self.gid),
+            Some(device)
+                if metadata.kind == FileKind::File && metadata.size == 0 && metadata.mode == 0 =>
+            {
+                (metadata.uid, metadata.gid) = (self.uid, self.gid);
+                metadata.kind = device.kind;
+                metadata.rdev = device.rdev;
+                metadata.mode = device.mode & 0o7777;
+            }
+            Some(_) => {}
         }
     }
 }
@@ -147,14 +169,46 @@ mod tests {
 
     #[test]
     fn what_should_be_reads_back() {
+        let device = |kind, rdev| Some(IntendedDevice { kind, rdev, mode: 0o660 });
         for device in
-            [None, Some((FileKind::CharDevice, 1, 3)), Some((FileKind::BlockDevice, 8, 0))]
+            [None, device(FileKind::CharDevice, (1, 3)), device(FileKind::BlockDevice, (8, 0))]
         {
             let intended = Intended { uid: 1000, gid: 4_000_000_000, device };
             assert_eq!(Intended::from_value(&intended.to_value()), Some(intended));
         }
-        for value in ["", "1", "1:x", "1:2:p", "1:2:c:1", "1:2:c:1:3:4", "-1:0"] {
+        for value in ["", "1", "1:x", "1:2:p", "1:2:c:1", "1:2:c:1:3", "1:2:c:1:3:4:5", "-1:0"] {
             assert_eq!(Intended::from_value(value.as_bytes()), None, "{value}");
         }
+    }
+
+    #[test]
+    fn nobody_but_root_is_believed() {
+        let zero = crate::root::Timestamp::at(0);
+        let file = Metadata {
+            kind: FileKind::File,
+            mode: 0o4755,
+            uid: 1000,
+            gid: 1000,
+            size: 0,
+            rdev: (0, 0),
+            mtime: zero,
+            ctime: zero,
+            dev: 0,
+            ino: 0,
+            nlink: 1,
+        };
+        let corrected = |intended: &str, mut metadata: Metadata| {
+            Intended::from_value(intended.as_bytes()).unwrap().correct(&mut metadata);
+            metadata
+        };
+        assert_eq!(corrected("0:0", file), file);
+        assert_eq!(corrected("0:0:b:8:0:438", file), file);
+        let roots = Metadata { uid: 0, gid: 0, mode: 0o666, ..file };
+        assert_eq!(corrected("5:6", roots), Metadata { uid: 5, gid: 6, ..roots });
+        assert_eq!(corrected("0:0:b:8:0:438", roots), roots);
+        let closed = Metadata { mode: 0, ..roots };
+        let made = corrected("0:6:b:8:0:432", closed);
+        assert_eq!((made.kind, made.rdev), (FileKind::BlockDevice, (8, 0)));
+        assert_eq!((made.mode, made.gid), (0o660, 6));
     }
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::parents::Parent;
 use super::{Entry, IdMode};
 use crate::root::FileKind;
-use crate::whiteout::{self, Intended};
+use crate::whiteout::{self, Intended, IntendedDevice};
 
 /// What the caller wants otherwise than the archive says it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,17 +153,22 @@ impl Attributes {
     pub(super) fn stand_in(
         &mut self,
         entry: &Entry,
-        device: (FileKind, u32, u32),
+        kind: FileKind,
+        rdev: (u32, u32),
         parent: &Parent,
         name: &OsStr,
     ) -> Result<(), Refusal> {
-        let file = parent.dir.create_file(name, entry.mode | 0o200)?;
-        self.finish_file(entry, &file, parent)?;
         let (uid, gid) = self.owner(entry);
-        let value = Intended { uid, gid, device: Some(device) }.to_value();
-        parent.dir.set_xattr(name, Intended::key(), &value)?;
-        parent.dir.chmod(name, entry.mode)?;
-        Ok(parent.dir.set_mtime(name, entry.mtime)?)
+        let device = Some(IntendedDevice { kind, rdev, mode: entry.mode });
+        let value = Intended { uid, gid, device }.to_value();
+        let dir = &parent.dir;
+        drop(dir.create_file(name, 0o600)?);
+        if self.ids == IdMode::Full {
+            dir.chown(name, 0, 0)?;
+        }
+        dir.set_xattr(name, Intended::key(), &value)?;
+        dir.chmod(name, 0)?;
+        Ok(dir.set_mtime(name, entry.mtime)?)
     }
 
     fn is_wanted(&mut self, key: &OsStr) -> bool {

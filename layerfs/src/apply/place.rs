@@ -248,7 +248,7 @@ impl<'t> Placer<'t> {
     ) -> Result<(), Refusal> {
         let made = self.make(parent, name, |dir| dir.mknod(name, kind, entry.mode, (major, minor)));
         match made {
-            Err(Errno::PERM) => self.attributes.stand_in(entry, (kind, major, minor), parent, name),
+            Err(Errno::PERM) => self.attributes.stand_in(entry, kind, (major, minor), parent, name),
             Err(e) => Err(e.into()),
             Ok(()) => self.attributes.finish(entry, kind, parent, name),
         }

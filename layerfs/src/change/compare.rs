@@ -32,9 +32,8 @@ pub(super) fn same(
     let (mut now, mut before) = (*now, *before);
     let upper_xattrs = split_xattrs(upper, name, &mut now)?;
     let lower_xattrs = split_xattrs(lower, name, &mut before)?;
-    if (now.uid, now.gid, now.kind, now.rdev) != (before.uid, before.gid, before.kind, before.rdev)
-        || upper_xattrs != lower_xattrs
-    {
+    let shown = |m: &Metadata| (m.kind, m.mode, m.uid, m.gid, m.rdev);
+    if shown(&now) != shown(&before) || upper_xattrs != lower_xattrs {
         return Ok(false);
     }
     match now.kind {
