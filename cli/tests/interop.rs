@@ -3,23 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
-use testutil::{DockerRegistry, EmbeddedRegistry, Peer, Scratch, Tierce, busybox, run_ok};
+use testutil::{
+    DockerRegistry, EmbeddedRegistry, Peer, PodmanStorage, Scratch, Tierce, busybox, run_ok,
+};
 
 fn tierce() -> Tierce {
     Tierce::new(env!("CARGO_BIN_EXE_tierce"))
 }
 
-/// podman with a store of its own and what a sandboxed machine lets it do.
 fn podman(home: &Scratch) -> Command {
-    let mut command = Peer::command("podman");
-    command
-        .arg("--root")
-        .arg(home.join("podman"))
-        .arg("--runroot")
-        .arg(home.join("podman-run"))
-        .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--log-level", "error"])
-        .env("HOME", home.path());
-    command
+    testutil::podman(home, PodmanStorage::Directories)
 }
 
 fn id(tierce: &Tierce, name: &str) -> String {

@@ -21,6 +21,18 @@ fn busybox_program() -> PathBuf {
         .expect("busybox of the package busybox-static: run `cargo xtask test`, which installs it")
 }
 
+/// Builds the image `debian` in a store, of [`debian_tar`].
+pub fn debian(tierce: &Tierce) {
+    let context = Scratch::new();
+    context.write("Dockerfile", "FROM scratch\nADD debian.tar /\nCMD [\"bash\"]\n");
+    let tar = context.join("debian.tar");
+    // A copy only where the two are not on one file system.
+    std::fs::hard_link(debian_tar(), &tar)
+        .or_else(|_| std::fs::copy(debian_tar(), &tar).map(drop))
+        .expect("the tree of a Debian");
+    tierce.ok(["build", "-q", "-t", "debian", &context.path().display().to_string()]);
+}
+
 /// The tree of a small Debian as a tar, which `cargo xtask test` makes.
 pub fn debian_tar() -> PathBuf {
     let dir = std::env::var_os("TIERCE_FIXTURES").map_or_else(

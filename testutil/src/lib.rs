@@ -2,13 +2,15 @@
 
 mod fixture;
 mod peer;
+mod podman;
 mod registry;
 mod scratch;
 mod tierce;
 mod tree;
 
-pub use fixture::{busybox, debian_tar};
+pub use fixture::{busybox, debian, debian_tar};
 pub use peer::{Peer, run, run_ok};
+pub use podman::{PODMAN_RUN, PodmanStorage, podman};
 pub use registry::{DockerRegistry, EmbeddedRegistry};
 pub use scratch::Scratch;
 pub use tierce::{Output, Tierce};
