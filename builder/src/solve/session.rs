@@ -45,7 +45,7 @@ impl Session<'_> {
         self.progress.event(event);
     }
 
-    /// The result of a step with this key, if one is kept and may be used.
+    /// The result of a step with this key, if one is kept and may be used instead of running.
     pub(crate) fn recorded(
         &self,
         key: CacheKey,
@@ -54,13 +54,17 @@ impl Session<'_> {
         if self.request.no_cache {
             return Ok(None);
         }
+        Ok(self.lookup(key)?.map(|record| below.with(record)))
+    }
+
+    /// What a step with this key made before, if its layer is still there.
+    pub(crate) fn lookup(&self, key: CacheKey) -> Result<Option<StepRecord>, StepCause> {
         let record = self
             .store
             .record(&key.0)
             .map_err(StepCause::store("look a step up in the build cache"))?;
         // What another version wrote in another form is no result.
-        let record = record.and_then(|r| serde_json::from_value::<StepRecord>(r.value).ok());
-        Ok(record.map(|record| below.with(record)))
+        Ok(record.and_then(|record| serde_json::from_value(record.value).ok()))
     }
 
     /// Keeps the result of a step.

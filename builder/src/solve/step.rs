@@ -253,9 +253,15 @@ impl Session<'_> {
                 .map_err(bare)?;
         }
         let record = self.commit(snapshot, times).map_err(bare)?;
-        if keep {
-            self.record(work.key, &record).map_err(bare)?;
+        if !keep {
+            return Ok(below.with(record));
         }
+        if is_pure(&graph.get(step).op)
+            && let Some(before) = self.lookup(work.key).map_err(bare)?
+        {
+            return Ok(below.with(before));
+        }
+        self.record(work.key, &record).map_err(bare)?;
         Ok(below.with(record))
     }
 
@@ -274,6 +280,13 @@ impl Session<'_> {
             .map_err(StepCause::store("make a layer of what changed"))?;
         Ok(StepRecord { layer: committed.layer.diff_id, created: self.created.clone() })
     }
+}
+
+/// Whether a step's key says all about its result but the times of the sources. Such a step gives
+/// the layer that it gave before, here or in a build beside this one, so that a new checkout of
+/// the same files, which has other times, makes the same image.
+fn is_pure(op: &Op) -> bool {
+    matches!(op, Op::Copy(_) | Op::Workdir(_))
 }
 
 /// The latest time that files of the step's layer may have, if there is one. What copies make has
