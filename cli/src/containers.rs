@@ -11,7 +11,6 @@ use oci::RuntimeConfig;
 use runtime::{CapabilitySet, FileContent, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec};
 use runtime::{Stdio, Stream, SystemPaths, user};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::{Doing, Failure};
@@ -107,7 +106,7 @@ fn start_failure_code(error: &runtime::Error) -> u8 {
 }
 
 /// docker's choice where there is none: the first twelve digits of the id.
-fn hostname<'a>(container: &'a Container, config: &'a ContainerConfig) -> &'a str {
+pub(crate) fn hostname<'a>(container: &'a Container, config: &'a ContainerConfig) -> &'a str {
     config.hostname.as_deref().unwrap_or(&container.id[..12])
 }
 
@@ -234,40 +233,4 @@ pub(crate) fn status(container: &Container, now: Timestamp) -> String {
             text
         }
     }
-}
-
-/// A container with docker's fields.
-pub(crate) fn inspected(container: &Container) -> Value {
-    let config = ContainerConfig::of(container).ok();
-    let command = config.as_ref().map(ContainerConfig::command).unwrap_or_default();
-    let time = |second: i64| Timestamp::from_second(second).map(|t| t.to_string()).ok();
-    let (status, pid, code, finished) = match container.state {
-        ContainerState::Created => ("created", 0, 0, None),
-        ContainerState::Running { pid, .. } => ("running", pid, 0, None),
-        ContainerState::Exited { code, at } => ("exited", 0, code, at.and_then(time)),
-    };
-    json!({
-        "Id": container.id,
-        "Name": format!("/{}", container.name),
-        "Created": time(container.created),
-        "Path": command.first(),
-        "Args": command.get(1..).unwrap_or_default(),
-        "State": {
-            "Status": status,
-            "Running": status == "running",
-            "Pid": pid,
-            "ExitCode": code,
-            "FinishedAt": finished,
-        },
-        "Image": container.image,
-        "ImageName": container.image_name,
-        "HostConfig": { "NetworkMode": config.as_ref().map(|c| c.network) },
-        "Config": config.as_ref().map(|c| {
-            let mut value = serde_json::to_value(&c.runtime).unwrap_or_default();
-            value["Hostname"] = hostname(container, c).into();
-            value
-        }),
-        "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": container.upper() } },
-        "Layers": container.layers,
-    })
 }

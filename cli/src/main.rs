@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod containers;
 mod error;
+mod inspected;
 mod machine;
 mod pulling;
 mod signals;

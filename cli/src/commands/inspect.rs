@@ -2,12 +2,11 @@
 
 use clap::ValueEnum;
 use layerfs::Store;
-use oci::Reference;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::App;
-use crate::containers;
 use crate::error::{Failure, Outcome};
+use crate::inspected;
 use crate::ui::say;
 use crate::ui::template::Template;
 
@@ -63,41 +62,17 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 fn object(store: &Store, name: &str, kind: Option<Kind>) -> Result<Value, Failure> {
     if kind != Some(Kind::Image) {
         match store.container(name) {
-            Ok(container) => return Ok(containers::inspected(&container)),
+            Ok(container) => return Ok(inspected::container(&container)),
             Err(error) if kind == Some(Kind::Container) => return Err(error.into()),
             Err(layerfs::Error::ContainerNotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
     match store.resolve(name) {
-        Ok(image) => Ok(inspected_image(store, &image)?),
+        Ok(image) => inspected::image(store, &image),
         Err(layerfs::Error::ImageNotFound { .. }) if kind.is_none() => {
             Err(Failure::new(format!("there is no image and no container `{name}`")))
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// An image with docker's fields.
-fn inspected_image(store: &Store, image: &layerfs::ImageRecord) -> Result<Value, Failure> {
-    let config = store.config(&image.id)?;
-    let names = |list: &[Reference]| list.iter().map(Reference::familiar).collect::<Vec<_>>();
-    let comment = config.history.last().and_then(|step| step.comment.clone()).unwrap_or_default();
-    Ok(json!({
-        "Id": image.id,
-        "RepoTags": names(&image.names),
-        "RepoDigests": names(&image.digests),
-        "Digest": image.manifest,
-        "Comment": comment,
-        "Created": config.created,
-        "Author": config.author.clone().unwrap_or_default(),
-        "Config": config.config,
-        "Architecture": config.architecture,
-        "Variant": config.variant,
-        "Os": config.os,
-        "OsVersion": config.os_version,
-        "Size": image.size,
-        "RootFS": { "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids },
-        "History": config.history,
-    }))
 }

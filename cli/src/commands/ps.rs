@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         if !args.all && !container.state.is_running() {
             continue;
         }
-        let command = ContainerConfig::of(&container).map(|c| c.command()).unwrap_or_default();
+        let config = ContainerConfig::of(&container).ok();
+        let command = config.as_ref().map(ContainerConfig::command).unwrap_or_default();
         let mut command = command.join(" ");
         if !args.list.no_trunc && command.chars().count() > COMMAND_WIDTH {
             command = command.chars().take(COMMAND_WIDTH - 1).chain(['…']).collect();
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             "Command": format!("\"{command}\""),
             "CreatedAt": created.to_string(),
             "CreatedSince": human::ago(created, now),
+            "RunningFor": human::ago(created, now),
             "Status": status(&container, now),
             "State": match container.state {
                 layerfs::ContainerState::Created => "created",
@@ -52,7 +54,17 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
                 layerfs::ContainerState::Exited { .. } => "exited",
             },
             "Names": container.name,
+            "Networks": config.as_ref().map(|config| config.network),
+            "Ports": "",
+            "Labels": config.as_ref().map(labels).unwrap_or_default(),
         }));
     }
     list.print("ID")
+}
+
+/// `a=b,c=d`, as docker prints labels.
+fn labels(config: &ContainerConfig) -> String {
+    let pairs: Vec<String> =
+        config.runtime.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    pairs.join(",")
 }
