@@ -128,7 +128,7 @@ pub enum StepCause {
         source: runtime::user::UserError,
     },
     /// A path that COPY or ADD names is not there.
-    #[error("{path:?}: not found")]
+    #[error("{path:?}: not found{}", advice(suggestion.as_deref(), *ignored))]
     NotFound {
         /// The path.
         path: String,
@@ -211,6 +211,15 @@ pub enum StepCause {
     /// The step was ended because another one failed, or the build was cancelled.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// What may help to find a path.
+fn advice(suggestion: Option<&str>, ignored: bool) -> String {
+    match suggestion {
+        _ if ignored => " (the ignore file leaves it out)".to_owned(),
+        Some(name) => format!(" (did you mean {name:?}?)"),
+        None => String::new(),
+    }
 }
 
 fn summary(diagnostics: &[Diagnostic]) -> String {

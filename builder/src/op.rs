@@ -9,6 +9,7 @@ use oci::DiffId;
 use crate::environment::Environment;
 use crate::instruction::Chmod;
 use crate::request::NetworkMode;
+use crate::syntax::Span;
 
 /// What a step does.
 #[derive(Debug, Clone)]
@@ -90,6 +91,8 @@ pub(crate) enum CopySource {
         pattern: String,
         /// As it was written, for errors.
         written: String,
+        /// Where that stands.
+        span: Span,
     },
     /// A file given in the Dockerfile.
     Inline {

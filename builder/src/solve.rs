@@ -16,9 +16,10 @@ use oci::DiffId;
 pub(crate) use session::Session;
 
 use crate::error::{BuildError, StepCause, StepError};
-use crate::graph::Graph;
-use crate::op::Op;
+use crate::graph::{Graph, Vertex};
+use crate::op::{CopySource, Op};
 use crate::progress::{Event, StepId};
+use crate::syntax::Span;
 
 /// The tree that a step leaves.
 #[derive(Debug, Clone)]
@@ -141,6 +142,18 @@ pub(crate) fn solve(
     }
 }
 
+/// Where in the Dockerfile it went wrong: the source that is missing, or the whole instruction.
+fn place_of(vertex: &Vertex, cause: &StepCause) -> Span {
+    let (Op::Copy(op), StepCause::NotFound { path, .. }) = (&vertex.op, cause) else {
+        return vertex.span;
+    };
+    let missing = op.sources.iter().find_map(|source| match source {
+        CopySource::Path { pattern, span, .. } if pattern == path => Some(*span),
+        _ => None,
+    });
+    missing.unwrap_or(vertex.span)
+}
+
 /// What is done and what can be done next.
 struct Plan {
     /// How many inputs each step still waits for.
@@ -233,7 +246,7 @@ impl Session<'_> {
         self.cancel();
         let vertex = graph.get(step);
         BuildError::Step(Box::new(StepError {
-            span: vertex.span,
+            span: place_of(vertex, &cause),
             instruction: vertex.text.clone(),
             name: vertex.name.clone(),
             cause,

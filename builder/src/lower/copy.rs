@@ -10,7 +10,7 @@ use crate::op::{self, Op, SourceTree};
 use crate::paths::{clean_absolute, resolve_keeping_slash};
 use crate::progress::StepId;
 use crate::stage::StageRef;
-use crate::syntax::Word;
+use crate::syntax::{Span, Word};
 
 /// What COPY and ADD share.
 struct Transfer<'a> {
@@ -61,6 +61,8 @@ impl Lowerer<'_> {
             None => None,
             Some(from) => Some(self.copied_from(lowering.index, from)?),
         };
+        // The words of a trigger stand in another text.
+        let trigger = triggered.then_some(statement.span);
         let draft = &lowering.state.draft;
         let scope = Scope { env: &draft.env, escape: self.escape };
         let flag = |flag: Option<&Flag<Word>>| flag.map(|flag| scope.word(&flag.value)).transpose();
@@ -68,7 +70,7 @@ impl Lowerer<'_> {
             // An empty flag is none.
             let owner = flag(transfer.chown)?.filter(|owner| !owner.is_empty());
             let chmod = flag(transfer.chmod)?.filter(|chmod| !chmod.is_empty());
-            let (sources, mut words) = sources(&transfer, &scope, input.is_some())?;
+            let (sources, mut words) = sources(&transfer, &scope, input.is_some(), trigger)?;
             let destination = scope.word(transfer.destination)?;
             let mut text = transfer.keyword.to_owned();
             if let Some(owner) = &owner {
@@ -123,6 +125,7 @@ fn sources(
     transfer: &Transfer<'_>,
     scope: &Scope<'_>,
     from_input: bool,
+    trigger: Option<Span>,
 ) -> Result<(Vec<op::CopySource>, Vec<String>), Diagnostic> {
     let mut sources = Vec::new();
     let mut words = Vec::new();
@@ -134,7 +137,8 @@ fn sources(
                 words.push(written.clone());
                 let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
                 let pattern = clean_absolute(&written);
-                sources.push(op::CopySource::Path { tree, pattern, written });
+                let span = trigger.unwrap_or(word.span);
+                sources.push(op::CopySource::Path { tree, pattern, written, span });
             }
             CopySource::Heredoc(heredoc) => {
                 words.push(format!("<<{}", heredoc.name));

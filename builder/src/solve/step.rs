@@ -175,7 +175,7 @@ impl Session<'_> {
                 CopySource::Inline { name, content } => {
                     Found::Inline { name: name.clone(), content: content.clone() }
                 }
-                CopySource::Path { tree, pattern, written } => {
+                CopySource::Path { tree, pattern, written, .. } => {
                     match tree {
                         SourceTree::Context => sources.context = Some(self.context.get(written)?),
                         SourceTree::Input(number) if !sources.has(*number) => {
