@@ -112,12 +112,11 @@ impl<'a> Bases<'a> {
             Some(resolved) => resolved,
             None => self.images.resolve(name, platform, self.pull),
         };
-        let image =
-            resolved.map_err(|source| BuildError::Image {
-                span,
-                name: name.to_owned(),
-                source: Box::new(source),
-            })?;
+        let image = resolved.map_err(|source| BuildError::Image {
+            span,
+            name: name.to_owned(),
+            source: Box::new(source),
+        })?;
         let step = self.steps.get(&key).copied();
         self.resolved.insert(key, Ok(image.clone()));
         Ok((image, step))
