@@ -46,6 +46,10 @@ impl Settled {
 /// copies that equal the original, directories with nothing changed in them, whiteouts of
 /// nothing. Afterwards `upper` is the layer, and its tar depends on nothing else.
 ///
+/// What an opaque directory hides gets whiteouts of its own, as the image specification wants of
+/// those who make layers ("Opaque Whiteout"): the layer holds the changes and nothing more, also
+/// where a directory was removed and made anew.
+///
 /// A copied-up file stays, unchanged as it is, if a changed name is the same file: without it the
 /// layer would lose the hard link.
 ///
@@ -53,17 +57,28 @@ impl Settled {
 /// If one of the trees cannot be read, or `upper` not be changed.
 pub fn settle(upper: &Root, lower: Option<&Root>, times: DirectoryTimes) -> Result<Settled> {
     let found = walk(upper, lower)?;
+    make_whiteouts(upper, &found)?;
     remove_idle(upper, &found)?;
     set_times(upper, &found, times)?;
     let root_changed = settle_root(upper, lower, times)?;
     Ok(Settled { changes: found.changes, root_changed })
 }
 
-fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
-    for dir in found.dirs.iter().filter(|dir| dir.idle_opaque) {
+/// Says for itself of everything hidden that it is deleted. At no moment does anything show that
+/// is deleted: opaque directories stay so until all below them has its whiteout.
+fn make_whiteouts(upper: &Root, found: &Found) -> Result<()> {
+    for path in &found.hidden {
+        let (parent, name) = upper.parent(path)?;
+        whiteout::make_whiteout(&parent, name).map_err(|e| Error::tree("hide", path, e))?;
+    }
+    for dir in found.dirs.iter().filter(|dir| dir.opaque) {
         let (parent, name) = upper.parent(&dir.path)?;
         whiteout::clear_opaque(&parent, name).map_err(|e| Error::tree("change", &dir.path, e))?;
     }
+    Ok(())
+}
+
+fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
     // A directory comes after what is in it: it is known to be idle when it is left.
     for idle in &found.idle {
         if idle.link.is_some_and(|link| found.linked.contains(&link)) {
@@ -84,13 +99,15 @@ fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Puts back the times that removing changed.
+/// Puts back the times that whiteouts and removing changed.
 fn set_times(upper: &Root, found: &Found, times: DirectoryTimes) -> Result<()> {
-    let emptied: HashSet<&Path> = found.idle.iter().filter_map(|idle| idle.path.parent()).collect();
+    let idle = found.idle.iter().map(|idle| &idle.path);
+    let touched: HashSet<&Path> =
+        idle.chain(&found.hidden).filter_map(|path| path.parent()).collect();
     for dir in found.dirs.iter().skip(1) {
         let time = match (times, dir.lower_mtime) {
             (DirectoryTimes::Restore, Some(time)) => time,
-            _ if emptied.contains(dir.path.as_path()) => dir.mtime,
+            _ if touched.contains(dir.path.as_path()) => dir.mtime,
             _ => continue,
         };
         let set = upper.parent(&dir.path).and_then(|(parent, name)| {

@@ -21,10 +21,12 @@ pub(super) struct Found {
     /// What changed, in order.
     pub(super) changes: Vec<Change>,
     /// What is in the upper and says nothing: copies that equal the lower, whiteouts of nothing.
-    /// In order; a directory is here if nothing in it changed.
+    /// A directory is here if nothing in it changed, after what is in it.
     pub(super) idle: Vec<Idle>,
     /// The directories of the upper, the root (the empty path) first.
     pub(super) dirs: Vec<UpperDir>,
+    /// What is deleted only because a directory above it is opaque.
+    pub(super) hidden: Vec<PathBuf>,
     /// The identities of changed files that have several names.
     pub(super) linked: HashSet<(u64, u64)>,
 }
@@ -44,8 +46,8 @@ pub(super) struct UpperDir {
     /// The time that the lower directory has, if this one is a copy of it whose attributes are
     /// unchanged.
     pub(super) lower_mtime: Option<Timestamp>,
-    /// Whether it is opaque and has nothing to hide.
-    pub(super) idle_opaque: bool,
+    /// Whether it hides what the lower has in it.
+    pub(super) opaque: bool,
 }
 
 /// A directory being walked.
@@ -55,7 +57,7 @@ struct Level {
     path: PathBuf,
     /// Names left, last first: in the upper, or only in the lower and hidden.
     todo: Vec<(OsString, Place)>,
-    /// Whether what equals the lower is needed all the same, because the lower is hidden here.
+    /// Whether the lower is hidden here: what is not in the upper too is deleted.
     hides: bool,
     /// Where this directory stands in the changes if it may yet be none.
     pending: Option<usize>,
@@ -77,7 +79,7 @@ pub(super) fn walk(upper: &Root, lower: Option<&Root>) -> Result<Found> {
         path: PathBuf::new(),
         mtime: metadata.mtime,
         lower_mtime: None,
-        idle_opaque: false,
+        opaque: false,
     });
     let mut levels = vec![Level::enter(top, below, PathBuf::new(), false, None)?];
     while let Some(level) = levels.last_mut() {
@@ -112,6 +114,7 @@ impl Found {
         path: &Path,
     ) -> Result<Below, Failure> {
         if place == Place::LowerOnly {
+            self.hidden.push(path.to_owned());
             self.change(path, ChangeKind::Deleted, None);
             return Ok(None);
         }
@@ -146,7 +149,6 @@ impl Found {
                 self.linked.extend(link);
                 self.change(path, kind, Some(now));
             }
-            None if level.hides => self.linked.extend(link),
             None => self.idle.push(Idle { path: path.to_owned(), is_dir: false, link }),
         }
         Ok(None)
@@ -169,18 +171,13 @@ impl Found {
             (Some(lower), Some(_)) => Some(lower.open_dir(name)?),
             _ => None,
         };
-        let hides_something = match &lower {
-            Some(lower) => opaque && !lower.read()?.is_empty(),
-            None => false,
-        };
         self.dirs.push(UpperDir {
             path: path.to_owned(),
             mtime: now.mtime,
             lower_mtime: merges.filter(|_| kind.is_none()).map(|before| before.mtime),
-            idle_opaque: opaque && !hides_something,
+            opaque,
         });
-        let hides = level.hides || hides_something;
-        // Where the lower is hidden, a directory is needed even if it is as it was.
+        let hides = level.hides || opaque;
         Ok((level.upper.open_dir(name)?, lower, hides, pending))
     }
 
@@ -190,9 +187,7 @@ impl Found {
             && self.changes.len() == at + 1
         {
             self.changes.pop();
-            if !level.hides {
-                self.idle.push(Idle { path: level.path.clone(), is_dir: true, link: None });
-            }
+            self.idle.push(Idle { path: level.path.clone(), is_dir: true, link: None });
         }
     }
 
