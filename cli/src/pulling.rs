@@ -89,16 +89,7 @@ pub(crate) fn pull(
     if name.digest().is_none() {
         names.push(name.clone().with_default_tag());
     }
-    Ok(store.put_image(
-        lease,
-        &NewImage {
-            config: &image.config,
-            names: &names,
-            manifest: Some(&image.manifest),
-            index: image.index.as_ref(),
-            base: &[],
-        },
-    )?)
+    Ok(store.put_image(lease, &NewImage::whole(&image, &names))?)
 }
 
 /// Notes where the layers can be had, for later pushes to mount them or take them from.

@@ -51,16 +51,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             .unpack_image(&lease, &image, &archive, &|blob, bytes| transfer.moved(blob, bytes))
             .doing(from)?;
         image.manifest.layers.iter().for_each(|blob| transfer.ended(blob, "loaded"));
-        let record = store.put_image(
-            &lease,
-            &NewImage {
-                config: &image.config,
-                names: &archived.names,
-                manifest: Some(&image.manifest),
-                index: image.index.as_ref(),
-                base: &[],
-            },
-        )?;
+        let record = store.put_image(&lease, &NewImage::whole(&image, &archived.names))?;
         for name in &archived.names {
             say!("Loaded image: {}", name.familiar());
         }

@@ -80,15 +80,6 @@ pub(crate) fn push(
     let layers = image.manifest.layers.iter().map(|layer| &layer.digest);
     store.note_blob_sources(layers, name.registry(), name.repository())?;
     let names = [name.with_digest(digest.clone())];
-    store.put_image(
-        lease,
-        &NewImage {
-            config: &image.config,
-            names: &names,
-            manifest: Some(&image.manifest),
-            index: image.index.as_ref(),
-            base: &[],
-        },
-    )?;
+    store.put_image(lease, &NewImage::whole(&image, &names))?;
     Ok(digest)
 }

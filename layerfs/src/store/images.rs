@@ -1,6 +1,6 @@
 //! Images: what they are called and what they consist of.
 
-use oci::{Descriptor, DiffId, Digest, ImageConfig, Manifest, Raw, Reference};
+use oci::{Descriptor, DiffId, Digest, Image, ImageConfig, Manifest, Raw, Reference};
 use rusqlite::Connection;
 
 use super::Store;
@@ -47,6 +47,19 @@ pub struct NewImage<'a> {
     /// For images without a manifest: what a base image's manifest says about the lowest layers,
     /// so that they need not be unpacked or compressed here.
     pub base: &'a [Descriptor],
+}
+
+impl<'a> NewImage<'a> {
+    /// An image as a registry or archive has it, all of its layers included.
+    pub fn whole(image: &'a Image, names: &'a [Reference]) -> NewImage<'a> {
+        NewImage {
+            config: &image.config,
+            names,
+            manifest: Some(&image.manifest),
+            index: image.index.as_ref(),
+            base: &[],
+        }
+    }
 }
 
 /// What the removal of a name came to.

@@ -48,13 +48,7 @@ impl ImageSink for Store {
         let put = || -> Result<Digest> {
             let lease = self.lease()?;
             self.unpack_image(&lease, image, blobs, &|_, _| {})?;
-            let new = NewImage {
-                config: &image.config,
-                names: std::slice::from_ref(name),
-                manifest: Some(&image.manifest),
-                index: image.index.as_ref(),
-                base: &[],
-            };
+            let new = NewImage::whole(image, std::slice::from_ref(name));
             self.put_image(&lease, &new)?;
             Ok(image.manifest.digest().clone())
         };
