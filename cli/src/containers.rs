@@ -8,13 +8,17 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use layerfs::{Active, Container, ContainerState, Durability, Lease, Root, Store};
 use oci::RuntimeConfig;
-use runtime::{CapabilitySet, FileContent, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec};
+use runtime::{
+    CapabilitySet, FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs,
+    Seccomp, Spec,
+};
 use runtime::{Stdio, Stream, SystemPaths, user};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::error::{Doing, Failure};
 use crate::signals;
+use crate::terminal::Terminal;
 
 /// The exit status of `run` and `start` when Tierce itself fails, as docker's.
 pub(crate) const OWN_FAILURE: u8 = 125;
@@ -28,6 +32,9 @@ pub(crate) struct ContainerConfig {
     pub(crate) hostname: Option<String>,
     /// `host` or `none`.
     pub(crate) network: NetworkChoice,
+    /// Whether its command has a terminal.
+    #[serde(default)]
+    pub(crate) terminal: bool,
 }
 
 /// The network of a container.
@@ -54,13 +61,13 @@ impl ContainerConfig {
     }
 }
 
-/// Where a container's standard input comes from.
+/// How a container is joined to our own input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input {
-    /// Nowhere.
-    Null,
-    /// Ours.
-    Ours,
+pub(crate) struct Attached {
+    /// Whether it gets our standard input; it gets none otherwise.
+    pub(crate) input: bool,
+    /// Whether it gets a terminal of its own.
+    pub(crate) terminal: bool,
 }
 
 /// Starts a container, waits for its end, notes it down, and answers with its exit status.
@@ -70,12 +77,22 @@ pub(crate) fn run_to_end(
     lease: &Lease,
     container: &Container,
     durability: Durability,
-    input: Input,
+    attached: Attached,
 ) -> Result<u8, Failure> {
     let config = ContainerConfig::of(container)?;
     let tree = store.prepare_container(lease, container, durability)?;
     let hostname = hostname(container, &config);
-    let spec = spec(app, &config, hostname, tree, input)?;
+    let terminal = if attached.terminal { Some(Terminal::open()?) } else { None };
+    let stdio = stdio(attached, terminal.as_ref())?;
+    let mut spec = spec(app, &config, hostname, tree, stdio)?;
+    if let Some(terminal) = &terminal {
+        // Programs that look for their terminal's name find it there.
+        spec.mounts.push(Mount {
+            target: "/dev/console".into(),
+            source: MountSource::Bind(terminal.device.clone()),
+            read_only: false,
+        });
+    }
     let signals = signals::Forwarded::catch()?;
     let mut process = match runtime::spawn(spec) {
         Ok(process) => process,
@@ -88,7 +105,10 @@ pub(crate) fn run_to_end(
     if let Some(running) = ContainerState::running(process.pid().unsigned_abs()) {
         store.set_container_state(&container.id, running)?;
     }
-    let status = signals.forward_until_end(&mut process)?;
+    let sizes = terminal.as_ref().map(Terminal::sizes).transpose()?;
+    let joined = terminal.map(|terminal| terminal.join(attached.input)).transpose()?;
+    let status = signals.forward_until_end(&mut process, sizes)?;
+    drop(joined);
     let code = status.shell_code();
     store.set_container_state(&container.id, ContainerState::exited(code))?;
     Ok(u8::try_from(code).unwrap_or(OWN_FAILURE))
@@ -116,7 +136,7 @@ fn spec(
     config: &ContainerConfig,
     hostname: &str,
     tree: Active,
-    input: Input,
+    stdio: Stdio,
 ) -> Result<Spec, Failure> {
     let root = &tree.root;
     let args = config.command();
@@ -157,11 +177,19 @@ fn spec(
         system_paths: SystemPaths::Protected,
         init: false,
         fake_ids: app.has_one_id(),
-        stdio: Stdio {
-            stdin: if input == Input::Ours { Stream::Inherit } else { Stream::Null },
-            stdout: Stream::Inherit,
-            stderr: Stream::Inherit,
-        },
+        stdio,
+    })
+}
+
+fn stdio(attached: Attached, terminal: Option<&Terminal>) -> Result<Stdio, Failure> {
+    if let Some(terminal) = terminal {
+        let stream = || terminal.theirs().map(Stream::Terminal);
+        return Ok(Stdio { stdin: stream()?, stdout: stream()?, stderr: stream()? });
+    }
+    Ok(Stdio {
+        stdin: if attached.input { Stream::Inherit } else { Stream::Null },
+        stdout: Stream::Inherit,
+        stderr: Stream::Inherit,
     })
 }
 

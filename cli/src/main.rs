@@ -11,6 +11,7 @@ mod inspected;
 mod machine;
 mod pulling;
 mod signals;
+mod terminal;
 mod ui;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Failure;
+use crate::terminal::Sizes;
 
 /// What is passed on. SIGKILL cannot be; the container dies with us then.
 const PASSED_ON: [(Signal, SignalKind); 6] = [
@@ -30,9 +31,11 @@ impl Forwarded {
     }
 
     /// Passes signals on to the container until it has ended.
+    /// Where the container has a terminal, it hears of new sizes, too.
     pub(crate) fn forward_until_end(
         self,
         container: &mut Container,
+        sizes: Option<Sizes>,
     ) -> Result<ExitStatus, Failure> {
         let pidfd: OwnedFd = container.pidfd().try_clone_to_owned()?;
         let pidfd = std::sync::Arc::new(pidfd);
@@ -44,6 +47,15 @@ impl Forwarded {
                 while stream.recv().await.is_some() {
                     // A container that has just ended needs no signal any more.
                     let _ = pidfd_send_signal(&pidfd, number);
+                }
+            });
+        }
+        if let Some(sizes) = sizes {
+            let _guard = self.0.enter();
+            let mut changed = signal(SignalKind::window_change())?;
+            self.0.spawn(async move {
+                while changed.recv().await.is_some() {
+                    sizes.take();
                 }
             });
         }

@@ -99,6 +99,9 @@ impl Child<'_> {
                 give_pipe(source, *owner);
                 sys::redirect(source, *target)
             }
+            Step::ControllingTerminal { source, owner } => {
+                control(self.plan.descriptor(*source), *owner)
+            }
             Step::WorkingDirectory(path) => enter(path),
             Step::Bound(set) => bound(*set),
             Step::Groups(groups) => rustix::thread::set_thread_groups(groups),
@@ -330,6 +333,14 @@ fn file_system(kind: &CStr, attributes: u64) -> Result<OwnedFd, Errno> {
     rustix::mount::fsconfig_create(&context)?;
     let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Makes a terminal that of this session.
+fn control(terminal: BorrowedFd<'_>, owner: u32) -> Result<(), Errno> {
+    // In a user namespace it may not be ours to give away, and the process has it open anyhow.
+    let owner = rustix::fs::Uid::from_raw(owner);
+    let _ = rustix::fs::fchown(terminal, Some(owner), None);
+    rustix::process::ioctl_tiocsctty(terminal)
 }
 
 /// Best effort: a program that opens `/dev/stdout` must own the pipe behind it.

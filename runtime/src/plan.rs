@@ -100,6 +100,13 @@ pub(crate) enum Step {
         /// Whether a pipe is given to this user.
         owner: u32,
     },
+    /// Makes a terminal the session's own, and gives it to this user.
+    ControllingTerminal {
+        /// The terminal.
+        source: Handle,
+        /// The user.
+        owner: u32,
+    },
     /// Enters the working directory.
     WorkingDirectory(CString),
     /// Lowers the bounding set to this.
@@ -219,6 +226,7 @@ impl Step {
             Self::Pivot { .. } => "change to the new root".into(),
             Self::Umask(_) => "set the file creation mask".into(),
             Self::Stream { target, .. } => format!("redirect descriptor {target}"),
+            Self::ControllingTerminal { .. } => "take the terminal over".into(),
             Self::WorkingDirectory(path) => {
                 format!("change to the working directory {}", path.to_string_lossy())
             }

@@ -131,9 +131,10 @@ fn may_set_groups() -> Result<bool, Error> {
 
 fn streams(plan: &mut Plan, stdio: Stdio, owner: u32) -> Result<(), Error> {
     for (target, stream) in [(0, stdio.stdin), (1, stdio.stdout), (2, stdio.stderr)] {
+        let is_terminal = matches!(stream, Stream::Terminal(_));
         let source = match stream {
             Stream::Inherit => continue,
-            Stream::Fd(descriptor) => descriptor,
+            Stream::Terminal(descriptor) | Stream::Fd(descriptor) => descriptor,
             Stream::Null => std::fs::File::options()
                 .read(true)
                 .write(true)
@@ -146,6 +147,9 @@ fn streams(plan: &mut Plan, stdio: Stdio, owner: u32) -> Result<(), Error> {
             .map_err(|errno| Error::setup(format!("keep descriptor {target}"), errno))?;
         let source = plan.keep(source);
         plan.steps.push(Step::Stream { target, source, owner });
+        if is_terminal {
+            plan.steps.push(Step::ControllingTerminal { source, owner });
+        }
     }
     Ok(())
 }

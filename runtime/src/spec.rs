@@ -183,6 +183,9 @@ pub enum Stream {
     Inherit,
     /// To `/dev/null`.
     Null,
+    /// To this terminal, which becomes the process's controlling terminal and is given to the
+    /// container's user.
+    Terminal(OwnedFd),
     /// To this descriptor. A pipe is given to the container's user, so that it can be opened
     /// again through `/dev/stdout`.
     Fd(OwnedFd),

@@ -7,7 +7,7 @@ use oci::{Platform, RuntimeConfig};
 use serde_json::json;
 
 use crate::app::App;
-use crate::containers::{ContainerConfig, Input, NetworkChoice, OWN_FAILURE, run_to_end};
+use crate::containers::{Attached, ContainerConfig, NetworkChoice, OWN_FAILURE, run_to_end};
 use crate::error::{Failure, Outcome};
 use crate::pulling::{self, PullPolicy};
 
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Pass standard input on
     #[arg(short, long)]
     interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
     /// Set a label of the container: NAME=VALUE
     #[arg(short, long, value_name = "NAME=VALUE")]
     label: Vec<String>,
@@ -88,20 +91,22 @@ fn start(args: &Args, app: &App) -> Outcome {
         layers: pulling::unpacked_layers(app, &lease, &image)?,
         config: json!(null),
     };
-    let kept = ContainerConfig { runtime, hostname: args.hostname.clone(), network: args.network };
+    let kept = ContainerConfig {
+        runtime,
+        hostname: args.hostname.clone(),
+        network: args.network,
+        terminal: args.tty,
+    };
     spec.config = serde_json::to_value(&kept)?;
     let container = store.create_container(&lease, &spec)?;
     // What is removed at the end need not survive a power cut.
+    let attached = Attached { input: args.interactive, terminal: args.tty };
     let durability = if args.rm { Durability::Volatile } else { Durability::Durable };
-    let status = run_to_end(app, store, &lease, &container, durability, input(args));
+    let status = run_to_end(app, store, &lease, &container, durability, attached);
     if args.rm {
         store.remove_container(&lease, &container.id)?;
     }
     status
-}
-
-fn input(args: &Args) -> Input {
-    if args.interactive { Input::Ours } else { Input::Null }
 }
 
 /// The image's way to run with what the command line changes, by docker's rules.

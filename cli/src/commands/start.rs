@@ -3,7 +3,7 @@
 use layerfs::Durability;
 
 use crate::app::App;
-use crate::containers::{Input, OWN_FAILURE, run_to_end};
+use crate::containers::{Attached, ContainerConfig, OWN_FAILURE, run_to_end};
 use crate::error::{Failure, Outcome};
 
 /// What `tierce start` takes.
@@ -23,7 +23,6 @@ pub(crate) struct Args {
 /// Carries it out, one container after the other.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
-    let input = if args.interactive { Input::Ours } else { Input::Null };
     let mut status = 0;
     for name in &args.containers {
         let container = store.container(name)?;
@@ -31,8 +30,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             return Err(Failure::new(format!("container {} is running already", container.name))
                 .code(OWN_FAILURE));
         }
+        let terminal = ContainerConfig::of(&container)?.terminal;
+        let attached = Attached { input: args.interactive, terminal };
         let lease = store.lease()?;
-        status = run_to_end(app, store, &lease, &container, Durability::Durable, input)?;
+        status = run_to_end(app, store, &lease, &container, Durability::Durable, attached)?;
     }
     Ok(status)
 }
