@@ -116,6 +116,17 @@ fn peers_load_what_we_save_and_we_load_what_they_save() {
     let there = tierce();
     there.ok(["load", "-i", &saved]);
     assert_eq!(there.ok(["run", "--rm", "busybox", "echo", "ran"]), "ran\n");
+
+    // Archives hold plain tars; a registry gets them compressed.
+    let registry = EmbeddedRegistry::in_memory(&there);
+    let name = format!("{}/loaded:1", registry.address);
+    there.ok(["tag", "busybox", &name]);
+    there.ok(["push", &name]);
+    let manifest = run_ok(
+        &mut Peer::command("skopeo"),
+        ["inspect", "--raw", "--tls-verify=false", &format!("docker://{name}")],
+    );
+    assert!(manifest.contains("tar+gzip") && !manifest.contains("tar\""), "{manifest}");
 }
 
 #[test]

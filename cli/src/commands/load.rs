@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use layerfs::NewImage;
-use oci::Platform;
 use oci::archive::Archive;
+use oci::{Descriptor, Image, LayerCompression, Platform, Reference};
 
 use crate::app::App;
 use crate::error::{Doing, Failure, Outcome};
@@ -46,12 +46,18 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let transfer = Transfer::new(app.transfers(args.quiet));
     for archived in archive.images() {
-        let image = archive.load(archived, &platform).doing(from)?;
+        let image = match archive.load(archived, &platform) {
+            Err(oci::Error::UnsupportedMediaType { digest, media_type }) => {
+                anstream::eprintln!("passed over {digest}: {media_type} is no image");
+                continue;
+            }
+            image => image.doing(from)?,
+        };
         store
             .unpack_image(&lease, &image, &archive, &|blob, bytes| transfer.moved(blob, bytes))
             .doing(from)?;
         image.manifest.layers.iter().for_each(|blob| transfer.ended(blob, "loaded"));
-        let record = store.put_image(&lease, &NewImage::whole(&image, &archived.names))?;
+        let record = store.put_image(&lease, &as_shipped(&image, &archived.names))?;
         for name in &archived.names {
             say!("Loaded image: {}", name.familiar());
         }
@@ -60,4 +66,16 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         }
     }
     Ok(0)
+}
+
+/// The image with its manifest, unless that names plain tars, as archives hold them: what is
+/// pushed later is compressed, under a manifest of its own.
+fn as_shipped<'a>(image: &'a Image, names: &'a [Reference]) -> NewImage<'a> {
+    let whole = NewImage::whole(image, names);
+    let is_plain =
+        |layer: &Descriptor| layer.media_type.layer_compression() == Some(LayerCompression::None);
+    match image.manifest.layers.iter().any(is_plain) {
+        true => NewImage { manifest: None, index: None, ..whole },
+        false => whole,
+    }
 }
