@@ -128,7 +128,7 @@ fn a_containers_status_is_the_commands() {
     for (args, code) in [
         (&["true"][..], 0),
         (&["sh", "-c", "exit 7"], 7),
-        (&["sh", "-c", "sh -c 'kill -TERM $$'"], 143),
+        (&["sh", "-c", "sh -c 'kill -TERM $$'; exit $?"], 143),
         (&["/nowhere"], 127),
         (&["/etc/passwd"], 126),
     ] {
