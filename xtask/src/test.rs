@@ -50,6 +50,18 @@ fn run_tests(filters: &[String]) -> Result<()> {
     step::run(tests.env("TIERCE_FIXTURES", &fixtures))
 }
 
+/// Form and lints; with the tests' own profile, so that the C libraries are built once.
+fn style() -> Result<()> {
+    for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
+        if !has_program(program) {
+            return Err(format!("{component} is missing: rustup component add {component}"));
+        }
+    }
+    step::run(Command::new("cargo").current_dir(workspace()).args(["fmt", "--all", "--check"]))?;
+    let mut lints = static_cargo(&["clippy", "--profile", PROFILE])?;
+    step::run(lints.args(["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+}
+
 /// The command's entry.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if !is_root() {
