@@ -36,9 +36,7 @@ fn run_tests(filters: &[String]) -> Result<()> {
     packages::busybox(&fixtures)?;
     debian_base(&fixtures)?;
     if filters.is_empty() {
-        step::run(
-            Command::new("cargo").current_dir(workspace()).args(["fmt", "--all", "--check"]),
-        )?;
+        style()?;
     }
     // nextest runs tests of several files at once and is used where it is installed.
     let mut tests = if has_program("cargo-nextest") {
