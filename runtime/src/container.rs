@@ -18,6 +18,7 @@ use crate::prepare::{Prepared, prepare};
 use crate::signal::Signal;
 use crate::spec::Spec;
 use crate::sys;
+use crate::warden::Warden;
 
 /// Enough for the set-up in the new process, which runs on a copy of this stack.
 const KEEPER_STACK: usize = 256 << 10;
@@ -81,7 +82,8 @@ enum End {
 ///
 /// A thread of its own starts the container and stays as long as it runs: the kernel ties the
 /// container's life to the thread that started it (`PR_SET_PDEATHSIG`), so that killing this
-/// program leaves no container behind. The calling thread may end whenever it likes.
+/// program leaves no container behind; where the container's process 1 has changed its user, a
+/// small process beside it sees to that. The calling thread may end whenever it likes.
 ///
 /// # Errors
 /// What keeps the container from starting, the step and its object named.
@@ -108,8 +110,8 @@ fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error
     let Prepared { plan, stubs } = prepared;
     // A handler of this program must not run in the copy of it; other threads take the signals.
     sys::block_signals(true);
-    let (pid, pidfd, held) = match start(plan, name) {
-        Ok(process) => process,
+    let Started { pid, pidfd, held, warden } = match start(plan, name) {
+        Ok(started) => started,
         Err(error) => {
             stubs.remove();
             let _ = started.send(Err(error));
@@ -120,13 +122,24 @@ fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error
     // Nobody can have gone away: the starter waits for this.
     let _ = started.send(Ok(Container { pid, pidfd, end: End::Awaited(end) }));
     let status = wait(held.as_fd());
+    // It has copies of what the container was given until it is gone.
+    drop(warden);
     stubs.remove();
     // The receiver is gone when the container was dropped while it was still starting.
     let _ = ended.send(status);
 }
 
-/// Starts the process. Gives its id and two descriptors for it when its program runs.
-fn start(mut plan: Plan, name: &str) -> Result<(i32, OwnedFd, OwnedFd), Error> {
+/// A container whose program runs.
+struct Started {
+    pid: i32,
+    pidfd: OwnedFd,
+    /// Another descriptor of the process, for the keeper.
+    held: OwnedFd,
+    warden: Warden,
+}
+
+/// Starts the process, and its warden. Returns when its program runs.
+fn start(mut plan: Plan, name: &str) -> Result<Started, Error> {
     let failed = |what: &str, errno: Errno| Error::setup(what, errno);
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed("make a pipe", e))?;
     let report = rustix::io::fcntl_dupfd_cloexec(&writer, 3)
@@ -138,14 +151,17 @@ fn start(mut plan: Plan, name: &str) -> Result<(i32, OwnedFd, OwnedFd), Error> {
     })
     .map_err(|errno| failed("start a process in new namespaces", errno))?;
     drop(report);
+    // As early as can be: later than this the container's program may change its user.
+    let warden = Warden::over(pidfd.as_fd());
     plan.close();
     let result = outcome(reader, &plan, name).and_then(|()| {
+        let warden = warden.map_err(|errno| failed("start a process to watch it", errno))?;
         let held = rustix::io::fcntl_dupfd_cloexec(&pidfd, 3)
             .map_err(|errno| failed("keep the process", errno))?;
-        Ok(held)
+        Ok((held, warden))
     });
     match result {
-        Ok(held) => Ok((pid, pidfd, held)),
+        Ok((held, warden)) => Ok(Started { pid, pidfd, held, warden }),
         Err(error) => {
             let _ = sys::pidfd_kill(pidfd.as_fd(), Signal::KILL.number());
             let _ = wait(pidfd.as_fd());

@@ -30,6 +30,7 @@ mod sys;
 mod system_path;
 pub mod user;
 pub mod userns;
+mod warden;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use container::{Container, ExitStatus, spawn};
