@@ -1,6 +1,6 @@
 //! Snapshots on layers of the store, and layers made of snapshots.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Write};
@@ -13,9 +13,11 @@ use super::compressed::HashedWrite;
 use super::layers::tree_of;
 use super::{Container, Layer, Store};
 use crate::lease::Lease;
+use crate::whiteout;
 use crate::{
-    Active, Change, Committed, DirectoryTimes, Durability, Error, FileKind, LayerOfStack, Place,
-    Result, Root, Settled, View, changes, complete_implicit, settle, write_layer,
+    Active, Change, ChangeKind, Committed, Dir, DirectoryTimes, Durability, Error, FileKind,
+    LayerOfStack, Place, Result, Root, Settled, View, changes, complete_implicit, settle,
+    write_layer,
 };
 
 /// The file beside a layer's tree that lists the directories which the layer does not describe,
@@ -221,21 +223,59 @@ impl Store {
     }
 }
 
-/// Removes from a tree what is no directory and not in `changed`.
+/// Removes from the copy of an upper directory what is no directory and not in `changed`. All that
+/// is deleted has its whiteout there: an opaque directory would hide what is removed here, too.
+/// Directories keep their times.
 fn retain(tree: &Root, changed: &[Change]) -> Result<()> {
-    let changed: HashSet<&Path> = changed.iter().map(|change| change.path.as_path()).collect();
-    let mut dirs = vec![PathBuf::new()];
-    while let Some(dir) = dirs.pop() {
-        for (name, kind) in tree.read_dir(&dir)? {
-            let path = dir.join(name);
-            if kind == FileKind::Dir {
-                dirs.push(path);
-            } else if !changed.contains(path.as_path()) {
-                tree.unlink(&path)?;
-            }
+    let mut kept: HashSet<&Path> = HashSet::new();
+    let mut deleted: HashMap<&Path, Vec<&OsStr>> = HashMap::new();
+    for Change { path, kind, .. } in changed {
+        kept.insert(path);
+        if let (ChangeKind::Deleted, Some(dir), Some(name)) =
+            (kind, path.parent(), path.file_name())
+        {
+            deleted.entry(dir).or_default().push(name);
         }
     }
+    let mut dirs = vec![PathBuf::new()];
+    while let Some(path) = dirs.pop() {
+        let dir = tree.open_dir(&path)?;
+        let deleted = deleted.get(path.as_path()).map_or(&[][..], Vec::as_slice);
+        let below =
+            retain_in(&dir, &path, &kept, deleted).map_err(|e| Error::tree("change", &path, e))?;
+        dirs.extend(below);
+    }
     Ok(())
+}
+
+/// [`retain`] in one directory. Answers with those in it.
+fn retain_in(
+    dir: &Dir,
+    path: &Path,
+    kept: &HashSet<&Path>,
+    deleted: &[&OsStr],
+) -> rustix::io::Result<Vec<PathBuf>> {
+    let this = OsStr::new(".");
+    let time = dir.metadata()?.mtime;
+    let mut below = Vec::new();
+    for (name, kind) in dir.read()? {
+        let path = path.join(&name);
+        if kind == FileKind::Dir {
+            below.push(path);
+        } else if !kept.contains(path.as_path()) {
+            dir.unlink(&name)?;
+        }
+    }
+    for name in deleted {
+        if dir.stat(name)?.is_none() {
+            whiteout::make_whiteout(dir, name)?;
+        }
+    }
+    if whiteout::is_opaque(dir, this)? {
+        whiteout::clear_opaque(dir, this)?;
+    }
+    dir.set_mtime(this, time)?;
+    Ok(below)
 }
 
 /// The digest and size of the tar of the layer in `tree`.

@@ -1,6 +1,7 @@
 //! Containers: made, found, run, committed and removed.
 
 use std::io::Write;
+use std::path::Path;
 
 use layerfs::{
     Container, ContainerSpec, ContainerState, DirectoryTimes, Durability, Error, PruneOptions,
@@ -135,6 +136,45 @@ fn what_a_container_changed_becomes_one_layer_and_stays_in_the_container() {
     let active = store.prepare_container(&lease, &web, Durability::Durable).unwrap();
     assert!(active.root.stat("gone").unwrap().is_none());
     assert!(active.root.stat("new").unwrap().is_some());
+}
+
+#[test]
+fn a_directory_made_anew_becomes_the_same_layer_whether_its_container_runs_or_not() {
+    let (_dir, store) = new_store();
+    let lease = store.lease().unwrap();
+    let fill = |root: &layerfs::Root, names: &[&str]| {
+        root.mkdir("dir", 0o755).unwrap();
+        for name in names {
+            let path = Path::new("dir").join(name);
+            root.create_file(&path, 0o644).unwrap().write_all(b"1").unwrap();
+            let dir = root.open_dir("dir").unwrap();
+            dir.set_mtime(name, layerfs::Timestamp::at(1000)).unwrap();
+        }
+    };
+    let snapshot = store.prepare(&lease, &[]).unwrap();
+    fill(&snapshot.active.root, &["gone", "same"]);
+    let base = store.commit(&lease, snapshot, DirectoryTimes::Keep).unwrap().layer;
+    let below = [base.diff_id.clone()];
+    let web = store.create_container(&lease, &spec(Some("web"), &below)).unwrap();
+    {
+        let active = store.prepare_container(&lease, &web, Durability::Durable).unwrap();
+        active.root.remove_tree("dir").unwrap();
+        fill(&active.root, &["new", "same"]);
+    }
+    let mut running = web.clone();
+    running.state = ContainerState::running(std::process::id()).unwrap();
+    let layers = [&running, &web].map(|container| {
+        store.commit_container(&lease, container, DirectoryTimes::Keep).unwrap().layer
+    });
+    for layer in &layers {
+        assert_eq!(names_in(layer.tree().join("dir")), ["gone", "new"]);
+        let view = store.view(&lease, &[base.diff_id.clone(), layer.diff_id.clone()]).unwrap();
+        let names = view.root.read_dir("dir").unwrap().into_iter().map(|(name, _)| name);
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, ["new", "same"]);
+    }
+    assert_eq!(layers[0], layers[1]);
 }
 
 #[test]
