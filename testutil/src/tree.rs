@@ -16,6 +16,8 @@ pub struct Entry {
     pub owner: (u32, u32),
     /// Seconds since the epoch.
     pub mtime: i64,
+    /// What its time has beyond whole seconds, which a tar of ours does not keep.
+    pub nanoseconds: i64,
     /// The digest of a file's content, the target of a link, the number of a device.
     pub content: String,
     /// The first path, in order, that is the same file.
@@ -62,6 +64,7 @@ fn walk(
         mode: metadata.mode() & 0o7777,
         owner: (metadata.uid(), metadata.gid()),
         mtime: metadata.mtime(),
+        nanoseconds: metadata.mtime_nsec(),
         content,
         hard_link,
         xattrs: xattrs(&path),
