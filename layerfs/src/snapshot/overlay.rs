@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 
 use super::{Active, Committed, Durability, Place, Snapshotter, View};
 use crate::change::{Change, DirectoryTimes, Settled, changes, settle};
-use crate::root::Root;
+use crate::root::{Root, Timestamp};
 use crate::{Error, Result, whiteout};
 
 /// How many lower directories overlayfs takes (`OVL_MAX_STACK`).
@@ -220,12 +220,19 @@ impl Overlay {
     }
 }
 
-/// An empty tree that cannot be written, for no layers.
+/// An empty tree that cannot be written, for no layers. Its time is 1970, not the moment: layers
+/// that begin an image take it for their roots.
 fn mount_nothing() -> rustix::io::Result<(Root, OwnedFd)> {
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "0755")?;
     rustix::mount::fsconfig_create(context.as_fd())?;
-    detached(&context, MountAttrFlags::MOUNT_ATTR_RDONLY)
+    let (root, mount) = detached(&context, MountAttrFlags::empty())?;
+    root.top().set_mtime(".", Timestamp::at(0))?;
+    let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = rustix::mount::fspick(mount.as_fd(), "", flags)?;
+    rustix::mount::fsconfig_set_flag(context.as_fd(), "ro")?;
+    rustix::mount::fsconfig_reconfigure(context.as_fd())?;
+    Ok((root, mount))
 }
 
 /// Mounts a file system that is put together, attached to nothing.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use layerfs::{Committed, DirectoryTimes, Durability, Error, Place, Snapshotter};
+use layerfs::{Committed, DirectoryTimes, Durability, Error, Place, Snapshotter, Timestamp};
 
 use crate::archive::build;
 use crate::cases::through;
@@ -38,6 +38,8 @@ fn a_view_cannot_be_written() {
     let view = scratch.overlay().view(&[]).unwrap();
     let error = fs::write(through(&view.root).join("x"), "x").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    // What begins on nothing does not show when it began.
+    assert_eq!(view.root.top().metadata().unwrap().mtime, Timestamp::at(0));
 }
 
 #[test]
