@@ -156,7 +156,7 @@ mkdir empty; touch empty-file; touch -d '1969-12-31 12:00' before-1970
 truncate -s 3000000 holes; echo end >> holes
 long=$(printf '%0200d' 0); mkdir -p $long/$long; echo deep > $long/$long/$long
 touch "$(printf 'caf\351')" 'new
-line' ' space ' '-n' 'back\slash'
+line' ' space ' ./-n 'back\slash'
 chown 3000000:4000000 "$(printf 'caf\351')"
 mkdir -m 0 closed; echo x > unreadable; chmod 0 unreadable
 "#;
