@@ -26,7 +26,7 @@ use machine::Machine;
 
 /// Builds, runs, diffs, commits, pushes, pulls and serves OCI images; no daemon, no root.
 #[derive(Parser)]
-#[command(name = "tierce", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "tierce", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     /// The store: its images, layers and containers
     #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT")]
