@@ -12,14 +12,19 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use oci::{DiffId, Digest};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::state::containers;
 use crate::state::pins::{self, PinKind};
-use crate::store::{Store, random_hex};
+use crate::store::{Store, container_of_row, random_hex};
 use crate::{Error, Result, Root};
+
+/// How long those are waited for who have been killed and still have to go.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// The right to work in a store, held by a live process. While it lives, nobody collects what it
 /// made or [pinned](Lease::pin_layer). Dropped, it removes what is left of its staging.
@@ -201,11 +206,29 @@ pub(crate) fn sweep(store: &Store) -> Result<usize> {
             Err(e) => return Err(Error::io("lock", &path, e)),
         }
         if is_linked(&lock, &path)? {
+            await_containers(store, &id)?;
             end(store, &id, true)?;
             swept += 1;
         }
     }
     Ok(swept)
+}
+
+/// Waits for the containers of a process that is gone. They end with it, but by the kernel's hand
+/// and a moment later: until then nobody should take them for running, or remove what they still
+/// write to.
+fn await_containers(store: &Store, lease: &str) -> Result<()> {
+    let states = store.state().read("look for containers of a lease", |c| {
+        let mut states = Vec::new();
+        for id in pins::containers(c, lease)? {
+            for row in containers::by_prefix(c, &id, 1)? {
+                states.push(container_of_row(store, c, row)?.state);
+            }
+        }
+        Ok(states)
+    })?;
+    states.into_iter().for_each(|state| state.wait_for_end(END_LIMIT));
+    Ok(())
 }
 
 /// Sweeps what stands in staging, or is pinned, under no lease at all. That is never the case
@@ -255,5 +278,14 @@ pub(crate) fn entries(dir: &Path) -> Result<Vec<String>> {
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let parent = Root::open(parent)?;
-    parent.top().remove_tree(name).map_err(|e| Error::io("remove", path, e))
+    let until = Instant::now() + END_LIMIT;
+    loop {
+        match parent.top().remove_tree(name) {
+            // A process that is being killed made something in it meanwhile.
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result.map_err(|e| Error::io("remove", path, e)),
+        }
+    }
 }

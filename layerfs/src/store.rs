@@ -102,7 +102,10 @@ impl Store {
             in_flight: InFlight::default(),
             options,
         }));
-        lease::sweep(&store)?;
+        if let Err(error) = lease::sweep(&store) {
+            // No reason to refuse all work; who prunes is told.
+            tracing::warn!(%error, "what a dead process left cannot be swept");
+        }
         store.forget_lost()?;
         Ok(store)
     }

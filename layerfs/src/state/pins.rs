@@ -53,6 +53,14 @@ pub(crate) fn is_kept_by_others(
         .query_row(params![lease, kind.as_str(), digest], |row| row.get(0))
 }
 
+/// The ids of the containers that a lease keeps.
+pub(crate) fn containers(connection: &Connection, lease: &str) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT digest FROM pins WHERE lease = ?1 AND kind = ?2")?
+        .query_map([lease, PinKind::Container.as_str()], |row| row.get(0))?
+        .collect()
+}
+
 /// Forgets what a lease kept.
 pub(crate) fn remove_lease(connection: &Connection, lease: &str) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM pins WHERE lease = ?1")?.execute([lease]).map(drop)

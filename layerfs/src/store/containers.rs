@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use oci::{DiffId, Digest};
 use rusqlite::Connection;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,6 +115,19 @@ impl ContainerState {
     /// Whether it runs.
     pub fn is_running(self) -> bool {
         matches!(self, ContainerState::Running { .. })
+    }
+
+    /// Waits until a container that runs has ended, but no longer than `limit`.
+    pub(crate) fn wait_for_end(self, limit: Duration) {
+        let ContainerState::Running { pid, .. } = self else { return };
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+        // Only what was open before this is certainly the process that was meant.
+        if self.checked().is_running() {
+            let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: 0 };
+            // Who waits in vain goes on like who did not wait.
+            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
+        }
     }
 
     /// What is true where the process that was to write the end down is gone, too.
