@@ -2,6 +2,7 @@
 //! build ends.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use builder::Cancel;
 use runtime::{Container, ExitStatus};
@@ -20,6 +21,9 @@ const PASSED_ON: [(Signal, SignalKind); 6] = [
     (Signal::USR1, SignalKind::user_defined1()),
     (Signal::USR2, SignalKind::user_defined2()),
 ];
+
+/// The exit status of what was asked to end: that of a shell's job after SIGINT.
+pub(crate) const CANCELLED: u8 = 130;
 
 /// Signals caught for a container that is about to start.
 pub(crate) struct Forwarded(tokio::runtime::Runtime);
@@ -65,7 +69,13 @@ impl Forwarded {
     }
 }
 
-/// Ends a build at the first signal that asks us to end, as long as it lives.
+/// How long a build that is asked to end may take for it. What it then leaves, the next command
+/// clears up.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Ends a build at the first signal that asks us to end, as long as it lives. A build that cannot
+/// end by itself, because it waits for a registry for instance, is given up after a while, or at
+/// the next signal.
 pub(crate) struct CancelOnSignal(Option<tokio::runtime::Runtime>);
 
 /// Catches the signals that ask us to end.
@@ -76,9 +86,12 @@ pub(crate) fn cancel_on_signal(cancel: &Cancel) -> Result<CancelOnSignal, Failur
         let _guard = runtime.enter();
         let mut stream = signal(kind)?;
         runtime.spawn(async move {
-            while stream.recv().await.is_some() {
-                cancel.cancel();
-            }
+            stream.recv().await;
+            cancel.cancel();
+            // Containers have ended by then, or end with us.
+            let _ = tokio::time::timeout(GRACE, stream.recv()).await;
+            anstream::eprintln!("{}the build was canceled", crate::ui::ERROR);
+            std::process::exit(CANCELLED.into());
         });
     }
     Ok(CancelOnSignal(Some(runtime)))
@@ -93,5 +106,5 @@ impl Drop for CancelOnSignal {
 }
 
 fn watcher() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }

@@ -287,7 +287,7 @@ fn failure(source: &Source, error: &BuildError) -> Failure {
     // A closed standard error is no reason to report something else.
     let _ = anstream::stderr().write_all(shown.as_bytes());
     let code = match error {
-        BuildError::Cancelled => Some(130),
+        BuildError::Cancelled => Some(signals::CANCELLED),
         _ => error.exit_code().and_then(|code| u8::try_from(code).ok()).filter(|c| *c != 0),
     };
     if shown.is_empty() {
