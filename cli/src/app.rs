@@ -46,6 +46,15 @@ impl App {
         Ok(())
     }
 
+    /// Says on standard error, where it is so, that one id stands for all owners, and why.
+    pub(crate) fn tell_of_one_id(&self) {
+        if let Some(Entered::Single { reason }) = self.namespace.get() {
+            anstream::eprintln!(
+                "note: one id stands for all owners of files, which are noted beside them: {reason}"
+            );
+        }
+    }
+
     /// Whether one id stands for all owners of files, and changes of owner are pretended.
     pub(crate) fn has_one_id(&self) -> bool {
         matches!(self.namespace.get(), Some(Entered::Single { .. }))

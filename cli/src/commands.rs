@@ -48,6 +48,14 @@ macro_rules! commands {
                     $(Command::$variant(_) => $trees,)*
                 }
             }
+
+            /// Whether it makes such files, so that it matters who they can belong to.
+            pub(crate) fn makes_trees(&self) -> bool {
+                matches!(
+                    self,
+                    Command::Build(_) | Command::Run(_) | Command::Pull(_) | Command::Load(_)
+                )
+            }
         }
     };
 }

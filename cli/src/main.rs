@@ -63,6 +63,9 @@ fn run(cli: Cli) -> Outcome {
     if cli.command.touches_trees() {
         // Before any thread is started: a namespace is entered by a single-threaded process only.
         app.become_root_of_a_namespace()?;
+        if cli.command.makes_trees() {
+            app.tell_of_one_id();
+        }
     }
     cli.command.run(&app)
 }
