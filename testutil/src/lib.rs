@@ -3,6 +3,7 @@
 mod fixture;
 mod peer;
 mod podman;
+mod process;
 mod registry;
 mod scratch;
 mod tierce;
@@ -11,6 +12,7 @@ mod tree;
 pub use fixture::{busybox, debian, debian_tar};
 pub use peer::{Peer, run, run_ok};
 pub use podman::{PODMAN_RUN, PodmanStorage, podman};
+pub use process::{processes_with, wait_until};
 pub use registry::{DockerRegistry, EmbeddedRegistry};
 pub use scratch::Scratch;
 pub use tierce::{Output, Tierce};

@@ -1,13 +1,15 @@
 //! The program under test.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Scratch;
+use crate::{Peer, Scratch, run_ok};
 
 /// `tierce` with a store of its own.
 pub struct Tierce {
+    /// What starts it, if it is not started directly.
+    launcher: Vec<OsString>,
     binary: PathBuf,
     root: PathBuf,
     home: Scratch,
@@ -24,11 +26,39 @@ pub struct Output {
     pub stderr: String,
 }
 
+impl From<std::process::Output> for Output {
+    fn from(output: std::process::Output) -> Output {
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        Output {
+            code: output.status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0)),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 impl Tierce {
     /// The program `binary` (`env!("CARGO_BIN_EXE_tierce")`) with an empty store.
     pub fn new(binary: impl Into<PathBuf>) -> Tierce {
         let home = Scratch::new();
-        Tierce { binary: binary.into(), root: home.join("store"), home }
+        Tierce { launcher: Vec::new(), binary: binary.into(), root: home.join("store"), home }
+    }
+
+    /// The same, started by another program: by its name, its arguments and then ours.
+    pub fn launched_by<S: Into<OsString>>(
+        mut self,
+        launcher: impl IntoIterator<Item = S>,
+    ) -> Tierce {
+        self.launcher = launcher.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same with a copy of the store, in which nobody may be at work.
+    pub fn copied(&self) -> Tierce {
+        let home = Scratch::new();
+        let root = home.join("store");
+        run_ok(Peer::command("cp").arg("-a").arg(&self.root), [&root]);
+        Tierce { launcher: self.launcher.clone(), binary: self.binary.clone(), root, home }
     }
 
     /// Its store.
@@ -43,7 +73,14 @@ impl Tierce {
 
     /// A command of it, with no configuration of whoever runs the test.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.launcher.split_first() {
+            None => Command::new(&self.binary),
+            Some((launcher, first)) => {
+                let mut command = Command::new(launcher);
+                command.args(first).arg(&self.binary);
+                command
+            }
+        };
         command
             .arg("--root")
             .arg(&self.root)
@@ -58,13 +95,7 @@ impl Tierce {
 
     /// Runs it.
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
-        let output = self.command(args).output().expect("tierce starts");
-        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
-        Output {
-            code: output.status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0)),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        self.command(args).output().expect("tierce starts").into()
     }
 
     /// Runs it and answers with its standard output; it must succeed.

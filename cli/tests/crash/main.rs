@@ -1,0 +1,8 @@
+//! Processes that share a store, and what becomes of it when some of them are killed, asked to
+//! end, or find the disk full.
+
+mod common;
+//mod disk_full;
+mod kill;
+mod signal;
+//mod together;
