@@ -79,6 +79,10 @@ impl Child<'_> {
             }
             Step::PrivateMounts => private_mounts(),
             Step::Stow(tree) => attach(self.plan.descriptor(*tree), self.root()?, c""),
+            Step::StowBelow { tree, stow, path } => {
+                let at = within(self.plan.descriptor(*stow), path)?;
+                attach(self.plan.descriptor(*tree), at.as_fd(), c"")
+            }
             Step::AttachRoot { tree, read_only } => self.attach_root(*tree, *read_only),
             Step::Attach(what) => self.attach(what),
             Step::Mask(mask) => self.mask(mask),
@@ -150,7 +154,8 @@ impl Child<'_> {
         let tree = match source {
             Source::Tree(tree) => self.plan.descriptor(*tree),
             Source::Within(tree, name) => {
-                made = clone_of(self.plan.descriptor(*tree), name)?;
+                let entry = within(self.plan.descriptor(*tree), name)?;
+                made = clone_of(entry.as_fd(), c"")?;
                 set_attributes(&made, what.attributes)?;
                 made.as_fd()
             }
@@ -312,6 +317,19 @@ fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>, path: &CStr) -> Result<(), E
     let flags =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH.union(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH);
     rustix::mount::move_mount(tree, c"", at, path, flags)
+}
+
+/// An entry of a tree of ours, mounts below it included. Nothing in it leads anywhere else.
+fn within(tree: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+    loop {
+        match rustix::fs::openat2(tree, path, flags, Mode::empty(), resolve) {
+            // A rename somewhere on the machine; the kernel asks to try again.
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            result => return result,
+        }
+    }
 }
 
 /// A detached clone of a path below `at`, or of `at` itself, with what is mounted below it.

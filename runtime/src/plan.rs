@@ -59,6 +59,15 @@ pub(crate) enum Step {
     PrivateMounts,
     /// Attaches a tree where parts of it can be cloned: over the root, and gone with the pivot.
     Stow(Handle),
+    /// Attaches a tree at a directory of the stowed one, with which it goes.
+    StowBelow {
+        /// The detached mount.
+        tree: Handle,
+        /// The stowed tree.
+        stow: Handle,
+        /// Path below the stowed tree.
+        path: CString,
+    },
     /// Attaches the tree that becomes `/`; through a read-only clone if so asked, which leaves
     /// the mount itself writable.
     AttachRoot {
@@ -152,7 +161,7 @@ pub(crate) struct Attach {
 pub(crate) enum Source {
     /// A detached tree.
     Tree(Handle),
-    /// A clone of one entry of a tree that is attached already.
+    /// A clone of one entry of a tree that is attached already: no symbolic link is followed.
     Within(Handle, CString),
     /// A clone of a path of the machine, with what is mounted below it.
     Host(CString),
@@ -213,7 +222,7 @@ impl Step {
         match self {
             Self::Session => "start a session".into(),
             Self::PrivateMounts => "make the mounts private".into(),
-            Self::Stow(_) => "attach the container's files".into(),
+            Self::Stow(_) | Self::StowBelow { .. } => "attach the container's files".into(),
             Self::AttachRoot { .. } => "attach the root file system".into(),
             Self::Attach(attach) => {
                 format!("mount {} on {}", attach.source.describe(), show(&attach.target))
@@ -246,7 +255,7 @@ impl Source {
     fn describe(&self) -> String {
         match self {
             Self::Tree(_) => "a file tree".into(),
-            Self::Within(..) => "a provided file".into(),
+            Self::Within(..) => "a part of a tree".into(),
             Self::Host(path) => path.to_string_lossy().into_owned(),
             Self::FileSystem(kind) => kind.to_string_lossy().into_owned(),
         }

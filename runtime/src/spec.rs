@@ -101,12 +101,21 @@ pub enum MountSource {
     Bind(PathBuf),
     /// A detached mount, from fsmount(2) or open_tree(2).
     Tree(OwnedFd),
-    /// A new file system in memory.
+    /// One file or directory of such a tree; the rest of it is not to be seen.
+    Part {
+        /// The detached mount.
+        tree: OwnedFd,
+        /// The path from its root, without symbolic links and `..`.
+        path: PathBuf,
+    },
+    /// A new file system in memory, without set-user-id programs and devices.
     Tmpfs {
         /// The most it may hold, in bytes; the kernel's default is half of the memory.
         size: Option<u64>,
         /// Mode of its root directory.
         mode: u32,
+        /// Whether programs can be executed from it.
+        executable: bool,
     },
 }
 

@@ -122,7 +122,8 @@ fn nothing_is_left_in_the_root() {
 
     let mut spec = root.sh("true");
     spec.files = vec![text("/run/secrets/key", "secret")];
-    spec.mounts = vec![mount("/a/b/c", MountSource::Tmpfs { size: None, mode: 0o755 })];
+    spec.mounts =
+        vec![mount("/a/b/c", MountSource::Tmpfs { size: None, mode: 0o755, executable: false })];
     let reset = |root: &Root| {
         let file = fs::File::open(root.path()).unwrap();
         file.set_modified(before.modified().unwrap()).unwrap();
@@ -217,7 +218,8 @@ fn links_of_the_image_lead_nowhere_outside() {
         let mut spec =
             root.sh("cat /etc/resolv.conf; echo bad > /etc/resolv.conf; echo bad > /data/x");
         spec.files = vec![text("/etc/resolv.conf", "provided\n")];
-        spec.mounts = vec![mount("/data", MountSource::Tmpfs { size: None, mode: 0o755 })];
+        spec.mounts =
+            vec![mount("/data", MountSource::Tmpfs { size: None, mode: 0o755, executable: false })];
         assert_eq!(output(spec), "provided\n");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(fs::read_dir(target.path()).unwrap().count(), 1);
@@ -255,7 +257,7 @@ fn mounts_are_made_where_they_are_missing() {
         mount("/data/deep", MountSource::Bind(host.clone())),
         mount("/single", MountSource::Bind(host.join("file"))),
         mount("/data", MountSource::Bind(host.clone())),
-        mount("/tmp", MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 }),
+        mount("/tmp", MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777, executable: false }),
         Mount { read_only: true, ..mount("/fixed", MountSource::Bind(host.clone())) },
     ];
     let (status, text) = run(spec).unwrap();
@@ -272,7 +274,10 @@ fn mounts_are_made_where_they_are_missing() {
 fn a_tmpfs_has_its_size() {
     let root = Root::new();
     let mut spec = root.sh("dd if=/dev/zero of=/small/file bs=1024 count=100 2>&1");
-    spec.mounts = vec![mount("/small", MountSource::Tmpfs { size: Some(8192), mode: 0o755 })];
+    spec.mounts = vec![mount(
+        "/small",
+        MountSource::Tmpfs { size: Some(8192), mode: 0o755, executable: false },
+    )];
     let (_, text) = run(spec).unwrap();
     assert!(text.contains("No space left"), "{text}");
 }
@@ -282,7 +287,8 @@ fn the_root_itself_is_no_mount_point() {
     let root = Root::new();
     for target in ["/", "/bin/..", "."] {
         let mut spec = root.sh("true");
-        spec.mounts = vec![mount(target, MountSource::Tmpfs { size: None, mode: 0o755 })];
+        spec.mounts =
+            vec![mount(target, MountSource::Tmpfs { size: None, mode: 0o755, executable: false })];
         assert!(matches!(run(spec), Err(Error::MountOnRoot)), "{target}");
     }
 }
@@ -292,7 +298,8 @@ fn a_read_only_root_leaves_the_mounts_writable() {
     let root = Root::new();
     let mut spec = root.sh("echo x > /tmp/x && echo x > /dev/shm/x && echo x > /x");
     spec.read_only = true;
-    spec.mounts = vec![mount("/tmp", MountSource::Tmpfs { size: None, mode: 0o1777 })];
+    spec.mounts =
+        vec![mount("/tmp", MountSource::Tmpfs { size: None, mode: 0o1777, executable: false })];
     let (status, text) = run(spec).unwrap();
     assert_eq!(status, ExitStatus::Code(1));
     assert!(text.contains("/x: Read-only") || text.contains("/x: ead-only"), "{text}");
@@ -363,7 +370,7 @@ fn no_mount_of_the_container_appears_where_its_root_came_from() {
         let data = MountSource::Tree(shared.clone());
         spec.mounts = vec![
             mount("/data", data),
-            mount("/data/below", MountSource::Tmpfs { size: None, mode: 0o755 }),
+            mount("/data/below", MountSource::Tmpfs { size: None, mode: 0o755, executable: false }),
         ];
         let container = runtime::spawn(spec).unwrap();
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -385,4 +392,59 @@ fn masks_of_the_caller_do_not_matter() {
         text,
         "555 /proc\n666 /dev/null\n1777 /dev/shm\n755 /etc\n644 /etc/hosts\n755 /dev\n"
     );
+}
+
+/// An overlay of the directory below the root's, attached nowhere.
+fn detached(root: &Root) -> OwnedFd {
+    let lower = root.outside("lower");
+    fs::create_dir_all(lower.join("dir/sub")).unwrap();
+    fs::write(lower.join("dir/file"), "content\n").unwrap();
+    fs::write(lower.join("secret"), "").unwrap();
+    if !lower.join("link").is_symlink() {
+        symlink("/", lower.join("link")).unwrap();
+    }
+    let (upper, work) = (root.outside("upper"), root.outside("work"));
+    fs::create_dir_all(&upper).unwrap();
+    fs::create_dir_all(&work).unwrap();
+    let context = rustix::mount::fsopen("overlay", rustix::mount::FsOpenFlags::empty()).unwrap();
+    for (key, path) in [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)] {
+        rustix::mount::fsconfig_set_string(&context, key, path.as_path()).unwrap();
+    }
+    rustix::mount::fsconfig_create(&context).unwrap();
+    let flags = rustix::mount::FsMountFlags::FSMOUNT_CLOEXEC;
+    rustix::mount::fsmount(&context, flags, rustix::mount::MountAttrFlags::empty()).unwrap()
+}
+
+#[test]
+fn a_part_of_a_tree_shows_nothing_else_of_it() {
+    let root = Root::new();
+    let script =
+        "cat /data/file /one/file; ls /data/..; touch /data/new; echo $?; echo x > /one/file";
+    let mut spec = root.sh(script);
+    let part = |path: &str| MountSource::Part { tree: detached(&root), path: path.into() };
+    spec.mounts = vec![mount("/data", part("dir"))];
+    spec.mounts[0].read_only = true;
+    assert_eq!(
+        run(spec).unwrap().1,
+        "content\ncat: can't open '/one/file': No such file or directory\nbin\ndata\ndev\nproc\nsys\n\
+         touch: /data/new: Read-only file system\n1\nsh: can't create /one/file: nonexistent directory\n"
+    );
+    let mut spec = root.sh("cat /one; echo x >> /one; cat /one");
+    spec.mounts = vec![mount("/one", part("dir/file"))];
+    assert_eq!(output(spec), "content\ncontent\nx\n");
+    assert_eq!(root.listing(), [""; 0]);
+    assert_eq!(fs::read_to_string(root.outside("upper/dir/file")).unwrap(), "content\nx\n");
+}
+
+#[test]
+fn a_part_is_not_reached_through_links() {
+    let root = Root::new();
+    for path in ["link/bin", "../x", "missing"] {
+        let mut spec = root.exec(&["true"]);
+        spec.mounts =
+            vec![mount("/data", MountSource::Part { tree: detached(&root), path: path.into() })];
+        let error = run(spec).unwrap_err();
+        assert!(chain(&error).starts_with(&format!("cannot open /{path}")), "{}", chain(&error));
+        assert_eq!(root.listing(), [""; 0]);
+    }
 }

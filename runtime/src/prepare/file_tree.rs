@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags};
 
@@ -218,12 +218,20 @@ impl Builder<'_> {
     fn mount(&mut self, mount: Mount) -> Result<(), Error> {
         let target = mount.target;
         let tree = match mount.source {
+            MountSource::Part { tree, path } => {
+                return self.part(tree, &path, &target, mount.read_only);
+            }
             MountSource::Bind(path) => bind(&path)?,
             MountSource::Tree(tree) => private(tree).map_err(|errno| {
                 Error::setup(format!("make the tree for {} private", target.display()), errno)
             })?,
-            MountSource::Tmpfs { size, mode } => {
-                device::tmpfs(size, mode, INERT).map_err(|errno| {
+            MountSource::Tmpfs { size, mode, executable } => {
+                let unwanted = if executable {
+                    INERT.difference(MountAttrFlags::MOUNT_ATTR_NOEXEC)
+                } else {
+                    INERT
+                };
+                device::tmpfs(size, mode, unwanted).map_err(|errno| {
                     Error::setup(format!("make a tmpfs for {}", target.display()), errno)
                 })?
             }
@@ -256,14 +264,44 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Mounts a part of a tree. Old kernels clone only what is attached somewhere: the whole tree
+    /// goes below the stowed one, where nobody in the container sees it.
+    fn part(
+        &mut self,
+        tree: OwnedFd,
+        path: &Path,
+        target: &Path,
+        read_only: bool,
+    ) -> Result<(), Error> {
+        let failed = |errno: Errno| Error::setup(format!("mount on {}", target.display()), errno);
+        let tree = private(tree).map_err(failed)?;
+        let entry = entry_of(tree.as_fd(), path)
+            .map_err(|errno| Error::setup(format!("open /{}", path.display()), errno))?;
+        let kind = kind_of(entry.as_fd()).map_err(failed)?;
+        let name = self.next_file.to_string();
+        self.next_file += 1;
+        let stow = self.plan.descriptor(self.stow);
+        rustix::fs::mkdirat(stow, name.as_str(), Mode::from_raw_mode(0o700)).map_err(failed)?;
+        let place = self.tree.mount_point(target, kind)?;
+        self.tree.mounted(&place, entry.as_fd()).map_err(failed)?;
+        let within = place_string(&Path::new(&name).join(path))?;
+        let (tree, stow, path) = (self.plan.keep(tree), self.stow, constant(&name));
+        self.plan.steps.push(Step::StowBelow { tree, stow, path });
+        let attributes = if read_only { READ_ONLY } else { MountAttrFlags::empty() };
+        self.plan.steps.push(Step::Attach(Attach {
+            source: Source::Within(self.stow, within),
+            fallback: None,
+            target: place_string(&place)?,
+            attributes: u64::from(attributes.bits()),
+            optional: false,
+        }));
+        Ok(())
+    }
+
     /// Mounts a tree at a path of the container.
     fn tree_at(&mut self, tree: OwnedFd, path: &Path, read_only: bool) -> Result<(), Error> {
         let failed = |errno: Errno| Error::setup(format!("mount on {}", path.display()), errno);
-        let stat = rustix::fs::fstat(&tree).map_err(failed)?;
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => Kind::Directory,
-            _ => Kind::File,
-        };
+        let kind = kind_of(tree.as_fd()).map_err(failed)?;
         if read_only {
             sys::set_mount(tree.as_fd(), u64::from(READ_ONLY.bits()), 0).map_err(failed)?;
         }
@@ -297,6 +335,26 @@ impl Builder<'_> {
         for path in system_path::READ_ONLY {
             self.plan.steps.push(Step::ReadOnly(constant(path)));
         }
+    }
+}
+
+/// One entry of a tree, found without following a symbolic link.
+fn entry_of(tree: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match rustix::fs::openat2(tree, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// What a mount point for this has to be.
+fn kind_of(entry: BorrowedFd<'_>) -> Result<Kind, Errno> {
+    match FileType::from_raw_mode(rustix::fs::fstat(entry)?.st_mode) {
+        FileType::Directory => Ok(Kind::Directory),
+        _ => Ok(Kind::File),
     }
 }
 
