@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use crate::lease::{self, Lease, entries};
 use crate::state::{Abort, containers, gc as rows, layers};
 use crate::store::{Store, container_of_row, move_away};
-use crate::{Result, stat_index};
+use crate::{Result, cache_mount, stat_index};
 
 /// Which images go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +34,8 @@ pub struct PruneOptions {
     /// Images.
     pub images: PruneImages,
     /// Build records that were last used before this time, in seconds since 1970; `i64::MAX`
-    /// means all, and the stat indexes of build contexts, too.
+    /// means all, and the stat indexes of build contexts and the caches of RUN that nobody uses,
+    /// too.
     pub records_before: Option<i64>,
 }
 
@@ -51,6 +52,8 @@ pub struct PruneReport {
     pub blobs: usize,
     /// How many build records.
     pub records: usize,
+    /// How many caches of RUN.
+    pub caches: usize,
     /// The bytes of those layers, as tars, and blobs. What lay about without a record comes on top
     /// and is not counted.
     pub bytes: u64,
@@ -78,7 +81,7 @@ impl Store {
         lease::sweep_strays(self)?;
         stat_index::sweep(self)?;
         let lease = self.lease()?;
-        let report = self.state().write("prune", |c| {
+        let mut report = self.state().write("prune", |c| {
             let mut report = PruneReport::default();
             remove_named(self, c, &lease, options, &mut report)?;
             remove_unreferenced(c, &mut report)?;
@@ -90,6 +93,7 @@ impl Store {
         Leftovers::look(self)?.clear_unrecorded(self, &lease)?;
         if options.records_before == Some(i64::MAX) {
             move_away(&self.places().cache().join(CONTEXTS), &lease)?;
+            report.caches = cache_mount::prune(self, &lease)?;
         }
         Ok(report)
     }

@@ -7,6 +7,7 @@
 //! is at work; whatever he has not finished when he is gone, the next one sweeps.
 
 mod apply;
+mod cache_mount;
 mod change;
 mod error;
 mod extract;
@@ -22,6 +23,7 @@ mod whiteout;
 mod write;
 
 pub use apply::{Applied, ApplyOptions, EntryFault, IdMode, Malformed, apply_layer};
+pub use cache_mount::{CacheMount, CacheSharing};
 pub use change::{Change, ChangeKind, DirectoryTimes, Settled, changes, settle};
 pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};

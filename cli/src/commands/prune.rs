@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         ("layers", report.layers),
         ("blobs", report.blobs),
         ("build records", report.records),
+        ("caches of RUN", report.caches),
     ] {
         if count > 0 {
             say!("removed {what}: {count}");

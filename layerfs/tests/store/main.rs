@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+mod cache_mounts;
 mod common;
 mod containers;
 mod crash;
