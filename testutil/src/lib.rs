@@ -8,8 +8,9 @@ mod registry;
 mod scratch;
 mod tierce;
 mod tree;
+mod user;
 
-pub use fixture::{busybox, debian, debian_tar};
+pub use fixture::{busybox, busybox_in, debian, debian_in, debian_tar};
 pub use peer::{Peer, run, run_ok};
 pub use podman::{PODMAN_RUN, PodmanStorage, podman};
 pub use process::{processes_with, wait_until};
@@ -17,3 +18,4 @@ pub use registry::{DockerRegistry, EmbeddedRegistry};
 pub use scratch::Scratch;
 pub use tierce::{Output, Tierce};
 pub use tree::{Entry, tree};
+pub use user::{OrdinaryUser, SubordinateIds};

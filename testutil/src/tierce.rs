@@ -53,6 +53,12 @@ impl Tierce {
         self
     }
 
+    /// The same with its store elsewhere.
+    pub fn with_root(mut self, root: impl Into<PathBuf>) -> Tierce {
+        self.root = root.into();
+        self
+    }
+
     /// The same with a copy of the store, in which nobody may be at work.
     pub fn copied(&self) -> Tierce {
         let home = Scratch::new();

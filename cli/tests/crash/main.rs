@@ -2,7 +2,7 @@
 //! end, or find the disk full.
 
 mod common;
-//mod disk_full;
+mod disk_full;
 mod kill;
 mod signal;
-//mod together;
+mod together;
