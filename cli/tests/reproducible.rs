@@ -97,7 +97,9 @@ fn a_second_build_without_cache_makes_the_same_layers_also_of_another_checkout()
     build(&here, "cached", &old, &[]);
     assert_eq!(layers(&here, "cached"), again);
     build(&here, "old", &old, &["--no-cache"]);
-    assert_eq!(but_run(layers(&here, "old")), but_run(first));
+    // Files keep the times of their sources, as docker's do, where no layer is known for them: on
+    // a layer of RUN that is new. Below, what was copied before stands for what is copied again.
+    assert_eq!(layers(&here, "old")[..RUN_LAYER], first[..RUN_LAYER]);
 }
 
 /// BuildKit leaves the times in the layers of RUN alone unless its exporter is told
