@@ -1,5 +1,7 @@
 //! A real distribution: packages installed by builds and in containers, taken by other tools.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
