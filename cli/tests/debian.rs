@@ -1,6 +1,6 @@
 //! A real distribution: packages installed by builds and in containers, taken by other tools.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,7 @@
 //! The same sources make the same image, here and elsewhere, today and tomorrow.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};

@@ -2,6 +2,8 @@
 //!
 //! These tests need root: only root can give files away and make devices.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
