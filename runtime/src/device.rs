@@ -46,6 +46,8 @@ pub(crate) fn tmpfs(
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // What the table of mounts calls it.
+    rustix::mount::fsconfig_set_string(&context, c"source", c"tmpfs")?;
     rustix::mount::fsconfig_set_string(&context, c"mode", format!("{mode:o}"))?;
     if let Some(size) = size {
         rustix::mount::fsconfig_set_string(&context, c"size", size.to_string())?;

@@ -115,6 +115,16 @@ impl Store {
         self.place_settled(lease, &staged, digest, size, settled)
     }
 
+    /// Removes what was written to a snapshot that is to be no layer. Nothing may use the tree any
+    /// more. What cannot be removed now goes with the lease.
+    pub fn discard(&self, lease: &Lease, snapshot: BuildSnapshot) {
+        let BuildSnapshot { active, staged } = snapshot;
+        let Active { root, mount, place, .. } = active;
+        drop((root, mount));
+        lease.discard(&place.work);
+        lease.discard(&staged);
+    }
+
     /// Makes a layer of what a container changed so far; the container keeps it, too. Where it
     /// runs, files that it writes to meanwhile may be of any moment.
     ///
