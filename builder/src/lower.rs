@@ -7,13 +7,14 @@
 mod arguments;
 mod bases;
 mod copy;
+mod mounts;
 mod names;
 mod refuse;
 mod run;
 mod scope;
 mod stage;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use oci::Platform;
 
@@ -74,6 +75,8 @@ struct Lowerer<'a> {
     bases: Bases<'a>,
     graph: Graph,
     stages: Vec<Option<StageState>>,
+    /// The steps that take a path out of the context for mounts.
+    taken: HashMap<String, StepId>,
     /// The arguments that anything declares.
     declared: HashSet<String>,
 }
@@ -112,6 +115,7 @@ pub(crate) fn lower(
         bases: Bases::new(images, request.pull),
         graph: Graph::default(),
         stages: vec![None; dockerfile.stages.len()],
+        taken: HashMap::new(),
         declared: arguments::declared(dockerfile),
         global,
         platform,
@@ -166,15 +170,39 @@ fn needed_stages(dockerfile: &Dockerfile, froms: &[FromLine], target: usize) -> 
                 Instruction::Onbuild(onbuild) => &onbuild.statement.instruction,
                 instruction => instruction,
             };
-            if let Instruction::Copy(copy) = triggered
-                && let Some(from) = &copy.from
-                && let StageRef::Stage(source) = dockerfile.copy_source(&from.value.text, index)
-            {
-                needed[source] = true;
+            for source in sources(dockerfile, triggered, index) {
+                if let StageRef::Stage(source) = source.1 {
+                    needed[source] = true;
+                }
             }
         }
     }
     needed
+}
+
+/// The names in `from` of an instruction in a stage, with what they mean.
+fn sources<'a>(
+    dockerfile: &Dockerfile,
+    instruction: &'a Instruction,
+    stage: usize,
+) -> Vec<(&'a str, StageRef)> {
+    match instruction {
+        Instruction::Copy(copy) => copy
+            .from
+            .iter()
+            .map(|from| from.value.text.as_str())
+            .map(|name| (name, dockerfile.copy_source(name, stage)))
+            .collect(),
+        Instruction::Run(run) => run
+            .mounts
+            .iter()
+            .filter_map(|mount| mount.value.from())
+            .map(|from| from.text.as_str())
+            .filter(|name| !name.is_empty())
+            .map(|name| (name, dockerfile.mount_source(name, stage)))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 impl Lowerer<'_> {

@@ -7,7 +7,7 @@ pub(crate) mod workdir;
 use oci::DiffId;
 
 use crate::environment::Environment;
-use crate::instruction::Chmod;
+use crate::instruction::{Chmod, Ownership, Sharing};
 use crate::request::NetworkMode;
 use crate::syntax::Span;
 
@@ -17,11 +17,24 @@ pub(crate) enum Op {
     /// Nothing: its result is given.
     Base(Base),
     /// Runs a process.
-    Run(Run),
+    Run(Box<Run>),
     /// Copies files.
     Copy(Copy),
     /// Makes a directory.
     Workdir(Workdir),
+}
+
+impl Op {
+    /// Whether the step's key takes a look at files.
+    pub(crate) fn reads_files(&self) -> bool {
+        match self {
+            Op::Base(_) | Op::Workdir(_) => false,
+            Op::Copy(_) => true,
+            Op::Run(run) => {
+                run.mounts.iter().any(|mount| matches!(mount.content, MountContent::Tree(_)))
+            }
+        }
+    }
 }
 
 /// The layers that a stage starts from: an image's, or none.
@@ -50,8 +63,57 @@ pub(crate) struct Run {
     pub(crate) hostname: String,
     /// A here-document that is the program itself.
     pub(crate) script: Option<Script>,
+    /// `--mount`, in order.
+    pub(crate) mounts: Vec<Mount>,
     /// The times of what it makes.
     pub(crate) times: Times,
+}
+
+/// Something that a RUN sees and that is no part of its result.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    /// Where: absolute and clean, and not the root.
+    pub(crate) target: String,
+    /// Whether writing fails.
+    pub(crate) read_only: bool,
+    /// What.
+    pub(crate) content: MountContent,
+}
+
+/// What a mount holds.
+#[derive(Debug, Clone)]
+pub(crate) enum MountContent {
+    /// Files, to which changes are lost.
+    Tree(TreePart),
+    /// A directory that outlives the build.
+    Cache(Cache),
+    /// Nothing, in memory.
+    Tmpfs {
+        /// Its largest size in bytes.
+        size: Option<u64>,
+    },
+}
+
+/// A file or directory of another tree.
+#[derive(Debug, Clone)]
+pub(crate) struct TreePart {
+    /// Which of the vertex's inputs.
+    pub(crate) input: usize,
+    /// The path in it: absolute and clean.
+    pub(crate) path: String,
+}
+
+/// A directory that outlives builds.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    /// What it is known by.
+    pub(crate) id: String,
+    /// Who may use it at a time.
+    pub(crate) sharing: Sharing,
+    /// What a new one starts with; none is nothing.
+    pub(crate) seed: Option<TreePart>,
+    /// Mode and owner of a new one, where they are not those of the seed.
+    pub(crate) ownership: Ownership,
 }
 
 /// A file that a RUN executes: the content of its lone here-document that begins with `#!`.
@@ -87,6 +149,8 @@ pub(crate) enum CopySource {
     Path {
         /// The tree.
         tree: SourceTree,
+        /// What of it.
+        take: Take,
         /// The path or pattern, expanded, absolute and clean.
         pattern: String,
         /// As it was written, for errors.
@@ -101,6 +165,15 @@ pub(crate) enum CopySource {
         /// Its content.
         content: String,
     },
+}
+
+/// What a source means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// What matches a pattern; of directories, what they hold.
+    Matches,
+    /// What is at the path, whatever characters it has; a directory with its own mode and owner.
+    Itself,
 }
 
 /// Where a COPY reads.

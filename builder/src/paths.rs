@@ -16,6 +16,23 @@ pub(crate) fn clean_absolute(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
+/// `path` without empty and `.` components and with `..` resolved as far as it can be, by text
+/// alone; nothing at all is `.`.
+pub(crate) fn clean(path: &str) -> String {
+    if path.starts_with('/') {
+        return clean_absolute(path);
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
 /// `path` seen from the directory `base`, clean but for what says that a directory is meant: a
 /// slash or `/.` at the end is kept.
 pub(crate) fn resolve_keeping_slash(base: &str, path: &str) -> String {
@@ -65,6 +82,15 @@ mod tests {
             ("/", "./", "/"),
         ] {
             assert_eq!(resolve_keeping_slash(base, path), clean, "{base} {path}");
+        }
+    }
+
+    #[test]
+    fn relative_paths_stay_relative() {
+        for (path, cleaned) in
+            [("", "."), ("a/", "a"), ("./a//b/..", "a"), ("../a/../..", "../.."), ("/a/", "/a")]
+        {
+            assert_eq!(clean(path), cleaned, "{path}");
         }
     }
 

@@ -13,6 +13,7 @@ use crate::cache::{CacheKey, KeyHasher};
 use crate::diagnostic::suggest;
 use crate::error::StepCause;
 use crate::glob::Glob;
+use crate::op::Take;
 use crate::tree::{Entry, FileTree, failed, failed_io, text};
 
 /// Files are hashed by several threads from this many on: below, starting them costs more.
@@ -27,6 +28,8 @@ pub(crate) struct Selected {
     pub(crate) path: PathBuf,
     /// Itself and what it holds, directories first.
     pub(crate) entries: Vec<Entry>,
+    /// Whether a directory is meant as it is, and not only for what it holds.
+    pub(crate) itself: bool,
 }
 
 /// Digests of files by what the system says of them.
@@ -41,9 +44,14 @@ pub(crate) trait DigestIndex: Sync {
 /// nothing; a path without must be there.
 pub(crate) fn select(
     tree: &FileTree<'_>,
+    take: Take,
     pattern: &str,
     written: &str,
 ) -> Result<Vec<Selected>, StepCause> {
+    if take == Take::Itself {
+        let selected = literal(tree, pattern, written)?;
+        return Ok(vec![Selected { itself: true, ..selected }]);
+    }
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
     let Some(first) = parts.iter().position(|part| has_wildcard(part)) else {
         return literal(tree, pattern, written).map(|selected| vec![selected]);
@@ -78,7 +86,7 @@ pub(crate) fn select(
         };
         let entries = tree.walk(&path)?;
         if !entries.is_empty() {
-            selected.push(Selected { name, path, entries });
+            selected.push(Selected { name, path, entries, itself: false });
         }
     }
     Ok(selected)
@@ -96,7 +104,8 @@ fn literal(tree: &FileTree<'_>, pattern: &str, written: &str) -> Result<Selected
     if entries.is_empty() {
         return Err(missing(true));
     }
-    Ok(Selected { name: crate::paths::base_name(pattern).into(), path, entries })
+    let name = crate::paths::base_name(pattern).into();
+    Ok(Selected { name, path, entries, itself: false })
 }
 
 fn not_found(tree: &FileTree<'_>, path: &str, ignored: bool) -> StepCause {
@@ -151,7 +160,7 @@ pub(crate) fn content_digest(
         hasher.bytes(if top_is_dir { b"" } else { item.name.as_bytes() });
         hasher.number(item.entries.len() as u64);
         for (number, entry) in item.entries.iter().enumerate() {
-            entry_into(&mut hasher, entry, number == 0 && top_is_dir);
+            entry_into(&mut hasher, entry, number == 0 && top_is_dir && !item.itself);
             if entry.metadata.kind == FileKind::File {
                 hasher.bytes(digests.next().map_or(&[][..], |digest| &digest[..]));
             }

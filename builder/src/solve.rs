@@ -3,6 +3,7 @@
 
 mod ahead;
 mod clamp;
+mod mounts;
 mod session;
 mod step;
 
@@ -69,7 +70,7 @@ pub(crate) fn solve(
                 // A key that is computed from data at hand needs no thread, nor does one that
                 // nobody else could use the time of.
                 let idle = running == 0 && plan.ready.is_empty();
-                if idle || !matches!(graph.get(step).op, Op::Copy(_)) {
+                if idle || !graph.get(step).op.reads_files() {
                     match session.probe(graph, step, &inputs) {
                         Ok(step::Probe::Known(outcome)) => plan.finish(step, outcome),
                         Ok(step::Probe::Work(work)) => {

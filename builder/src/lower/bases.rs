@@ -4,12 +4,11 @@ use std::collections::HashMap;
 
 use oci::{Platform, Reference};
 
-use super::{Lowerer, Scope};
+use super::{Lowerer, Scope, sources};
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::images::{BaseImage, BaseImages};
-use crate::instruction::Instruction;
 use crate::progress::StepId;
 use crate::stage::{Dockerfile, StageRef};
 use crate::syntax::{Escape, Span, Word};
@@ -150,12 +149,10 @@ impl Lowerer<'_> {
                 want(&from.image, from.platform.as_ref().unwrap_or(&self.platform));
             }
             for statement in &stage.body {
-                if let Instruction::Copy(copy) = &statement.instruction
-                    && let Some(from) = &copy.from
-                    && self.dockerfile.copy_source(&from.value.text, stage.index)
-                        == StageRef::NotAStage
-                {
-                    want(&from.value.text, &self.platform);
+                for (name, meant) in sources(self.dockerfile, &statement.instruction, stage.index) {
+                    if meant == StageRef::NotAStage {
+                        want(name, &self.platform);
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::{Lowerer, Scope, one};
 use crate::diagnostic::Diagnostic;
 use crate::error::BuildError;
 use crate::instruction::{Chmod, CopySource, Flag, Instruction, Statement};
-use crate::op::{self, Op, SourceTree};
+use crate::op::{self, Op, SourceTree, Take};
 use crate::paths::{clean_absolute, resolve_keeping_slash};
 use crate::progress::StepId;
 use crate::stage::StageRef;
@@ -138,7 +138,8 @@ fn sources(
                 let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
                 let pattern = clean_absolute(&written);
                 let span = trigger.unwrap_or(word.span);
-                sources.push(op::CopySource::Path { tree, pattern, written, span });
+                let take = Take::Matches;
+                sources.push(op::CopySource::Path { tree, take, pattern, written, span });
             }
             CopySource::Heredoc(heredoc) => {
                 words.push(format!("<<{}", heredoc.name));

@@ -2,9 +2,14 @@
 //! runs, all of it at once, each at its place: nothing is ever ignored.
 
 use crate::diagnostic::Diagnostic;
-use crate::instruction::{Add, Copy, CopySource, Flag, Instruction, Run, Security};
+use crate::instruction::{Add, Copy, CopySource, Flag, Instruction, Key, Mount, Run, Security};
 use crate::stage::Dockerfile;
 use crate::syntax::Span;
+
+/// What a mount of type secret is called.
+pub(super) const SECRET: &str = "RUN --mount=type=secret";
+/// What a mount of type ssh is called.
+pub(super) const SSH: &str = "RUN --mount=type=ssh";
 
 /// Everything in the needed stages that cannot be built yet.
 pub(super) fn unsupported(dockerfile: &Dockerfile, needed: &[bool]) -> Vec<Diagnostic> {
@@ -33,10 +38,23 @@ pub(super) fn not_yet(what: &str, span: Span) -> Diagnostic {
 }
 
 fn check_run(run: &Run, refused: &mut Vec<Diagnostic>) {
-    refused.extend(run.mounts.iter().map(|flag| not_yet("RUN --mount", flag.span)));
+    refused.extend(run.mounts.iter().filter_map(|flag| {
+        let what = unsupported_mount(&flag.value)?;
+        Some(not_yet(what, flag.span))
+    }));
     refused.extend(run.devices.iter().map(|flag| not_yet("RUN --device", flag.span)));
     if let Some(Flag { span, value: Security::Insecure }) = run.security {
         refused.push(not_yet("RUN --security=insecure", span));
+    }
+}
+
+/// What a mount of an unsupported type is, if its type can be told before variables are known.
+fn unsupported_mount(mount: &Mount) -> Option<&'static str> {
+    let field = mount.fields.iter().rev().find(|field| field.key == Key::Type)?;
+    match field.value.as_ref()?.text.to_ascii_lowercase().as_str() {
+        "secret" => Some(SECRET),
+        "ssh" => Some(SSH),
+        _ => None,
     }
 }
 

@@ -19,6 +19,7 @@ impl Lowerer<'_> {
         run: &Run,
         triggered: bool,
     ) -> Result<(), BuildError> {
+        let (mounts, inputs) = self.mounts(lowering, statement, run, triggered)?;
         let state = &lowering.state;
         let (args, script) = command(state, &run.command, &statement.heredocs);
         let mut text = String::from("RUN ");
@@ -40,9 +41,10 @@ impl Lowerer<'_> {
             },
             hostname: self.request.sandbox.hostname.clone(),
             script,
+            mounts,
             times: state.times,
         };
-        self.step(lowering, statement, Op::Run(op), Vec::new(), triggered);
+        self.step(lowering, statement, Op::Run(Box::new(op)), inputs, triggered);
         self.history(lowering, text, false);
         Ok(())
     }

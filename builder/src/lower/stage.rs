@@ -102,7 +102,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn add_scratch(&mut self, span: Span) -> StepId {
+    pub(super) fn add_scratch(&mut self, span: Span) -> StepId {
         self.graph.add(Vertex {
             op: Op::Base(Base { layers: Vec::new() }),
             inputs: Vec::new(),

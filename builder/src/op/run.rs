@@ -9,13 +9,13 @@ use layerfs::{Active, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::{
-    CapabilitySet, FileContent, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec, Stdio,
-    Stream, SystemPaths,
+    CapabilitySet, FileContent, Mount, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec,
+    Stdio, Stream, SystemPaths,
 };
 
 use self::log::Log;
-use super::Run;
 use super::copy::read_account_file;
+use super::{MountContent, Run};
 use crate::cache::{CacheKey, KeyHasher};
 use crate::cancel::Cancel;
 use crate::error::StepCause;
@@ -24,9 +24,10 @@ use crate::progress::{Progress, StepId};
 use crate::request::{NetworkMode, Sandbox};
 
 /// The key of a command on `below`: all that its process can see, but for the proxies and the
-/// files of the machine that everybody has in another form (`/etc/hosts`, `/etc/resolv.conf`).
-pub(crate) fn key(op: &Run, below: &[DiffId]) -> CacheKey {
-    let mut hasher = KeyHasher::new("run/1");
+/// files of the machine that everybody has in another form (`/etc/hosts`, `/etc/resolv.conf`),
+/// and for what caches hold. `contents` is what it sees of other trees, one each.
+pub(crate) fn key(op: &Run, below: &[DiffId], contents: &[CacheKey]) -> CacheKey {
+    let mut hasher = KeyHasher::new("run/2");
     hasher.layers(below);
     hasher.texts(op.args.iter().map(String::as_str));
     hasher.number(op.env.iter().len() as u64);
@@ -42,6 +43,31 @@ pub(crate) fn key(op: &Run, below: &[DiffId]) -> CacheKey {
     if let Some(script) = &op.script {
         hasher.text(&script.name);
         hasher.text(&script.content);
+    }
+    hasher.number(op.mounts.len() as u64);
+    let mut contents = contents.iter();
+    for mount in &op.mounts {
+        hasher.text(&mount.target);
+        hasher.flag(mount.read_only);
+        let of_tree = match &mount.content {
+            MountContent::Tree(_) => {
+                hasher.text("bind");
+                true
+            }
+            MountContent::Cache(cache) => {
+                hasher.text("cache");
+                hasher.flag(cache.seed.is_some());
+                cache.seed.is_some()
+            }
+            MountContent::Tmpfs { size } => {
+                hasher.text("tmpfs");
+                hasher.number(size.unwrap_or(0));
+                false
+            }
+        };
+        if of_tree {
+            hasher.bytes(contents.next().map_or(&[][..], |content| &content.0[..]));
+        }
     }
     hasher.optional(op.times.latest.map(|time| time.to_string()).as_deref());
     hasher.finish()
@@ -64,14 +90,18 @@ pub(crate) struct Bench<'a> {
 }
 
 /// Runs the command to its end. Beside a failure stands the last that the process said.
-pub(crate) fn run(op: &Run, bench: &Bench<'_>) -> Result<(), (StepCause, Vec<u8>)> {
+pub(crate) fn run(
+    op: &Run,
+    mounts: Vec<Mount>,
+    bench: &Bench<'_>,
+) -> Result<(), (StepCause, Vec<u8>)> {
     let bare = |cause| (cause, Vec::new());
     let command = op.args.join(" ");
     let failed = |source| StepCause::Run { command: command.clone(), source: Box::new(source) };
     let io_failed = |source: std::io::Error| StepCause::Io { operation: "read the output", source };
     let (mut log, stdout, stderr) =
         Log::new(bench.step, bench.progress).map_err(io_failed).map_err(bare)?;
-    let spec = spec(op, bench, stdout, stderr).map_err(bare)?;
+    let spec = spec(op, mounts, bench, stdout, stderr).map_err(bare)?;
     let mut container = runtime::spawn(spec).map_err(failed).map_err(bare)?;
     let finished = log.follow(&container, bench.cancel).map_err(io_failed).map_err(bare)?;
     if !finished {
@@ -87,7 +117,13 @@ pub(crate) fn run(op: &Run, bench: &Bench<'_>) -> Result<(), (StepCause, Vec<u8>
     Err((StepCause::Exit { command: command.clone(), code }, log.into_tail()))
 }
 
-fn spec(op: &Run, bench: &Bench<'_>, stdout: OwnedFd, stderr: OwnedFd) -> Result<Spec, StepCause> {
+fn spec(
+    op: &Run,
+    mounts: Vec<Mount>,
+    bench: &Bench<'_>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+) -> Result<Spec, StepCause> {
     let root = &bench.tree.root;
     let passwd = read_account_file(root, "/etc/passwd")?;
     let group = read_account_file(root, "/etc/group")?;
@@ -104,6 +140,8 @@ fn spec(op: &Run, bench: &Bench<'_>, stdout: OwnedFd, stderr: OwnedFd) -> Result
         provided("/etc/resolv.conf", FileContent::text(bench.sandbox.resolv_conf.clone())),
         provided("/etc/hosts", FileContent::text(bench.sandbox.hosts.clone())),
     ];
+    // What is mounted over them hides them.
+    files.retain(|file| !mounts.iter().any(|mount| file.path.starts_with(&mount.target)));
     if let Some(script) = &op.script {
         let bytes = script.content.clone().into_bytes();
         let content = FileContent::Bytes { bytes, mode: 0o755, uid: 0, gid: 0 };
@@ -123,7 +161,7 @@ fn spec(op: &Run, bench: &Bench<'_>, stdout: OwnedFd, stderr: OwnedFd) -> Result
             NetworkMode::Host => Network::Host,
             NetworkMode::None => Network::None,
         },
-        mounts: Vec::new(),
+        mounts,
         files,
         capabilities: CapabilitySet::DOCKER,
         seccomp: Seccomp::Default,

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::StepCause;
 use crate::graph::Graph;
 use crate::op::copy::{self, Found};
-use crate::op::{Copy, CopySource, Op, SourceTree, run, workdir};
+use crate::op::{Copy, CopySource, Op, SourceTree, Take, run, workdir};
 use crate::progress::{Event, StepId};
 use crate::select::{DigestIndex, content_digest, select};
 use crate::tree::FileTree;
@@ -76,7 +76,10 @@ impl Session<'_> {
                 return Ok(Probe::Known(Outcome { layers, created: [].into() }));
             }
             (_, None) => unreachable!("every step but a base has a tree to change"),
-            (Op::Run(op), Some(below)) => (run::key(op, &below.layers), None),
+            (Op::Run(op), Some(below)) => {
+                let contents = self.mounted_content(op, graph, inputs)?;
+                (run::key(op, &below.layers, &contents), None)
+            }
             (Op::Workdir(op), Some(below)) => (workdir::key(op, &below.layers), None),
             (Op::Copy(op), Some(below)) => {
                 let (contents, sources) = self.sources(op, graph, inputs)?;
@@ -123,7 +126,7 @@ impl Session<'_> {
         let sources = self.find(op, graph, inputs)?;
         let mut contents = Vec::new();
         for (source, found) in op.sources.iter().zip(&sources.found) {
-            let (CopySource::Path { tree, pattern, .. }, Found::Files { selected, .. }) =
+            let (CopySource::Path { tree, take, pattern, .. }, Found::Files { selected, .. }) =
                 (source, found)
             else {
                 continue;
@@ -137,7 +140,7 @@ impl Session<'_> {
                 content_digest(&files, selected, index, self.parallelism())?
             };
             if let SourceTree::Input(number) = tree {
-                self.record_digest(selection_key(&inputs[*number], pattern), digest)?;
+                self.record_digest(selection_key(&inputs[*number], *take, pattern), digest)?;
             }
             contents.push(digest);
         }
@@ -155,8 +158,9 @@ impl Session<'_> {
             match source {
                 CopySource::Inline { .. } => {}
                 CopySource::Path { tree: SourceTree::Context, .. } => return Ok(None),
-                CopySource::Path { tree: SourceTree::Input(number), pattern, .. } => {
-                    match self.recorded_digest(selection_key(&inputs[*number], pattern))? {
+                CopySource::Path { tree: SourceTree::Input(number), take, pattern, .. } => {
+                    let key = selection_key(&inputs[*number], *take, pattern);
+                    match self.recorded_digest(key)? {
                         Some(digest) => contents.push(digest),
                         None => return Ok(None),
                     }
@@ -175,7 +179,7 @@ impl Session<'_> {
                 CopySource::Inline { name, content } => {
                     Found::Inline { name: name.clone(), content: content.clone() }
                 }
-                CopySource::Path { tree, pattern, written, .. } => {
+                CopySource::Path { tree, take, pattern, written, .. } => {
                     match tree {
                         SourceTree::Context => sources.context = Some(self.context.get(written)?),
                         SourceTree::Input(number) if !sources.has(*number) => {
@@ -184,7 +188,7 @@ impl Session<'_> {
                         }
                         SourceTree::Input(_) => {}
                     }
-                    let selected = select(&sources.tree(*tree), pattern, written)?;
+                    let selected = select(&sources.tree(*tree), *take, pattern, written)?;
                     Found::Files { tree: *tree, selected }
                 }
             };
@@ -193,7 +197,7 @@ impl Session<'_> {
         Ok(sources)
     }
 
-    fn view(&self, of: &Outcome, graph: &Graph) -> Result<View, StepCause> {
+    pub(super) fn view(&self, of: &Outcome, graph: &Graph) -> Result<View, StepCause> {
         self.ensure(&of.layers, graph)?;
         self.store.view(self.lease, &of.layers).map_err(StepCause::store("put the layers together"))
     }
@@ -225,7 +229,11 @@ impl Session<'_> {
                     progress: self.progress,
                     step,
                 };
-                run::run(op, &bench)?;
+                let mut opened = self.open_mounts(op, graph, inputs, &bench).map_err(bare)?;
+                let mounts = std::mem::take(&mut opened.mounts);
+                let ran = run::run(op, mounts, &bench);
+                opened.close(self);
+                ran?;
             }
             Op::Workdir(op) => {
                 workdir::run(op, &self.place(&snapshot.active.root)).map_err(bare)?;
@@ -300,9 +308,10 @@ fn latest(op: &Op) -> Option<i64> {
 }
 
 /// What the digest of the files that `pattern` names in a tree is kept under.
-fn selection_key(tree: &Outcome, pattern: &str) -> CacheKey {
-    let mut hasher = KeyHasher::new("selection/1");
+pub(super) fn selection_key(tree: &Outcome, take: Take, pattern: &str) -> CacheKey {
+    let mut hasher = KeyHasher::new("selection/2");
     hasher.layers(&tree.layers);
+    hasher.flag(take == Take::Itself);
     hasher.text(pattern);
     hasher.finish()
 }

@@ -153,3 +153,61 @@ fn no_cache_runs_everything_and_keeps_the_results() {
     assert_eq!(said.started, [""; 0]);
     assert_eq!(third.config.rootfs, second.config.rootfs);
 }
+
+#[test]
+fn a_mounted_tree_matters_by_its_content() {
+    let dockerfile = |echo: &str| {
+        format!(
+            "FROM busybox AS tool\nRUN echo {echo}; mkdir /d; echo same > /d/out\n\
+             FROM busybox\nRUN --mount=target=/c,source=used cat /c > /a\n\
+             RUN --mount=from=tool,target=/t,source=/d,rw cat /t/out > /b\n"
+        )
+    };
+    let project = Project::new(&[("used", "1"), ("other", "1")]);
+    project.build(&dockerfile("1"));
+    project.write("other", "2");
+    assert_eq!(project.build(&dockerfile("1")).1.started, [""; 0]);
+
+    let (_, said) = project.build(&dockerfile("2"));
+    assert_eq!(said.started.len(), 1, "{said:?}");
+
+    project.write("used", "2");
+    let (built, said) = project.build(&dockerfile("2"));
+    assert_eq!(project.world.read(&built, "/a"), "2");
+    assert_eq!(said.started.len(), 3, "{said:?}");
+}
+
+#[test]
+fn what_a_cache_holds_and_is_called_does_not_matter() {
+    let dockerfile = |options: &str, tail: &str| {
+        format!(
+            "FROM busybox\nRUN --mount=type=cache,target=/k{options} date +%N >> /k/log; echo 1 > /a\n\
+             {tail}"
+        )
+    };
+    let project = Project::new(&[]);
+    project.build(&dockerfile("", ""));
+    let read = "RUN --mount=type=cache,target=/k wc -l < /k/log > /lines\n";
+    let (built, said) = project.build(&dockerfile("", read));
+    assert_eq!(said.started.len(), 1);
+    assert_eq!(project.world.read(&built, "/lines"), "1\n");
+    for options in [",id=x", ",sharing=locked", ",mode=0700"] {
+        assert_eq!(project.build(&dockerfile(options, "")).1.started, [""; 0], "{options}");
+    }
+    assert_eq!(project.build(&dockerfile(",ro", "")).1.started.len(), 1);
+}
+
+#[test]
+fn a_namespace_keeps_caches_apart() {
+    let project = Project::new(&[]);
+    let dockerfile =
+        "FROM busybox\nARG N\nRUN --mount=type=cache,target=/k ls /k > /seen; touch /k/$N\n";
+    let seen = |n: &str, namespace: &str| {
+        let args = [("N", n), ("BUILDKIT_CACHE_MOUNT_NS", namespace)];
+        let (built, _) = project.build_with(dockerfile, &args);
+        project.world.read(&built, "/seen")
+    };
+    assert_eq!(seen("1", "a"), "");
+    assert_eq!(seen("2", "b"), "");
+    assert_eq!(seen("3", "a"), "1\n");
+}

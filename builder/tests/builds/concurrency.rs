@@ -106,3 +106,78 @@ fn two_cold_builds_of_the_same_at_once_both_succeed() {
         assert_eq!(world.read(&other, "/a/y"), "x\n");
     });
 }
+
+/// What each of two builds at once, in connections of their own as two processes have, finds in
+/// a cache before and after a while.
+fn two_users_of_a_cache(sharing: &str) -> [String; 2] {
+    let world = World::new();
+    let dockerfile = |name: &str| {
+        format!(
+            "FROM busybox\n\
+             RUN --mount=type=cache,target=/k,sharing={sharing} \
+             touch /k/{name}; sleep 1; ls /k > /seen; rm /k/{name}\n"
+        )
+    };
+    let second = open(world.store.root());
+    let build = |store: &layerfs::Store, name: &str| {
+        let lease = store.lease().unwrap();
+        let cancel = Cancel::new().unwrap();
+        let builder = Builder {
+            store,
+            lease: &lease,
+            images: &Local(store),
+            progress: &Silent,
+            cancel: &cancel,
+            ids: IdMode::Full,
+        };
+        let built = builder.build(&request(&dockerfile(name), None));
+        world.read(&built.unwrap_or_else(|e| panic!("{}", describe(&e))), "/seen")
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| build(&second, "b"));
+        let one = build(&world.store, "a");
+        [one, other.join().unwrap()]
+    })
+}
+
+#[test]
+fn caches_are_shared_private_or_locked() {
+    let shared = two_users_of_a_cache("shared");
+    assert!(shared.iter().any(|seen| seen == "a\nb\n"), "{shared:?}");
+    assert_eq!(two_users_of_a_cache("private"), ["a\n", "b\n"]);
+    assert_eq!(two_users_of_a_cache("locked"), ["a\n", "b\n"]);
+}
+
+#[test]
+fn steps_that_lock_the_same_caches_in_another_order_both_end() {
+    let world = World::new();
+    let stage = |name: &str, first: &str, second: &str| {
+        format!(
+            "FROM busybox AS {name}\n\
+             RUN --mount=type=cache,target=/{first},sharing=locked \
+                 --mount=type=cache,target=/{second},sharing=locked \
+                 sleep 0.2; echo {name} > /out\n"
+        )
+    };
+    let dockerfile = format!(
+        "{}{}FROM busybox\nCOPY --from=x /out /x\nCOPY --from=y /out /y\n",
+        stage("x", "one", "two"),
+        stage("y", "two", "one")
+    );
+    assert!(world.build(&request(&dockerfile, None)).is_ok());
+}
+
+#[test]
+fn a_build_that_waits_for_a_cache_can_be_cancelled() {
+    let world = World::new();
+    let dockerfile = "FROM busybox AS slow\n\
+         RUN --mount=type=cache,target=/k,sharing=locked sleep 60\n\
+         FROM busybox AS waits\n\
+         RUN --mount=type=cache,target=/k,sharing=locked sleep 61\n\
+         FROM busybox AS bad\nRUN sleep 0.3; exit 7\n\
+         FROM busybox\nCOPY --from=slow / /a\nCOPY --from=waits / /b\nCOPY --from=bad / /c\n";
+    let started = Instant::now();
+    let error = world.build(&request(dockerfile, None)).unwrap_err();
+    assert_eq!(error.exit_code(), Some(7));
+    assert!(started.elapsed() < Duration::from_secs(10));
+}

@@ -230,8 +230,14 @@ impl<'a> Placer<'a> {
             self.leave(Some(level))?;
         }
         // A directory whose content is copied passes on its time and nothing else.
-        let time = self.attributes.time(&item.entries[0].metadata);
+        let top = &item.entries[0];
+        let time = self.attributes.time(&top.metadata);
         self.directory_times.insert(target.to_owned(), time);
+        if item.itself {
+            let dir = self.root().open_dir(target).map_err(|e| failed("open", target, e))?;
+            let finished = self.attributes.finish(&dir, OsStr::new("."), top);
+            finished.map_err(|e| failed_io("set the attributes of", target, e.into()))?;
+        }
         Ok(unchanged)
     }
 

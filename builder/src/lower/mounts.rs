@@ -1,0 +1,173 @@
+//! RUN --mount.
+
+use super::refuse::{SECRET, SSH, not_yet};
+use super::stage::Lowering;
+use super::{Lowerer, Scope, one};
+use crate::diagnostic::Diagnostic;
+use crate::error::BuildError;
+use crate::graph::Vertex;
+use crate::instruction::{Flag, Mount, MountSpec, Run, Statement};
+use crate::op::{self, Cache, MountContent, Op, SourceTree, Take, Times, TreePart};
+use crate::paths::{clean, clean_absolute};
+use crate::progress::StepId;
+use crate::stage::StageRef;
+use crate::syntax::Span;
+
+use super::bases::SCRATCH;
+
+/// The build argument that gives a build caches of its own.
+const NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+
+/// Where the step that takes something out of the context puts it.
+const TAKEN: &str = "/context";
+
+/// The trees that the mounts of one RUN read: its inputs behind the tree that it changes.
+#[derive(Default)]
+struct Inputs(Vec<StepId>);
+
+impl Inputs {
+    fn add(&mut self, step: StepId) -> usize {
+        let known = self.0.iter().position(|input| *input == step);
+        known.unwrap_or_else(|| {
+            self.0.push(step);
+            self.0.len() - 1
+        }) + 1
+    }
+}
+
+impl Lowerer<'_> {
+    /// The mounts of a RUN, and the steps whose trees they show.
+    pub(super) fn mounts(
+        &mut self,
+        lowering: &Lowering,
+        statement: &Statement,
+        run: &Run,
+        triggered: bool,
+    ) -> Result<(Vec<op::Mount>, Vec<StepId>), BuildError> {
+        let mut inputs = Inputs::default();
+        let mut mounts = Vec::with_capacity(run.mounts.len());
+        for flag in &run.mounts {
+            let mount = self.mount(lowering, flag, &mut inputs).map_err(|error| match error {
+                // The words of a trigger stand in another text.
+                BuildError::Diagnostics(wrong) if triggered => {
+                    let at = |d| Diagnostic { span: statement.span, ..d };
+                    BuildError::Diagnostics(wrong.into_iter().map(at).collect())
+                }
+                error => error,
+            })?;
+            mounts.push(mount);
+        }
+        Ok((mounts, inputs.0))
+    }
+
+    fn mount(
+        &mut self,
+        lowering: &Lowering,
+        flag: &Flag<Mount>,
+        inputs: &mut Inputs,
+    ) -> Result<op::Mount, BuildError> {
+        let scope = Scope { env: &lowering.state.draft.env, escape: self.escape };
+        let spec = flag.value.resolve(|word| scope.word(word)).map_err(one)?;
+        let workdir = &lowering.state.draft.config.config.working_dir;
+        let place = |target: &str| {
+            let place = match target.starts_with('/') {
+                true => clean_absolute(target),
+                false => clean_absolute(&format!("{workdir}/{target}")),
+            };
+            if place == "/" {
+                let error = Diagnostic::error(flag.span, "a mount cannot hide the whole root");
+                return Err(one(error.help("give a `target` below the root")));
+            }
+            Ok(place)
+        };
+        let (target, read_only, content) = match spec {
+            MountSpec::Bind { from, source, target, read_only } => {
+                let part = match from {
+                    None => self.context_part(&source, flag.span, inputs),
+                    Some(_) => self.part(lowering, &flag.value, &source, inputs)?,
+                };
+                (place(&target)?, read_only, MountContent::Tree(part))
+            }
+            MountSpec::Cache { id, from, source, target, sharing, read_only, ownership } => {
+                // The source of a cache that starts with nothing is not there.
+                let is_seeded = from.is_some() || clean_absolute(&source) != "/";
+                let seed = match is_seeded {
+                    false => None,
+                    true => Some(self.part(lowering, &flag.value, &source, inputs)?),
+                };
+                let id = id.unwrap_or_else(|| clean(&target));
+                let id = match self.request.build_args.get(NAMESPACE) {
+                    Some(namespace) => format!("{namespace}/{id}"),
+                    None => format!("/{id}"),
+                };
+                let cache = Cache { id, sharing, seed, ownership };
+                (place(&target)?, read_only, MountContent::Cache(cache))
+            }
+            MountSpec::Tmpfs { target, size, read_only } => {
+                let size = Some(size).filter(|size| *size > 0);
+                (place(&target)?, read_only, MountContent::Tmpfs { size })
+            }
+            MountSpec::Secret { .. } => return Err(one(not_yet(SECRET, flag.span))),
+            MountSpec::Ssh { .. } => return Err(one(not_yet(SSH, flag.span))),
+        };
+        Ok(op::Mount { target, read_only, content })
+    }
+
+    /// A part of the stage or image that `from` means.
+    fn part(
+        &mut self,
+        lowering: &Lowering,
+        mount: &Mount,
+        source: &str,
+        inputs: &mut Inputs,
+    ) -> Result<TreePart, BuildError> {
+        let from = mount.from().filter(|from| !from.text.is_empty());
+        let (name, span) = from.map_or((SCRATCH, mount.span), |from| (&from.text, from.span));
+        let step = match self.dockerfile.mount_source(name, lowering.index) {
+            StageRef::Stage(index) => {
+                self.stage(index)?;
+                self.stages[index].as_ref().expect("a stage is there once lowered").tip
+            }
+            StageRef::TooLate(_) => {
+                let message =
+                    format!("stage `{name}` is defined after the stage that mounts from it");
+                return Err(one(Diagnostic::error(span, message)));
+            }
+            StageRef::NotAStage => self.copied_image(name, span)?,
+        };
+        Ok(TreePart { input: inputs.add(step), path: clean_absolute(source) })
+    }
+
+    /// A part of the context. A step of its own takes it out: what a process sees there has the
+    /// owner and the content that copies of it have, without what the ignore file leaves out, and
+    /// stays as it is while the process runs.
+    fn context_part(&mut self, source: &str, span: Span, inputs: &mut Inputs) -> TreePart {
+        let pattern = clean_absolute(source);
+        let path = TAKEN.to_owned();
+        if let Some(step) = self.taken.get(&pattern) {
+            return TreePart { input: inputs.add(*step), path };
+        }
+        let below = self.add_scratch(span);
+        // The context's own directory has the machine's mode, which means nothing.
+        let take = if pattern == "/" { Take::Matches } else { Take::Itself };
+        let tree = SourceTree::Context;
+        let written = source.to_owned();
+        let text = format!("--mount=source={pattern}");
+        let name = match pattern.as_str() {
+            "/" => "[internal] load build context".to_owned(),
+            path => format!("[internal] load build context: {path}"),
+        };
+        let from = op::CopySource::Path { tree, take, pattern: pattern.clone(), written, span };
+        let op = Op::Copy(op::Copy {
+            sources: vec![from],
+            destination: TAKEN.to_owned(),
+            owner: None,
+            chmod: None,
+            unpack: false,
+            times: Times { made: 0, latest: None },
+        });
+        let step = self.graph.add(Vertex { op, inputs: vec![below], span, text, name });
+        self.taken.insert(pattern, step);
+        TreePart { input: inputs.add(step), path }
+    }
+}
