@@ -37,10 +37,18 @@ impl App {
     /// before any thread.
     pub(crate) fn become_root_of_a_namespace(&self) -> Result<(), Failure> {
         let entered = userns::enter(Mode::Auto).map_err(|error| {
-            Failure::from(error).hint(
-                "an ordinary user needs user namespaces: see `sysctl user.max_user_namespaces` \
-                 and `kernel.apparmor_restrict_unprivileged_userns`",
-            )
+            let hint = match error {
+                userns::Error::NoSysAdmin(_) => {
+                    "give the container the capability SYS_ADMIN, or a seccomp profile that \
+                     allows user namespaces"
+                }
+                _ => {
+                    "an ordinary user needs user namespaces: see `sysctl \
+                     user.max_user_namespaces` and `kernel.apparmor_restrict_unprivileged_userns`, \
+                     and in a container its seccomp profile"
+                }
+            };
+            Failure::from(error).hint(hint)
         })?;
         let _ = self.namespace.set(entered);
         Ok(())

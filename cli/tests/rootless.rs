@@ -113,16 +113,38 @@ fn the_main_job_of_a_root_without_admin_rights() {
 }
 
 #[test]
+fn where_no_namespace_can_be_made_the_error_says_what_is_missing() {
+    // A container of ours has docker's capabilities and docker's filter.
+    let root = Tierce::new(BINARY);
+    let context = readable(&root, "context");
+    debian_in(&root, Path::new(&context));
+    std::fs::copy(BINARY, Path::new(&context).join("tierce")).unwrap();
+    root.scratch().write("context/Dockerfile", "FROM debian\nCOPY tierce /bin/\n");
+    root.ok(["build", "-q", "-t", "inner", &context]);
+    for (user, says, try_this) in [
+        ("0", "root has no CAP_SYS_ADMIN here", "give the container the capability SYS_ADMIN"),
+        ("1000", "cannot make a user namespace as user 1000", "its seccomp profile"),
+    ] {
+        let inner = ["run", "--rm", "-u", user, "inner", "tierce", "--root", "/tmp/x", "images"];
+        let output = root.run(inner);
+        assert_eq!(output.code, 1, "{output:#?}");
+        for part in [says, "Operation not permitted", try_this] {
+            assert!(output.stderr.contains(part), "no `{part}` in {}", output.stderr);
+        }
+    }
+}
+
+#[test]
 fn the_store_is_in_the_home() {
     let user = OrdinaryUser::new(SubordinateIds::Many);
     let tierce = user.tierce(BINARY);
     let home = tierce.scratch().path();
-    let tierce_without_root = {
+    let output = {
         let mut command = std::process::Command::new("unshare");
         command.args(&user.launcher(BINARY)[1..]).arg(user.program()).arg("images");
         command.env("HOME", home).env_remove("XDG_DATA_HOME").output().unwrap()
     };
-    assert!(tierce_without_root.status.success(), "{tierce_without_root:?}");
+    assert!(output.status.success(), "{output:?}");
     assert!(home.join(".local/share/tierce/state.db").is_file());
 }
 
