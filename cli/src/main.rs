@@ -11,6 +11,7 @@ mod inspected;
 mod machine;
 mod pulling;
 mod signals;
+mod staged_file;
 mod terminal;
 mod ui;
 

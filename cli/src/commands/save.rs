@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::clients::ConnectionArgs;
 use crate::error::{Doing, Failure, Outcome};
 use crate::pulling;
+use crate::staged_file::StagedFile;
 
 /// What `tierce save` takes.
 #[derive(clap::Args)]
@@ -53,14 +54,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         write(args, app, file)?;
         return Ok(0);
     }
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let staged = tempfile::Builder::new()
-        .prefix(".tierce-save-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(dir.unwrap_or_else(|| std::path::Path::new(".")))
-        .doing(cannot)?;
-    write(args, app, staged.as_file())?;
-    staged.persist(path).map_err(|e| e.error).doing(cannot)?;
+    let staged = StagedFile::beside(path).doing(cannot)?;
+    write(args, app, staged.file())?;
+    staged.persist(path).doing(cannot)?;
     Ok(0)
 }
 

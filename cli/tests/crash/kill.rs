@@ -200,8 +200,10 @@ fn save() {
             Try { store, args, _registry: None }
         },
         between: |tried, _| {
-            // The file is there as a whole, or not at all.
+            // The file is there as a whole, or not at all, and nothing is beside it.
             let file = Path::new(&tried.args[2]);
+            let there = std::fs::read_dir(file.parent().unwrap()).unwrap().count();
+            assert_eq!(there, if file.exists() { 2 } else { 1 });
             if file.exists() {
                 tierce().ok(["load", "-q", "-i", &tried.args[2]]);
             }
