@@ -124,5 +124,18 @@ fn a_container_dies_with_its_program_whoever_it_became() {
         assert!(state.contains(&format!("{name} Exited (137)\n")), "{state}");
         assert_nothing_runs(&store);
     }
+    // And the very next one can take everything away, whatever was still being written.
+    let script = "while true; do mkdir -p /a/b/c; echo > /a/b/c/$((n += 1)); done";
+    for command in [&["run", "busybox", "/bin/sh", "-c", script][..], &["build", &context]] {
+        store.scratch().write("context/Dockerfile", format!("FROM busybox\nRUN {script}\n"));
+        let mut child = start(&store, &words(command));
+        wait_for_container(&store, "/bin/sh -c while");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        store.ok(["prune", "--force"]);
+        assert_nobody_works(&store);
+        assert_eq!(store.ok(["ps", "-a", "-q"]), "");
+    }
+    assert_nothing_runs(&store);
     assert_prune_leaves_nothing(&store);
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use testutil::{EmbeddedRegistry, Tierce};
 
 use crate::common::{
-    Template, assert_nothing_runs, assert_prune_leaves_nothing, end, id_and_output, start, words,
+    Template, assert_nothing_runs, assert_prune_leaves_nothing, end, id_and_output, start, tierce,
+    words,
 };
 
 /// A template beside which there is a second build on the same base, and a registry.
@@ -93,6 +94,34 @@ fn builds_pulls_and_prunes_do_not_hinder_each_other() {
         }
         bench.assert_all_are_there(&store, &expected);
         assert_nothing_runs(&store);
+        assert_prune_leaves_nothing(&store);
+    }
+}
+
+#[test]
+fn a_store_is_made_by_whoever_comes_first() {
+    let bench = Bench::new();
+    let big = format!("{}/big", bench.registry.address);
+    let archive = bench.template.path("big.tar");
+    let expected = bench.alone().0.remove("big").unwrap();
+    for _ in 0..5 {
+        let store = tierce();
+        let commands = [
+            words(&["pull", &big]),
+            words(&["pull", &big]),
+            words(&["load", "-i", &archive]),
+            words(&["images"]),
+            words(&["prune", "--force"]),
+            words(&["run", "--rm", &big]),
+        ];
+        let children = commands.each_ref().map(|args| start(&store, args));
+        for (args, child) in commands.iter().zip(children) {
+            let output = end(child);
+            assert_eq!(output.code, 0, "{args:?} {output:#?}");
+        }
+        for image in [big.as_str(), "big"] {
+            assert_eq!(id_and_output(&store, image), expected);
+        }
         assert_prune_leaves_nothing(&store);
     }
 }
