@@ -1,5 +1,7 @@
 //! Independent peers at the other end: skopeo, podman, umoci, docker-registry.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
 use std::path::Path;
 use std::process::Command;
 

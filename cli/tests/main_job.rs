@@ -1,5 +1,7 @@
 //! From a Dockerfile to a registry and back, as the README shows it.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
 use std::path::Path;
 
 use testutil::{EmbeddedRegistry, Tierce, busybox};

@@ -1,5 +1,7 @@
 //! RUN --mount, whoever builds.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
 use std::path::Path;
 
 use testutil::{OrdinaryUser, SubordinateIds, Tierce, busybox_in};

@@ -1,6 +1,8 @@
 //! Everything as an ordinary user: with subordinate ids, with a single id, and as a root that may
 //! not do what root may.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
 use std::path::Path;
 
 use testutil::{

@@ -1,5 +1,7 @@
 //! A container's terminal, looked at through a real one.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

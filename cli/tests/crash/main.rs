@@ -1,6 +1,8 @@
 //! Processes that share a store, and what becomes of it when some of them are killed, asked to
 //! end, or find the disk full.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
 mod common;
 mod disk_full;
 mod kill;
