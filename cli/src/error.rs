@@ -104,8 +104,10 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                 _ => {}
             }
         }
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.kind() == std::io::ErrorKind::StorageFull
+        let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let store = error.downcast_ref::<layerfs::Error>();
+        if io == Some(std::io::ErrorKind::StorageFull)
+            || store.is_some_and(layerfs::Error::is_storage_full)
         {
             return Some("`tierce prune --all` makes room".into());
         }

@@ -244,6 +244,16 @@ impl Error {
         }
     }
 
+    /// Whether there was no room, in the file system or for the database.
+    pub fn is_storage_full(&self) -> bool {
+        match self {
+            Error::State { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            error => error.io_kind() == Some(io::ErrorKind::StorageFull),
+        }
+    }
+
     /// An error inside a tree, with what was being done to what.
     pub(crate) fn tree(
         operation: &'static str,

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::lease::{self, Lease, entries};
 use crate::state::{Abort, containers, gc as rows, layers};
-use crate::store::{Store, container_of_row, move_away};
+use crate::store::{Store, container_of_row, move_away, reserve};
 use crate::{Result, cache_mount, stat_index};
 
 /// Which images go.
@@ -72,11 +72,24 @@ impl Store {
     }
 
     /// Removes what `options` say, and then everything that nothing refers to: no image, no
-    /// container, no build record and no live process.
+    /// container, no build record and no live process. On a full disk the room that is kept for
+    /// this is used.
     ///
     /// # Errors
     /// As [`collect`](Store::collect).
     pub fn prune(&self, options: &PruneOptions) -> Result<PruneReport> {
+        let place = self.places().reserve();
+        let report = match self.prune_in_room_there_is(options) {
+            Err(error) if error.is_storage_full() && reserve::release(&place)? => {
+                self.prune_in_room_there_is(options)
+            }
+            result => result,
+        }?;
+        reserve::keep(&place);
+        Ok(report)
+    }
+
+    fn prune_in_room_there_is(&self, options: &PruneOptions) -> Result<PruneReport> {
         lease::sweep(self)?;
         lease::sweep_strays(self)?;
         stat_index::sweep(self)?;

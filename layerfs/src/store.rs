@@ -17,6 +17,7 @@ mod names;
 mod places;
 mod read_ahead;
 mod records;
+pub(crate) mod reserve;
 mod snapshots;
 mod source;
 mod unpack;
@@ -92,6 +93,7 @@ impl Store {
         let state_path = places.state();
         if !state_path.try_exists().map_err(|e| Error::io("examine", &state_path, e))? {
             places.make()?;
+            reserve::keep(&places.reserve());
         }
         let state = State::open(state_path)?;
         let snapshotter = Box::new(OverlaySnapshotter { empty: places.empty() });

@@ -57,6 +57,11 @@ impl Places {
         self.root.join("empty")
     }
 
+    /// Room that is kept for pruning a full disk.
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
+    }
+
     pub(crate) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }
