@@ -64,6 +64,23 @@ pub enum IgnoreError {
     },
 }
 
+impl IgnoreError {
+    /// Which line or pattern it is, counted from 1.
+    pub(crate) fn number(&self) -> usize {
+        match self {
+            Self::LoneException { line } | Self::Pattern { line, .. } => *line,
+        }
+    }
+
+    /// What is wrong, without the line.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::LoneException { .. } => "takes a pattern after `!`".to_owned(),
+            Self::Pattern { pattern, .. } => format!("takes a pattern, and `{pattern}` is none"),
+        }
+    }
+}
+
 impl Ignore {
     /// Reads an ignore file. Blank lines and lines that begin with `#` mean nothing, blanks
     /// around a pattern and a `/` before it neither.
@@ -114,6 +131,11 @@ impl Ignore {
         self.patterns.push(Pattern { matcher, exception, names });
         self.has_exceptions |= exception;
         Ok(())
+    }
+
+    /// No pattern.
+    pub(crate) const fn nothing() -> Self {
+        Self { patterns: Vec::new(), has_exceptions: false }
     }
 
     /// Whether there is no pattern.

@@ -6,6 +6,7 @@ pub(crate) mod workdir;
 
 use oci::DiffId;
 
+use crate::dockerignore::Ignore;
 use crate::environment::Environment;
 use crate::instruction::{Chmod, Ownership, Sharing};
 use crate::request::NetworkMode;
@@ -132,6 +133,8 @@ pub(crate) struct Copy {
     pub(crate) sources: Vec<CopySource>,
     /// Where to: absolute, a slash at the end if it was written as a directory.
     pub(crate) destination: String,
+    /// `--exclude`.
+    pub(crate) excludes: Excludes,
     /// `--chown`, expanded.
     pub(crate) owner: Option<String>,
     /// `--chmod`.
@@ -140,6 +143,15 @@ pub(crate) struct Copy {
     pub(crate) unpack: bool,
     /// The times of what it makes.
     pub(crate) times: Times,
+}
+
+/// What a copy leaves out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Excludes {
+    /// As written.
+    pub(crate) texts: Vec<String>,
+    /// The same, to match with.
+    pub(crate) patterns: Ignore,
 }
 
 /// Something to copy.

@@ -11,9 +11,10 @@ use layerfs::{FileKind, Metadata};
 
 use crate::cache::{CacheKey, KeyHasher};
 use crate::diagnostic::suggest;
+use crate::dockerignore::Ignore;
 use crate::error::StepCause;
 use crate::glob::Glob;
-use crate::op::Take;
+use crate::op::{Copy, CopySource, Excludes, Take};
 use crate::tree::{Entry, FileTree, failed, failed_io, text};
 
 /// Files are hashed by several threads from this many on: below, starting them costs more.
@@ -40,21 +41,51 @@ pub(crate) trait DigestIndex: Sync {
     fn insert(&self, path: &Path, metadata: &Metadata, digest: [u8; 32]);
 }
 
-/// What `pattern`, a clean absolute path, names in a tree. A pattern with wildcards may name
-/// nothing; a path without must be there.
-pub(crate) fn select(
-    tree: &FileTree<'_>,
-    take: Take,
-    pattern: &str,
-    written: &str,
-) -> Result<Vec<Selected>, StepCause> {
+/// What a source asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// What the pattern means.
+    pub(crate) take: Take,
+    /// A clean absolute path or pattern.
+    pub(crate) pattern: &'a str,
+    /// As it was written, for errors.
+    pub(crate) written: &'a str,
+    /// What is left out of it. Patterns see the names that wildcards find, and paths from a
+    /// directory that is copied; what is named without wildcards is wanted.
+    pub(crate) excludes: &'a Excludes,
+}
+
+impl<'a> Wanted<'a> {
+    /// What a source of a copy asks for, unless it is a here-document.
+    pub(crate) fn of(op: &'a Copy, source: &'a CopySource) -> Option<Wanted<'a>> {
+        match source {
+            CopySource::Inline { .. } => None,
+            CopySource::Path { take, pattern, written, .. } => {
+                Some(Wanted { take: *take, pattern, written, excludes: &op.excludes })
+            }
+        }
+    }
+
+    /// The file or directory at `path`.
+    pub(crate) fn itself(path: &'a str) -> Wanted<'a> {
+        Wanted { take: Take::Itself, pattern: path, written: path, excludes: &NOTHING }
+    }
+}
+
+/// No patterns.
+static NOTHING: Excludes = Excludes { texts: Vec::new(), patterns: Ignore::nothing() };
+
+/// What a source names in a tree. A pattern with wildcards may name nothing; a path without must
+/// be there.
+pub(crate) fn select(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Vec<Selected>, StepCause> {
+    let Wanted { take, pattern, written, excludes: Excludes { patterns: excludes, .. } } = *wanted;
     if take == Take::Itself {
-        let selected = literal(tree, pattern, written)?;
+        let selected = literal(tree, wanted)?;
         return Ok(vec![Selected { itself: true, ..selected }]);
     }
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
     let Some(first) = parts.iter().position(|part| has_wildcard(part)) else {
-        return literal(tree, pattern, written).map(|selected| vec![selected]);
+        return literal(tree, wanted).map(|selected| vec![selected]);
     };
     let globs = parts[first..]
         .iter()
@@ -81,10 +112,13 @@ pub(crate) fn select(
     let mut selected = Vec::new();
     for path in found {
         let name = path.file_name().unwrap_or_default().to_owned();
+        if excludes.matches(&name.to_string_lossy()) {
+            continue;
+        }
         let Some((path, _)) = tree.resolve(&path)? else {
             return Err(not_found(tree, &format!("/{}", path.display()), false));
         };
-        let entries = tree.walk(&path)?;
+        let entries = tree.walk(&path, excludes)?;
         if !entries.is_empty() {
             selected.push(Selected { name, path, entries, itself: false });
         }
@@ -92,7 +126,8 @@ pub(crate) fn select(
     Ok(selected)
 }
 
-fn literal(tree: &FileTree<'_>, pattern: &str, written: &str) -> Result<Selected, StepCause> {
+fn literal(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Selected, StepCause> {
+    let Wanted { pattern, written, excludes, .. } = *wanted;
     let missing = |ignored| {
         let shown = if pattern == "/" { written } else { pattern };
         not_found(tree, shown, ignored)
@@ -100,7 +135,7 @@ fn literal(tree: &FileTree<'_>, pattern: &str, written: &str) -> Result<Selected
     let Some((path, _)) = tree.resolve(Path::new(pattern.trim_start_matches('/')))? else {
         return Err(missing(false));
     };
-    let entries = tree.walk(&path)?;
+    let entries = tree.walk(&path, &excludes.patterns)?;
     if entries.is_empty() {
         return Err(missing(true));
     }

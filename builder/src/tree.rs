@@ -1,13 +1,17 @@
 //! Trees that COPY and ADD read: the build context, or the files of a stage or an image.
 
+mod filter;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use layerfs::{Dir, FileKind, IdMode, Metadata, Root};
 
-use crate::dockerignore::{Ignore, ParentMatch};
+use crate::dockerignore::Ignore;
 use crate::error::StepCause;
 use crate::select::joined;
+
+use filter::{Filter, Verdict, matches_of};
 
 /// How many symlinks one path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -97,20 +101,17 @@ impl FileTree<'_> {
 
     /// Everything at and below `path`, which has no symlinks on its way: directories before what
     /// they hold, names in the order of their bytes. Nothing if all of it is left out.
-    pub(crate) fn walk(&self, path: &Path) -> Result<Vec<Entry>, StepCause> {
+    pub(crate) fn walk(&self, path: &Path, excludes: &Ignore) -> Result<Vec<Entry>, StepCause> {
         let mut entries = Vec::new();
         let Some(metadata) = self.stat(path)? else { return Ok(entries) };
-        let parent = path.parent().filter(|_| path != Path::new(""));
-        let (left_out, matches) = match (self.ignore, parent) {
-            (Some(ignore), Some(parent)) => ignore.check(&text(path), &matches_of(ignore, parent)),
-            _ => (false, ParentMatch::default()),
-        };
-        let mut walk = Walk { tree: self, base: path, entries: &mut entries };
+        let filter = Filter { ignore: self.ignore, excludes };
+        let verdict = filter.top(path);
+        let mut walk = Walk { tree: self, filter, base: path, entries: &mut entries };
         if metadata.kind == FileKind::Dir {
             let dir = self.root.open_dir(path).map_err(|e| failed("open", path, e))?;
             let xattrs = self.xattrs(&dir, OsStr::new("."), metadata.kind, path)?;
-            walk.directory(&dir, Path::new(""), metadata, xattrs, left_out, &matches)?;
-        } else if !left_out {
+            walk.directory(&dir, Path::new(""), metadata, xattrs, &verdict)?;
+        } else if !verdict.left_out {
             let (dir, name) = self.root.parent(path).map_err(|e| failed("open", path, e))?;
             walk.file(&dir, name, PathBuf::new(), metadata)?;
         }
@@ -148,6 +149,7 @@ fn is_content(key: &OsStr) -> bool {
 
 struct Walk<'a, 'e> {
     tree: &'a FileTree<'a>,
+    filter: Filter<'a>,
     base: &'a Path,
     entries: &'e mut Vec<Entry>,
 }
@@ -159,8 +161,7 @@ impl Walk<'_, '_> {
         path: &Path,
         metadata: Metadata,
         xattrs: Vec<(OsString, Vec<u8>)>,
-        left_out: bool,
-        matches: &ParentMatch,
+        verdict: &Verdict,
     ) -> Result<(), StepCause> {
         let first = self.entries.len();
         let here = joined(self.base, path);
@@ -170,32 +171,25 @@ impl Walk<'_, '_> {
         self.entries.push(Entry { path: path.to_owned(), metadata, link: None, xattrs });
         for (name, _) in dir.read().map_err(|e| failed_io("list", &here, e.into()))? {
             let in_tree = here.join(&name);
-            let (out, below) = match self.tree.ignore {
-                None => (false, ParentMatch::default()),
-                Some(ignore) => {
-                    let at = text(&in_tree);
-                    let (out, below) = ignore.check(&at, matches);
-                    if out && !ignore.may_reinclude_below(&at) {
-                        continue;
-                    }
-                    (out, below)
-                }
-            };
+            let at = path.join(&name);
+            let verdict = self.filter.entry(self.base, &at, &verdict.below);
+            if verdict.left_out && !verdict.may_hold {
+                continue;
+            }
             // What vanished since it was listed was never there.
             let stat = dir.stat(&name).map_err(|e| failed_io("examine", &in_tree, e.into()))?;
             let Some(metadata) = stat else { continue };
-            let at = path.join(&name);
             if metadata.kind == FileKind::Dir {
                 let child =
                     dir.open_dir(&name).map_err(|e| failed_io("open", &in_tree, e.into()))?;
                 let xattrs = self.tree.xattrs(dir, &name, metadata.kind, &in_tree)?;
-                self.directory(&child, &at, metadata, xattrs, out, &below)?;
-            } else if !out {
+                self.directory(&child, &at, metadata, xattrs, &verdict)?;
+            } else if !verdict.left_out {
                 self.file(dir, &name, at, metadata)?;
             }
         }
         // A directory that is left out is there only for the sake of what it holds.
-        if left_out && self.entries.len() == first + 1 {
+        if verdict.left_out && self.entries.len() == first + 1 {
             self.entries.pop();
         }
         Ok(())
@@ -238,17 +232,6 @@ impl Walk<'_, '_> {
             IdMode::Single => layerfs::as_intended(dir, name, metadata),
         }
     }
-}
-
-/// What the ignore file's patterns say of the directory `path`, for what it holds.
-fn matches_of(ignore: &Ignore, path: &Path) -> ParentMatch {
-    let mut matches = ParentMatch::default();
-    let mut at = PathBuf::new();
-    for name in names(path) {
-        at.push(name);
-        matches = ignore.check(&text(&at), &matches).1;
-    }
-    matches
 }
 
 /// The names that a path consists of; `..` stays.

@@ -4,6 +4,7 @@ use super::refuse::{not_yet, remote};
 use super::stage::Lowering;
 use super::{Lowerer, Scope, one};
 use crate::diagnostic::Diagnostic;
+use crate::dockerignore::Ignore;
 use crate::error::BuildError;
 use crate::instruction::{Chmod, CopySource, Flag, Instruction, Statement};
 use crate::op::{self, Op, SourceTree, Take};
@@ -20,6 +21,7 @@ struct Transfer<'a> {
     from: Option<&'a Flag<Word>>,
     chown: Option<&'a Flag<Word>>,
     chmod: Option<&'a Flag<Word>>,
+    excludes: &'a [Flag<Word>],
     unpack: bool,
 }
 
@@ -33,6 +35,7 @@ impl<'a> Transfer<'a> {
                 from: copy.from.as_ref(),
                 chown: copy.chown.as_ref(),
                 chmod: copy.chmod.as_ref(),
+                excludes: &copy.excludes,
                 unpack: false,
             }),
             Instruction::Add(add) => Some(Transfer {
@@ -42,6 +45,7 @@ impl<'a> Transfer<'a> {
                 from: None,
                 chown: add.chown.as_ref(),
                 chmod: add.chmod.as_ref(),
+                excludes: &add.excludes,
                 unpack: true,
             }),
             _ => None,
@@ -84,6 +88,7 @@ impl Lowerer<'_> {
             let op = op::Copy {
                 sources,
                 destination: absolute(&draft.config.config.working_dir, &destination),
+                excludes: excludes(transfer.excludes)?,
                 owner,
                 chmod: parse_chmod(chmod.as_deref(), transfer.chmod)?,
                 unpack: transfer.unpack,
@@ -160,6 +165,17 @@ fn sources(
         .partition(|(_, source)| matches!(source, CopySource::Heredoc(_)));
     paths.extend(documents);
     Ok((sources, paths.into_iter().map(|(word, _)| word).collect()))
+}
+
+/// The patterns of `--exclude`, which do not expand.
+fn excludes(flags: &[Flag<Word>]) -> Result<op::Excludes, Diagnostic> {
+    let texts: Vec<String> = flags.iter().map(|flag| flag.value.text.clone()).collect();
+    let patterns = Ignore::from_patterns(texts.iter().map(String::as_str)).map_err(|error| {
+        let wrong = error.number().checked_sub(1).and_then(|index| flags.get(index));
+        let span = wrong.map(|flag| flag.value.span).unwrap_or_default();
+        Diagnostic::error(span, format!("`--exclude` {}", error.reason()))
+    })?;
+    Ok(op::Excludes { texts, patterns })
 }
 
 fn refuse_remote(keyword: &str, source: &str, word: &Word) -> Result<(), Diagnostic> {

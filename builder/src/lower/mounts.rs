@@ -161,6 +161,7 @@ impl Lowerer<'_> {
         let op = Op::Copy(op::Copy {
             sources: vec![from],
             destination: TAKEN.to_owned(),
+            excludes: op::Excludes::default(),
             owner: None,
             chmod: None,
             unpack: false,

@@ -18,8 +18,8 @@ use crate::error::StepCause;
 use crate::graph::Graph;
 use crate::instruction::Sharing;
 use crate::op::copy::{self, Found};
-use crate::op::{Cache, Copy, MountContent, Run, SourceTree, Take, Times, TreePart, run};
-use crate::select::{content_digest, select};
+use crate::op::{Cache, Copy, Excludes, MountContent, Run, SourceTree, Times, TreePart, run};
+use crate::select::{Wanted, content_digest, select};
 use crate::tree::FileTree;
 
 /// How long to wait before a cache that somebody has is asked for again.
@@ -82,7 +82,7 @@ impl Session<'_> {
         }
         let view = self.view(&inputs[part.input], graph)?;
         let files = FileTree { root: &view.root, ignore: None, ids: self.ids };
-        let selected = select(&files, Take::Itself, &part.path, &part.path)?;
+        let selected = select(&files, &Wanted::itself(&part.path))?;
         let digest = content_digest(&files, &selected, None, self.parallelism())?;
         self.record_digest(key, digest)?;
         Ok(digest)
@@ -250,10 +250,11 @@ impl Session<'_> {
     ) -> Result<(), StepCause> {
         let view = self.view(&inputs[part.input], graph)?;
         let files = FileTree { root: &view.root, ignore: None, ids: self.ids };
-        let selected = select(&files, Take::Itself, &part.path, &part.path)?;
+        let selected = select(&files, &Wanted::itself(&part.path))?;
         let op = Copy {
             sources: Vec::new(),
             destination: format!("/{CONTENT}"),
+            excludes: Excludes::default(),
             owner: None,
             chmod: None,
             unpack: false,
@@ -275,7 +276,7 @@ impl From<layerfs::Error> for Unfilled {
 }
 
 fn part_key(part: &TreePart, inputs: &[Outcome]) -> CacheKey {
-    selection_key(&inputs[part.input], Take::Itself, &part.path)
+    selection_key(&inputs[part.input], &Wanted::itself(&part.path))
 }
 
 /// The name of a cache in the store. One that began otherwise is another one, whatever its id.

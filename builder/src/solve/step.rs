@@ -13,7 +13,7 @@ use crate::graph::Graph;
 use crate::op::copy::{self, Found};
 use crate::op::{Copy, CopySource, Op, SourceTree, Take, run, workdir};
 use crate::progress::{Event, StepId};
-use crate::select::{DigestIndex, content_digest, select};
+use crate::select::{DigestIndex, Wanted, content_digest, select};
 use crate::tree::FileTree;
 
 /// What is known of a step before it runs.
@@ -126,8 +126,7 @@ impl Session<'_> {
         let sources = self.find(op, graph, inputs)?;
         let mut contents = Vec::new();
         for (source, found) in op.sources.iter().zip(&sources.found) {
-            let (CopySource::Path { tree, take, pattern, .. }, Found::Files { selected, .. }) =
-                (source, found)
+            let (Some(wanted), Found::Files { tree, selected }) = (Wanted::of(op, source), found)
             else {
                 continue;
             };
@@ -140,7 +139,7 @@ impl Session<'_> {
                 content_digest(&files, selected, index, self.parallelism())?
             };
             if let SourceTree::Input(number) = tree {
-                self.record_digest(selection_key(&inputs[*number], *take, pattern), digest)?;
+                self.record_digest(selection_key(&inputs[*number], &wanted), digest)?;
             }
             contents.push(digest);
         }
@@ -155,16 +154,14 @@ impl Session<'_> {
     ) -> Result<Option<Vec<CacheKey>>, StepCause> {
         let mut contents = Vec::new();
         for source in &op.sources {
-            match source {
-                CopySource::Inline { .. } => {}
-                CopySource::Path { tree: SourceTree::Context, .. } => return Ok(None),
-                CopySource::Path { tree: SourceTree::Input(number), take, pattern, .. } => {
-                    let key = selection_key(&inputs[*number], *take, pattern);
-                    match self.recorded_digest(key)? {
-                        Some(digest) => contents.push(digest),
-                        None => return Ok(None),
-                    }
-                }
+            let (Some(wanted), CopySource::Path { tree, .. }) = (Wanted::of(op, source), source)
+            else {
+                continue;
+            };
+            let SourceTree::Input(number) = tree else { return Ok(None) };
+            match self.recorded_digest(selection_key(&inputs[*number], &wanted))? {
+                Some(digest) => contents.push(digest),
+                None => return Ok(None),
             }
         }
         Ok(Some(contents))
@@ -180,6 +177,8 @@ impl Session<'_> {
                     Found::Inline { name: name.clone(), content: content.clone() }
                 }
                 CopySource::Path { tree, take, pattern, written, .. } => {
+                    let excludes = &op.excludes;
+                    let wanted = Wanted { take: *take, pattern, written, excludes };
                     match tree {
                         SourceTree::Context => sources.context = Some(self.context.get(written)?),
                         SourceTree::Input(number) if !sources.has(*number) => {
@@ -188,7 +187,7 @@ impl Session<'_> {
                         }
                         SourceTree::Input(_) => {}
                     }
-                    let selected = select(&sources.tree(*tree), *take, pattern, written)?;
+                    let selected = select(&sources.tree(*tree), &wanted)?;
                     Found::Files { tree: *tree, selected }
                 }
             };
@@ -307,11 +306,12 @@ fn latest(op: &Op) -> Option<i64> {
     }
 }
 
-/// What the digest of the files that `pattern` names in a tree is kept under.
-pub(super) fn selection_key(tree: &Outcome, take: Take, pattern: &str) -> CacheKey {
+/// What the digest of the files that a source names in a tree is kept under.
+pub(super) fn selection_key(tree: &Outcome, wanted: &Wanted<'_>) -> CacheKey {
     let mut hasher = KeyHasher::new("selection/2");
     hasher.layers(&tree.layers);
-    hasher.flag(take == Take::Itself);
-    hasher.text(pattern);
+    hasher.flag(wanted.take == Take::Itself);
+    hasher.text(wanted.pattern);
+    hasher.texts(wanted.excludes.texts.iter().map(String::as_str));
     hasher.finish()
 }

@@ -211,3 +211,17 @@ fn a_namespace_keeps_caches_apart() {
     assert_eq!(seen("2", "b"), "");
     assert_eq!(seen("3", "a"), "1\n");
 }
+
+#[test]
+fn files_that_are_excluded_do_not_matter() {
+    let dockerfile = "FROM busybox AS files\nCOPY . /all\n\
+         FROM busybox\nCOPY --exclude=log --exclude=**/*.tmp . /a\n\
+         COPY --from=files --exclude=*.tmp --exclude=log /all /b\n";
+    let project = Project::new(&[("used", "1"), ("log/a", "1"), ("d/x.tmp", "1")]);
+    project.build(dockerfile);
+    project.write("log/b", "2");
+    let (_, said) = project.build(dockerfile);
+    assert_eq!(said.started, ["[files 2/2] COPY . /all"]);
+    let other = dockerfile.replace("--exclude=log /all", "/all");
+    assert_eq!(project.build(&other).1.started.len(), 1);
+}
