@@ -23,13 +23,15 @@ pub(crate) enum Op {
     Copy(Copy),
     /// Makes a directory.
     Workdir(Workdir),
+    /// Puts the layers of the second input on the first: what is done is done already.
+    Stack,
 }
 
 impl Op {
     /// Whether the step's key takes a look at files.
     pub(crate) fn reads_files(&self) -> bool {
         match self {
-            Op::Base(_) | Op::Workdir(_) => false,
+            Op::Base(_) | Op::Workdir(_) | Op::Stack => false,
             Op::Copy(_) => true,
             Op::Run(run) => {
                 run.mounts.iter().any(|mount| matches!(mount.content, MountContent::Tree(_)))

@@ -22,6 +22,7 @@ struct Transfer<'a> {
     chown: Option<&'a Flag<Word>>,
     chmod: Option<&'a Flag<Word>>,
     excludes: &'a [Flag<Word>],
+    link: bool,
     unpack: bool,
 }
 
@@ -36,6 +37,7 @@ impl<'a> Transfer<'a> {
                 chown: copy.chown.as_ref(),
                 chmod: copy.chmod.as_ref(),
                 excludes: &copy.excludes,
+                link: copy.link.is_some_and(|flag| flag.value),
                 unpack: false,
             }),
             Instruction::Add(add) => Some(Transfer {
@@ -46,6 +48,7 @@ impl<'a> Transfer<'a> {
                 chown: add.chown.as_ref(),
                 chmod: add.chmod.as_ref(),
                 excludes: &add.excludes,
+                link: add.link.is_some_and(|flag| flag.value),
                 unpack: true,
             }),
             _ => None,
@@ -97,7 +100,12 @@ impl Lowerer<'_> {
             Ok::<_, Diagnostic>((op, text))
         })()
         .map_err(one)?;
-        self.step(lowering, statement, Op::Copy(op), input.into_iter().collect(), triggered);
+        let inputs = input.into_iter().collect();
+        if transfer.link && needs_nothing_below(&op) {
+            self.linked_step(lowering, statement, Op::Copy(op), inputs, triggered);
+        } else {
+            self.step(lowering, statement, Op::Copy(op), inputs, triggered);
+        }
         self.history(lowering, text, false);
         Ok(())
     }
@@ -165,6 +173,13 @@ fn sources(
         .partition(|(_, source)| matches!(source, CopySource::Heredoc(_)));
     paths.extend(documents);
     Ok((sources, paths.into_iter().map(|(word, _)| word).collect()))
+}
+
+/// Whether `--link` can be heeded. Names of owners are those of the image below; and with
+/// `--chmod` BuildKit copies as if there were no `--link`.
+fn needs_nothing_below(op: &op::Copy) -> bool {
+    let is_number = |id: &str| id.bytes().all(|byte| byte.is_ascii_digit());
+    op.chmod.is_none() && op.owner.as_ref().is_none_or(|owner| owner.split(':').all(is_number))
 }
 
 /// The patterns of `--exclude`, which do not expand.

@@ -59,12 +59,10 @@ fn unsupported_mount(mount: &Mount) -> Option<&'static str> {
 }
 
 fn check_copy(copy: &Copy, refused: &mut Vec<Diagnostic>) {
-    refuse_true("COPY --link", copy.link, refused);
     refuse_true("COPY --parents", copy.parents, refused);
 }
 
 fn check_add(add: &Add, refused: &mut Vec<Diagnostic>) {
-    refuse_true("ADD --link", add.link, refused);
     if let Some(flag) = add.keep_git_dir {
         refused.push(not_yet("ADD --keep-git-dir", flag.span));
     }

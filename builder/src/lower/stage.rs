@@ -279,13 +279,46 @@ impl Lowerer<'_> {
         inputs: Vec<StepId>,
         triggered: bool,
     ) {
+        let below = lowering.state.tip;
+        lowering.state.tip = self.step_on(below, lowering, statement, op, inputs, triggered);
+    }
+
+    /// Adds a step that makes its layer without a look at the stage's tree, on which the layer
+    /// then lies.
+    pub(super) fn linked_step(
+        &mut self,
+        lowering: &mut Lowering,
+        statement: &Statement,
+        op: Op,
+        inputs: Vec<StepId>,
+        triggered: bool,
+    ) {
+        let nothing = self.add_scratch(statement.span);
+        let layer = self.step_on(nothing, lowering, statement, op, inputs, triggered);
+        lowering.state.tip = self.graph.add(Vertex {
+            op: Op::Stack,
+            inputs: vec![lowering.state.tip, layer],
+            span: statement.span,
+            text: statement.text.clone(),
+            name: String::new(),
+        });
+    }
+
+    fn step_on(
+        &mut self,
+        below: StepId,
+        lowering: &mut Lowering,
+        statement: &Statement,
+        op: Op,
+        inputs: Vec<StepId>,
+        triggered: bool,
+    ) -> StepId {
         let onbuild = if triggered { "ONBUILD " } else { "" };
         let text = describe(statement);
         let name = lowering.names.next(&format!("{onbuild}{text}"));
-        let inputs = [vec![lowering.state.tip], inputs].concat();
+        let inputs = [vec![below], inputs].concat();
         let span = statement.span;
-        let vertex = Vertex { op, inputs, span, text: statement.text.clone(), name };
-        lowering.state.tip = self.graph.add(vertex);
+        self.graph.add(Vertex { op, inputs, span, text: statement.text.clone(), name })
     }
 
     /// Adds a line of history.

@@ -107,4 +107,11 @@ impl Outcome {
         let created = self.created.iter().cloned().chain([record.created]);
         Outcome { layers: layers.collect(), created: created.collect() }
     }
+
+    /// With all layers of another on top.
+    pub(crate) fn under(&self, other: &Outcome) -> Outcome {
+        let layers = self.layers.iter().chain(&*other.layers).cloned();
+        let created = self.created.iter().chain(&*other.created).cloned();
+        Outcome { layers: layers.collect(), created: created.collect() }
+    }
 }

@@ -75,6 +75,7 @@ impl Session<'_> {
                 let layers = base.layers.clone().into();
                 return Ok(Probe::Known(Outcome { layers, created: [].into() }));
             }
+            (Op::Stack, Some(below)) => return Ok(Probe::Known(below.under(&inputs[1]))),
             (_, None) => unreachable!("every step but a base has a tree to change"),
             (Op::Run(op), Some(below)) => {
                 let contents = self.mounted_content(op, graph, inputs)?;
@@ -218,7 +219,7 @@ impl Session<'_> {
         let mut keep = true;
         let mut times = DirectoryTimes::Keep;
         match &graph.get(step).op {
-            Op::Base(_) => {}
+            Op::Base(_) | Op::Stack => {}
             Op::Run(op) => {
                 let bench = run::Bench {
                     tree: &snapshot.active,
@@ -300,7 +301,7 @@ fn is_pure(op: &Op) -> bool {
 /// its times already, but for archives.
 fn latest(op: &Op) -> Option<i64> {
     match op {
-        Op::Base(_) | Op::Workdir(_) => None,
+        Op::Base(_) | Op::Workdir(_) | Op::Stack => None,
         Op::Run(op) => op.times.latest,
         Op::Copy(op) => op.times.latest.filter(|_| op.unpack),
     }

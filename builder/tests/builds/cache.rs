@@ -225,3 +225,19 @@ fn files_that_are_excluded_do_not_matter() {
     let other = dockerfile.replace("--exclude=log /all", "/all");
     assert_eq!(project.build(&other).1.started.len(), 1);
 }
+
+#[test]
+fn a_linked_copy_does_not_depend_on_what_is_below() {
+    let dockerfile = |echo: &str| {
+        format!("FROM busybox\nRUN echo {echo} > /below\nCOPY --link a /d/a\nCOPY --link a /d/b\n")
+    };
+    let project = Project::new(&[("a", "1")]);
+    let (first, _) = project.build(&dockerfile("1"));
+    let (second, said) = project.build(&dockerfile("2"));
+    assert_eq!(said.started, ["[2/4] RUN echo 2 > /below"]);
+    let layers = |built: &Built| built.config.rootfs.diff_ids.clone();
+    let (first, second) = (layers(&first), layers(&second));
+    let top = first.len() - 2;
+    assert_eq!(first[top..], second[top..]);
+    assert_ne!(first[top - 1], second[top - 1]);
+}
