@@ -182,12 +182,23 @@ pub(crate) enum CopySource {
 }
 
 /// What a source means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Take {
     /// What matches a pattern; of directories, what they hold.
     Matches,
     /// What is at the path, whatever characters it has; a directory with its own mode and owner.
     Itself,
+    /// Of directories that match, what these name, with the directories on the way to it.
+    Below(Includes),
+}
+
+/// What `--parents` takes out of a directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Includes {
+    /// The path or pattern, seen from the directory; empty for everything in it.
+    pub(crate) text: String,
+    /// The same, to match with: everything else is left out.
+    pub(crate) patterns: Ignore,
 }
 
 /// Where a COPY reads.

@@ -29,8 +29,19 @@ pub(crate) struct Selected {
     pub(crate) path: PathBuf,
     /// Itself and what it holds, directories first.
     pub(crate) entries: Vec<Entry>,
-    /// Whether a directory is meant as it is, and not only for what it holds.
-    pub(crate) itself: bool,
+    /// What a directory is selected for.
+    pub(crate) of_directory: OfDirectory,
+}
+
+/// What of a selected directory is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfDirectory {
+    /// What it holds, and its time.
+    Content,
+    /// It.
+    Itself,
+    /// Some of what it holds.
+    Parts,
 }
 
 /// Digests of files by what the system says of them.
@@ -45,7 +56,7 @@ pub(crate) trait DigestIndex: Sync {
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     /// What the pattern means.
-    pub(crate) take: Take,
+    pub(crate) take: &'a Take,
     /// A clean absolute path or pattern.
     pub(crate) pattern: &'a str,
     /// As it was written, for errors.
@@ -56,19 +67,46 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
+    /// The patterns of what is wanted of a directory, if that is not everything.
+    pub(crate) fn includes(&self) -> Option<&'a Ignore> {
+        match self.take {
+            Take::Below(includes) => Some(&includes.patterns),
+            Take::Matches | Take::Itself => None,
+        }
+    }
+
+    /// The selection of `path`, found by `name`; none if there is nothing of it.
+    fn selected(
+        &self,
+        tree: &FileTree<'_>,
+        name: OsString,
+        path: PathBuf,
+    ) -> Result<Option<Selected>, StepCause> {
+        let entries = tree.walk(&path, self)?;
+        let (of_directory, least) = match self.take {
+            Take::Matches => (OfDirectory::Content, 1),
+            Take::Itself => (OfDirectory::Itself, 1),
+            Take::Below(includes) if includes.text.is_empty() => (OfDirectory::Parts, 1),
+            // The directory alone is nothing of what it holds.
+            Take::Below(_) => (OfDirectory::Parts, 2),
+        };
+        let there = entries.len() >= least;
+        Ok(there.then_some(Selected { name, path, entries, of_directory }))
+    }
+
     /// What a source of a copy asks for, unless it is a here-document.
     pub(crate) fn of(op: &'a Copy, source: &'a CopySource) -> Option<Wanted<'a>> {
         match source {
             CopySource::Inline { .. } => None,
             CopySource::Path { take, pattern, written, .. } => {
-                Some(Wanted { take: *take, pattern, written, excludes: &op.excludes })
+                Some(Wanted { take, pattern, written, excludes: &op.excludes })
             }
         }
     }
 
     /// The file or directory at `path`.
     pub(crate) fn itself(path: &'a str) -> Wanted<'a> {
-        Wanted { take: Take::Itself, pattern: path, written: path, excludes: &NOTHING }
+        Wanted { take: &Take::Itself, pattern: path, written: path, excludes: &NOTHING }
     }
 }
 
@@ -78,14 +116,11 @@ static NOTHING: Excludes = Excludes { texts: Vec::new(), patterns: Ignore::nothi
 /// What a source names in a tree. A pattern with wildcards may name nothing; a path without must
 /// be there.
 pub(crate) fn select(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Vec<Selected>, StepCause> {
-    let Wanted { take, pattern, written, excludes: Excludes { patterns: excludes, .. } } = *wanted;
-    if take == Take::Itself {
-        let selected = literal(tree, wanted)?;
-        return Ok(vec![Selected { itself: true, ..selected }]);
-    }
+    let Wanted { take, pattern, written, .. } = *wanted;
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-    let Some(first) = parts.iter().position(|part| has_wildcard(part)) else {
-        return literal(tree, wanted).map(|selected| vec![selected]);
+    let wildcard = parts.iter().position(|part| has_wildcard(part));
+    let Some(first) = wildcard.filter(|_| !matches!(take, Take::Itself)) else {
+        return Ok(literal(tree, wanted)?.into_iter().collect());
     };
     let globs = parts[first..]
         .iter()
@@ -112,35 +147,40 @@ pub(crate) fn select(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Vec<Sel
     let mut selected = Vec::new();
     for path in found {
         let name = path.file_name().unwrap_or_default().to_owned();
-        if excludes.matches(&name.to_string_lossy()) {
+        if wanted.excludes.patterns.matches(&name.to_string_lossy()) {
             continue;
         }
         let Some((path, _)) = tree.resolve(&path)? else {
             return Err(not_found(tree, &format!("/{}", path.display()), false));
         };
-        let entries = tree.walk(&path, excludes)?;
-        if !entries.is_empty() {
-            selected.push(Selected { name, path, entries, itself: false });
-        }
+        selected.extend(wanted.selected(tree, name, path)?);
     }
     Ok(selected)
 }
 
-fn literal(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Selected, StepCause> {
-    let Wanted { pattern, written, excludes, .. } = *wanted;
-    let missing = |ignored| {
-        let shown = if pattern == "/" { written } else { pattern };
-        not_found(tree, shown, ignored)
+/// What is at a path without wildcards. It must be there, unless it is wanted for a pattern in it.
+fn literal(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Option<Selected>, StepCause> {
+    let Wanted { take, pattern, written, .. } = *wanted;
+    let below = match take {
+        Take::Below(includes) => includes.text.as_str(),
+        Take::Matches | Take::Itself => "",
+    };
+    let missing = |ignored| match (pattern, below) {
+        ("/", "") => not_found(tree, written, ignored),
+        (pattern, "") => not_found(tree, pattern, ignored),
+        (pattern, below) => {
+            not_found(tree, &format!("{}/{below}", pattern.trim_end_matches('/')), ignored)
+        }
     };
     let Some((path, _)) = tree.resolve(Path::new(pattern.trim_start_matches('/')))? else {
         return Err(missing(false));
     };
-    let entries = tree.walk(&path, &excludes.patterns)?;
-    if entries.is_empty() {
-        return Err(missing(true));
-    }
     let name = crate::paths::base_name(pattern).into();
-    Ok(Selected { name, path, entries, itself: false })
+    match wanted.selected(tree, name, path)? {
+        None if below.split('/').any(has_wildcard) => Ok(None),
+        None => Err(missing(below.is_empty())),
+        selected => Ok(selected),
+    }
 }
 
 fn not_found(tree: &FileTree<'_>, path: &str, ignored: bool) -> StepCause {
@@ -195,7 +235,11 @@ pub(crate) fn content_digest(
         hasher.bytes(if top_is_dir { b"" } else { item.name.as_bytes() });
         hasher.number(item.entries.len() as u64);
         for (number, entry) in item.entries.iter().enumerate() {
-            entry_into(&mut hasher, entry, number == 0 && top_is_dir && !item.itself);
+            entry_into(
+                &mut hasher,
+                entry,
+                number == 0 && top_is_dir && item.of_directory != OfDirectory::Itself,
+            );
             if entry.metadata.kind == FileKind::File {
                 hasher.bytes(digests.next().map_or(&[][..], |digest| &digest[..]));
             }

@@ -9,7 +9,7 @@ use layerfs::{Dir, FileKind, IdMode, Metadata, Root};
 
 use crate::dockerignore::Ignore;
 use crate::error::StepCause;
-use crate::select::joined;
+use crate::select::{Wanted, joined};
 
 use filter::{Filter, Verdict, matches_of};
 
@@ -101,10 +101,11 @@ impl FileTree<'_> {
 
     /// Everything at and below `path`, which has no symlinks on its way: directories before what
     /// they hold, names in the order of their bytes. Nothing if all of it is left out.
-    pub(crate) fn walk(&self, path: &Path, excludes: &Ignore) -> Result<Vec<Entry>, StepCause> {
+    pub(crate) fn walk(&self, path: &Path, wanted: &Wanted<'_>) -> Result<Vec<Entry>, StepCause> {
         let mut entries = Vec::new();
         let Some(metadata) = self.stat(path)? else { return Ok(entries) };
-        let filter = Filter { ignore: self.ignore, excludes };
+        let (includes, excludes) = (wanted.includes(), &wanted.excludes.patterns);
+        let filter = Filter { ignore: self.ignore, includes, excludes };
         let verdict = filter.top(path);
         let mut walk = Walk { tree: self, filter, base: path, entries: &mut entries };
         if metadata.kind == FileKind::Dir {

@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::dockerignore::Ignore;
 use crate::error::BuildError;
 use crate::instruction::{Chmod, CopySource, Flag, Instruction, Statement};
-use crate::op::{self, Op, SourceTree, Take};
+use crate::op::{self, Includes, Op, SourceTree, Take};
 use crate::paths::{clean_absolute, resolve_keeping_slash};
 use crate::progress::StepId;
 use crate::stage::StageRef;
@@ -23,6 +23,7 @@ struct Transfer<'a> {
     chmod: Option<&'a Flag<Word>>,
     excludes: &'a [Flag<Word>],
     link: bool,
+    parents: bool,
     unpack: bool,
 }
 
@@ -38,6 +39,7 @@ impl<'a> Transfer<'a> {
                 chmod: copy.chmod.as_ref(),
                 excludes: &copy.excludes,
                 link: copy.link.is_some_and(|flag| flag.value),
+                parents: copy.parents.is_some_and(|flag| flag.value),
                 unpack: false,
             }),
             Instruction::Add(add) => Some(Transfer {
@@ -49,6 +51,7 @@ impl<'a> Transfer<'a> {
                 chmod: add.chmod.as_ref(),
                 excludes: &add.excludes,
                 link: add.link.is_some_and(|flag| flag.value),
+                parents: false,
                 unpack: true,
             }),
             _ => None,
@@ -80,6 +83,9 @@ impl Lowerer<'_> {
             let (sources, mut words) = sources(&transfer, &scope, input.is_some(), trigger)?;
             let destination = scope.word(transfer.destination)?;
             let mut text = transfer.keyword.to_owned();
+            if transfer.parents {
+                text.push_str(" --parents");
+            }
             if let Some(owner) = &owner {
                 text.push_str(&format!(" --chown={owner}"));
             }
@@ -149,9 +155,11 @@ fn sources(
                 refuse_remote(transfer.keyword, &written, word)?;
                 words.push(written.clone());
                 let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
-                let pattern = clean_absolute(&written);
                 let span = trigger.unwrap_or(word.span);
-                let take = Take::Matches;
+                let (take, pattern) = match transfer.parents {
+                    false => (Take::Matches, clean_absolute(&written)),
+                    true => below(&written).map_err(|message| Diagnostic::error(span, message))?,
+                };
                 sources.push(op::CopySource::Path { tree, take, pattern, written, span });
             }
             CopySource::Heredoc(heredoc) => {
@@ -180,6 +188,19 @@ fn sources(
 fn needs_nothing_below(op: &op::Copy) -> bool {
     let is_number = |id: &str| id.bytes().all(|byte| byte.is_ascii_digit());
     op.chmod.is_none() && op.owner.as_ref().is_none_or(|owner| owner.split(':').all(is_number))
+}
+
+/// A source with `--parents`: the directory that paths are kept from, which ends at the first
+/// `/./` and is the root without one, and what is wanted of it.
+fn below(written: &str) -> Result<(Take, String), String> {
+    let (pivot, path) = written.split_once("/./").unwrap_or(("/", written));
+    let text = clean_absolute(path).trim_start_matches('/').to_owned();
+    let patterns = match text.as_str() {
+        "" => Ok(Ignore::nothing()),
+        text => Ignore::from_patterns(["**", &format!("!{text}")]),
+    };
+    let patterns = patterns.map_err(|_| format!("invalid pattern `{written}`"))?;
+    Ok((Take::Below(Includes { text, patterns }), clean_absolute(pivot)))
 }
 
 /// The patterns of `--exclude`, which do not expand.

@@ -2,7 +2,7 @@
 //! runs, all of it at once, each at its place: nothing is ever ignored.
 
 use crate::diagnostic::Diagnostic;
-use crate::instruction::{Add, Copy, CopySource, Flag, Instruction, Key, Mount, Run, Security};
+use crate::instruction::{Add, CopySource, Flag, Instruction, Key, Mount, Run, Security};
 use crate::stage::Dockerfile;
 use crate::syntax::Span;
 
@@ -26,7 +26,6 @@ pub(super) fn unsupported(dockerfile: &Dockerfile, needed: &[bool]) -> Vec<Diagn
 pub(super) fn check(instruction: &Instruction, refused: &mut Vec<Diagnostic>) {
     match instruction {
         Instruction::Run(run) => check_run(run, refused),
-        Instruction::Copy(copy) => check_copy(copy, refused),
         Instruction::Add(add) => check_add(add, refused),
         _ => {}
     }
@@ -58,10 +57,6 @@ fn unsupported_mount(mount: &Mount) -> Option<&'static str> {
     }
 }
 
-fn check_copy(copy: &Copy, refused: &mut Vec<Diagnostic>) {
-    refuse_true("COPY --parents", copy.parents, refused);
-}
-
 fn check_add(add: &Add, refused: &mut Vec<Diagnostic>) {
     if let Some(flag) = add.keep_git_dir {
         refused.push(not_yet("ADD --keep-git-dir", flag.span));
@@ -78,13 +73,6 @@ fn check_add(add: &Add, refused: &mut Vec<Diagnostic>) {
         {
             refused.push(not_yet(&format!("ADD of {what}"), word.span));
         }
-    }
-}
-
-/// A flag that is off asks for nothing.
-fn refuse_true(what: &str, flag: Option<Flag<bool>>, refused: &mut Vec<Diagnostic>) {
-    if let Some(Flag { span, value: true }) = flag {
-        refused.push(not_yet(what, span));
     }
 }
 

@@ -179,7 +179,7 @@ impl Session<'_> {
                 }
                 CopySource::Path { tree, take, pattern, written, .. } => {
                     let excludes = &op.excludes;
-                    let wanted = Wanted { take: *take, pattern, written, excludes };
+                    let wanted = Wanted { take, pattern, written, excludes };
                     match tree {
                         SourceTree::Context => sources.context = Some(self.context.get(written)?),
                         SourceTree::Input(number) if !sources.has(*number) => {
@@ -311,7 +311,14 @@ fn latest(op: &Op) -> Option<i64> {
 pub(super) fn selection_key(tree: &Outcome, wanted: &Wanted<'_>) -> CacheKey {
     let mut hasher = KeyHasher::new("selection/2");
     hasher.layers(&tree.layers);
-    hasher.flag(wanted.take == Take::Itself);
+    match wanted.take {
+        Take::Matches => hasher.text("matches"),
+        Take::Itself => hasher.text("itself"),
+        Take::Below(includes) => {
+            hasher.text("below");
+            hasher.text(&includes.text);
+        }
+    }
     hasher.text(wanted.pattern);
     hasher.texts(wanted.excludes.texts.iter().map(String::as_str));
     hasher.finish()

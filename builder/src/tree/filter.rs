@@ -11,6 +11,8 @@ use crate::select::joined;
 pub(crate) struct Filter<'a> {
     /// Of the context: they see paths from its root.
     pub(crate) ignore: Option<&'a Ignore>,
+    /// Of the instruction, for what is wanted: they leave out all else. They see the same paths.
+    pub(crate) includes: Option<&'a Ignore>,
     /// Of the instruction: they see paths from the directory that is copied.
     pub(crate) excludes: &'a Ignore,
 }
@@ -19,6 +21,7 @@ pub(crate) struct Filter<'a> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heeded {
     ignore: ParentMatch,
+    includes: ParentMatch,
     excludes: ParentMatch,
 }
 
@@ -53,6 +56,7 @@ impl Filter<'_> {
         let in_tree = joined(base, path);
         let lists = [
             (self.ignore, in_tree.as_path(), &parent.ignore, &mut verdict.below.ignore),
+            (self.includes, path, &parent.includes, &mut verdict.below.includes),
             (Some(self.excludes), path, &parent.excludes, &mut verdict.below.excludes),
         ];
         for (patterns, path, parent, below) in lists {

@@ -241,3 +241,14 @@ fn a_linked_copy_does_not_depend_on_what_is_below() {
     assert_eq!(first[top..], second[top..]);
     assert_ne!(first[top - 1], second[top - 1]);
 }
+
+#[test]
+fn only_what_parents_takes_matters() {
+    let dockerfile = "FROM busybox\nCOPY --parents packages/*/package.json /app/\n";
+    let project = Project::new(&[("packages/a/package.json", "1"), ("packages/a/main.js", "1")]);
+    project.build(dockerfile);
+    project.write("packages/a/main.js", "2");
+    assert_eq!(project.build(dockerfile).1.started, [""; 0]);
+    project.write("packages/b/package.json", "3");
+    assert_eq!(project.build(dockerfile).1.started.len(), 1);
+}

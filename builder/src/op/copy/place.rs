@@ -14,7 +14,7 @@ use super::attributes::Attributes;
 use super::real_path::real_path;
 use crate::error::StepCause;
 use crate::paths::{clean_absolute, names_directory, parent};
-use crate::select::{Selected, shown};
+use crate::select::{OfDirectory, Selected, shown};
 use crate::tree::{Entry, FileTree, failed, failed_io};
 
 /// Files up to this size, in bytes, are copied by one read and one write.
@@ -71,6 +71,7 @@ impl<'a> Placer<'a> {
                 return Err(conflict(&item.path, &target, reason));
             }
             self.make_directories(&target)?;
+            self.remember(&target)?;
             return self.merge(&target, tree, item);
         }
         let target = if is_dir { target.join(&item.name) } else { target };
@@ -229,14 +230,18 @@ impl<'a> Placer<'a> {
         while let Some(level) = levels.pop() {
             self.leave(Some(level))?;
         }
-        // A directory whose content is copied passes on its time and nothing else.
         let top = &item.entries[0];
         let time = self.attributes.time(&top.metadata);
-        self.directory_times.insert(target.to_owned(), time);
-        if item.itself {
-            let dir = self.root().open_dir(target).map_err(|e| failed("open", target, e))?;
-            let finished = self.attributes.finish(&dir, OsStr::new("."), top);
-            finished.map_err(|e| failed_io("set the attributes of", target, e.into()))?;
+        match item.of_directory {
+            // A directory whose content is copied passes on its time and nothing else.
+            OfDirectory::Content => drop(self.directory_times.insert(target.to_owned(), time)),
+            OfDirectory::Itself => {
+                self.directory_times.insert(target.to_owned(), time);
+                let dir = self.root().open_dir(target).map_err(|e| failed("open", target, e))?;
+                let finished = self.attributes.finish(&dir, OsStr::new("."), top);
+                finished.map_err(|e| failed_io("set the attributes of", target, e.into()))?;
+            }
+            OfDirectory::Parts => {}
         }
         Ok(unchanged)
     }
