@@ -144,7 +144,12 @@ fn a_containers_status_is_the_commands() {
 fn what_a_build_cannot_do_yet_is_said_at_its_line() {
     let here = tierce();
     busybox(&here);
-    for line in ["COPY --parents a/b /x", "ADD https://127.0.0.1:1/x /x", "COPY --link a /x"] {
+    let lines = [
+        "ADD https://127.0.0.1:1/x /x",
+        "RUN --mount=type=secret,id=x true",
+        "RUN --security=insecure true",
+    ];
+    for line in lines {
         here.scratch().write("context/Dockerfile", format!("FROM busybox\n{line}\n"));
         here.scratch().write("context/a/b", "x");
         let output = here.run(["build", &here.scratch().join("context").display().to_string()]);
