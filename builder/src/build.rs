@@ -82,6 +82,10 @@ impl Builder<'_> {
             let span = Some(warning.span);
             self.progress.event(Event::Warning { message: &warning.message, span });
         }
+        if let Some(check) = &parsed.dockerfile.directives.check {
+            let message = "build checks are not run yet, so the directive has no effect";
+            self.progress.event(Event::Warning { message, span: Some(check.span) });
+        }
         Ok(parsed.dockerfile)
     }
 

@@ -158,3 +158,14 @@ fn what_a_build_cannot_do_yet_is_said_at_its_line() {
         assert!(output.stderr.contains("Dockerfile:2"), "{line}: {}", output.stderr);
     }
 }
+
+#[test]
+fn a_directive_without_effect_is_told() {
+    let here = tierce();
+    here.scratch().write("context/Dockerfile", "# check=error=true\nFROM scratch\nCOPY a /\n");
+    here.scratch().write("context/a", "x");
+    let context = here.scratch().join("context").display().to_string();
+    let output = here.run(["build", "--progress", "plain", &context]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stderr.contains("build checks are not run yet"), "{}", output.stderr);
+}
