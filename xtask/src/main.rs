@@ -1,5 +1,6 @@
-//! Set-up and chores: `cargo xtask demo | test | dist`.
+//! Set-up and chores: `cargo xtask demo | test | bench | dist`.
 
+mod bench;
 mod cargo;
 mod demo;
 mod dist;
@@ -13,6 +14,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo [--base IMAGE]   build Tierce, then an image; push, pull and run it, each command shown
   test [FILTER…]        install the peers that the tests talk to, then run every test
+  bench [SCENARIO…]     compare Tierce with the peers that are here; `bench --help` tells more
   dist                  build the static binary that is handed out, and print where it is";
 
 fn main() -> ExitCode {
@@ -22,7 +24,10 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
+        "bench" => bench::run(&rest),
         "dist" => dist::run(&rest),
+        // Not for people: what a measured command is started by.
+        "supervise" => bench::supervise(&rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())
