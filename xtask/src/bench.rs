@@ -9,6 +9,7 @@ mod limit;
 mod measure;
 mod options;
 mod probe;
+mod proxy;
 mod registry;
 mod report;
 mod results;

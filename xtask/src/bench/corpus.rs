@@ -12,6 +12,8 @@ use crate::step::Result;
 const SOURCE: &str = "/usr";
 /// How far a layer's bytes may run ahead of its share, so that big files come in too.
 const SLACK: u64 = 16 << 20;
+/// How many of a layer's files are kept back for the big ones that were passed over.
+const BIG: u64 = 40;
 
 /// How big a tree is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -20,6 +22,16 @@ pub(crate) struct Size {
     pub(crate) files: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
+}
+
+impl Size {
+    /// Copies a file of the machine into a folder; one that cannot be read is left out.
+    fn take(&mut self, folder: &Path, path: &Path, length: u64) -> Result<()> {
+        if copy(path, &folder.join(path.strip_prefix("/").unwrap_or(path)))? {
+            *self = Size { files: self.files + 1, bytes: self.bytes + length };
+        }
+        Ok(())
+    }
 }
 
 /// The regular files below `/usr`, in the order of their names.
@@ -110,22 +122,27 @@ pub(crate) fn layers(folders: &[PathBuf], files: u64, bytes: u64) -> Result<Size
 
 fn layer(folder: &Path, share: Size, walk: &mut Walk) -> Result<Size> {
     let mut size = Size::default();
-    while size.files < share.files {
+    let mut passed_over = Vec::new();
+    while size.files + BIG < share.files {
         let Some((path, length)) = walk.next() else { break };
         // Large and small files keep to the average that is asked for.
         let due = share.bytes * (size.files + 1) / share.files + SLACK;
         if size.bytes + length > due.min(share.bytes) {
-            continue;
+            passed_over.push((path, length));
+        } else {
+            size.take(folder, &path, length)?;
         }
-        if copy(&path, &folder.join(path.strip_prefix("/").unwrap_or(&path)))? {
-            size = Size { files: size.files + 1, bytes: size.bytes + length };
+    }
+    for (path, length) in passed_over {
+        if size.files + 1 < share.files && size.bytes + length <= share.bytes {
+            size.take(folder, &path, length)?;
         }
     }
     let missing = share.files - size.files;
     let each = (share.bytes.saturating_sub(size.bytes) / missing.max(1)).max(1);
     for i in 0..missing {
         let made = filling(i, usize::try_from(each).unwrap_or(1));
-        write(&folder.join(format!("made/{}/{i}", i / 500)), &made)?;
+        write(&folder.join(format!("usr/made/{}/{i}", i / 500)), &made)?;
         size = Size { files: size.files + 1, bytes: size.bytes + each };
     }
     Ok(size)

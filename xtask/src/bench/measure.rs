@@ -32,17 +32,6 @@ pub(crate) struct Cost {
     pub(crate) peak: u64,
 }
 
-impl Cost {
-    /// The costs of two runs, one after the other.
-    pub(crate) fn then(self, next: Cost) -> Cost {
-        Cost {
-            wall: self.wall + next.wall,
-            cpu: self.cpu + next.cpu,
-            peak: self.peak.max(next.peak),
-        }
-    }
-}
-
 /// One command for the supervisor.
 #[derive(Serialize, Deserialize)]
 struct Step {
@@ -204,13 +193,6 @@ fn tail(log: &Path) -> String {
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn costs_add_up_and_peaks_do_not() {
-        let one = Cost { wall: 1.0, cpu: 0.5, peak: 10 };
-        let two = Cost { wall: 2.0, cpu: 0.25, peak: 7 };
-        assert_eq!(one.then(two), Cost { wall: 3.0, cpu: 0.75, peak: 10 });
-    }
 
     #[test]
     fn a_command_keeps_its_words_and_environment_for_the_supervisor() {

@@ -2,8 +2,12 @@
 //! out of it.
 
 mod build;
+mod change;
+mod copy;
 mod pull;
+mod push;
 mod run;
+mod serve;
 
 use std::collections::BTreeMap;
 
@@ -87,8 +91,12 @@ pub(crate) trait Scenario {
 pub(crate) fn all() -> Vec<Box<dyn Scenario>> {
     let mut all = Vec::new();
     all.extend(pull::scenarios());
+    all.extend(push::scenarios());
     all.extend(build::scenarios());
+    all.extend(copy::scenarios());
     all.extend(run::scenarios());
+    all.extend(change::scenarios());
+    all.extend(serve::scenarios());
     all
 }
 

@@ -2,6 +2,7 @@
 
 mod buildah;
 mod docker;
+mod docker_registry;
 mod podman;
 mod skopeo;
 mod tierce;
@@ -36,6 +37,10 @@ pub(crate) enum Task<'a> {
     Forget { name: &'a str },
     /// Remove an image.
     Remove { image: &'a str },
+    /// Give an image another name.
+    Name { image: &'a str, name: &'a str },
+    /// Remove the layers of removed images, where that is a step of its own.
+    Prune,
     /// Have an image ready with its layers not compressed.
     Prepare { from: &'a str },
     /// Forget everything.
@@ -129,5 +134,6 @@ pub(crate) fn peers(via: &[String], arena: &Arena) -> Result<Vec<Found>> {
         ("buildah", buildah::find(reach(), arena)),
         ("podman", podman::find(reach(), arena)),
         ("skopeo+umoci", skopeo::find(reach(), arena)),
+        ("docker-registry", docker_registry::find()),
     ])
 }

@@ -33,7 +33,7 @@ fn facts(compressed: u64, size: Size, layers: usize) -> Facts {
 }
 
 /// The image's files are those that went into it.
-fn verify_large(stage: &Stage, tool: &dyn Tool, image: &str) -> Result<()> {
+pub(super) fn verify_large(stage: &Stage, tool: &dyn Tool, image: &str) -> Result<()> {
     let (context, _) = stage.fixtures.large_context()?;
     // One folder that only the last layer has, and one of each layer's: the names tell.
     let found = tree_in(tool, image, "/usr")?;
@@ -123,6 +123,7 @@ impl Scenario for OneChanged {
     fn before(&self, stage: &Stage, tool: &dyn Tool, round: usize) -> Result<()> {
         if round > 0 {
             perform(tool, &Task::Remove { image: &stage.fixtures.changed()? })?;
+            perform(tool, &Task::Prune)?;
         }
         Ok(())
     }

@@ -62,6 +62,8 @@ impl Tool for Buildah {
                 let lines = format!("{} >&2; {}; {} >&2", typed(&from), typed(&run), typed(&rm));
                 Some(vec![self.peers.shell(&lines)])
             }
+            Task::Name { image, name } => one(&["tag", image, name]),
+            Task::Prune => Some(Vec::new()),
             Task::Remove { image } => one(&["rmi", "-f", image]),
             Task::Clear => Some(vec![
                 self.command(&["rm", "-a"]),

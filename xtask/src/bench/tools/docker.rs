@@ -84,6 +84,8 @@ impl Tool for Docker {
             Task::Diff { name } => one(&["diff", name]),
             Task::Commit { name, image } => one(&["commit", name, image]),
             Task::Forget { name } => one(&["rm", "-f", name]),
+            Task::Name { image, name } => one(&["tag", image, name]),
+            Task::Prune => Some(Vec::new()),
             Task::Remove { image } => one(&["rmi", "-f", image]),
             Task::Prepare { .. } => None,
             Task::Clear => Some(self.clear()),

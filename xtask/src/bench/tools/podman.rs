@@ -64,6 +64,8 @@ impl Tool for Podman {
             Task::Diff { name } => one(&["diff", name]),
             Task::Commit { name, image } => one(&["commit", "-q", name, image]),
             Task::Forget { name } => one(&["rm", "-f", name]),
+            Task::Name { image, name } => one(&["tag", image, name]),
+            Task::Prune => Some(Vec::new()),
             Task::Remove { image } => one(&["rmi", "-f", image]),
             Task::Prepare { .. } => None,
             Task::Clear => Some(vec![self.command(&["rm", "-af"]), self.command(&["rmi", "-af"])]),

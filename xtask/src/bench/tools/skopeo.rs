@@ -82,6 +82,8 @@ impl Tool for Skopeo {
             | Task::Diff { .. }
             | Task::Commit { .. }
             | Task::Forget { .. }
+            | Task::Prune
+            | Task::Name { .. }
             | Task::Remove { .. } => None,
         }
     }

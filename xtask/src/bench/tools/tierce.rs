@@ -21,6 +21,11 @@ impl Tierce {
         Ok(Tierce { binary: binary.to_owned(), root, version })
     }
 
+    /// The program.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--root").arg(&self.root).args(words);
@@ -64,7 +69,9 @@ impl Tool for Tierce {
             Task::Diff { name } => one(&["diff", name]),
             Task::Commit { name, image } => one(&["commit", name, image]),
             Task::Forget { name } => one(&["rm", "-f", name]),
+            Task::Name { image, name } => one(&["tag", image, name]),
             Task::Remove { image } => one(&["rmi", image]),
+            Task::Prune => one(&["prune", "--force"]),
             Task::Prepare { .. } => None,
             // Nothing of it runs between commands: a store is a folder.
             Task::Clear => {
