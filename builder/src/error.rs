@@ -127,6 +127,22 @@ pub enum StepCause {
         #[source]
         source: runtime::user::UserError,
     },
+    /// A secret that the step requires is none of the build's.
+    #[error("secret {id:?}: not found")]
+    NoSecret {
+        /// Its id.
+        id: String,
+        /// Where it is asked for.
+        span: Span,
+    },
+    /// An ssh agent that the step requires is none of the build's.
+    #[error("ssh agent {id:?}: not found")]
+    NoAgent {
+        /// Its id.
+        id: String,
+        /// Where it is asked for.
+        span: Span,
+    },
     /// A path that COPY or ADD names is not there.
     #[error("{path:?}: not found{}", advice(suggestion.as_deref(), *ignored))]
     NotFound {

@@ -52,7 +52,9 @@ pub use maintainer::Maintainer;
 pub use onbuild::{Onbuild, parse_onbuild_trigger};
 pub use pair::Pair;
 pub use port::{ExposedPorts, PortError, Protocol, parse_port};
-pub use run::{Device, Field, Key, Mount, MountSpec, Network, Ownership, Run, Security, Sharing};
+pub use run::{
+    Device, Field, Key, Mount, MountSpec, Network, Ownership, Run, Security, Sharing, csv_fields,
+};
 pub use shell::Shell;
 pub use size::{SizeError, parse_size};
 pub use statement::{Statement, parse_change};

@@ -100,7 +100,7 @@ pub(crate) fn lower(
     let froms = bases::expand_froms(dockerfile, &global, escape).map_err(one)?;
 
     let needed = needed_stages(dockerfile, &froms, target);
-    let refused = refuse::unsupported(dockerfile, &needed);
+    let refused = refuse::refused(dockerfile, &needed, request);
     if !refused.is_empty() {
         return Err(BuildError::Diagnostics(refused));
     }

@@ -68,6 +68,10 @@ pub(crate) struct Run {
     pub(crate) script: Option<Script>,
     /// `--mount`, in order.
     pub(crate) mounts: Vec<Mount>,
+    /// Secrets and ssh agents.
+    pub(crate) wanted: run::Wanted,
+    /// Whether it has all the privileges that the build has.
+    pub(crate) insecure: bool,
     /// The times of what it makes.
     pub(crate) times: Times,
 }

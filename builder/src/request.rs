@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use oci::{Platform, Reference};
 
+use crate::grants::Grants;
 use crate::syntax::Source;
 
 /// Everything that a build depends on. Nothing else is read from the machine: who calls it picks
@@ -36,6 +37,8 @@ pub struct BuildRequest {
     pub names: Vec<Reference>,
     /// What RUN sees of the machine.
     pub sandbox: Sandbox,
+    /// What RUN gets of the machine when it asks.
+    pub grants: Grants,
     /// What `created` says of what is made now, RFC 3339.
     pub now: String,
     /// How many steps run at once.

@@ -2,6 +2,7 @@
 //! below reads them for itself.
 
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// The surroundings of this process, read when asked for.
@@ -68,6 +69,11 @@ impl Machine {
     /// The second of `SOURCE_DATE_EPOCH`, if it is set.
     pub(crate) fn source_date_epoch(&self) -> Option<String> {
         variable("SOURCE_DATE_EPOCH")
+    }
+
+    /// A variable by name, whatever it holds, for `--secret`.
+    pub(crate) fn variable_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        std::env::var_os(name).map(OsStringExt::into_vec)
     }
 
     /// A variable by name, for `--build-arg NAME` and `-e NAME`.

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::error::Error;
 use rustix::fs::{AtFlags, FileType, Mode, makedev};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
@@ -54,6 +55,19 @@ pub(crate) fn tmpfs(
     }
     rustix::mount::fsconfig_create(&context)?;
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// An empty file system in memory, attached nowhere, for what a caller puts there to mount parts of
+/// it: nothing of it is left when nobody holds it any more.
+///
+/// # Errors
+/// When the kernel refuses one.
+pub fn memory_tree() -> Result<OwnedFd, Error> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    tmpfs(None, 0o700, attributes)
+        .map_err(|errno| Error::setup("make a file system in memory", errno))
 }
 
 /// /dev with its devices, links and mount points.

@@ -34,6 +34,7 @@ mod warden;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use container::{Container, ExitStatus, spawn};
+pub use device::memory_tree;
 pub use error::Error;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{

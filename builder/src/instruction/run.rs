@@ -9,6 +9,7 @@ use super::{CommandLine, Directive};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{Line, Word};
 
+pub use csv::csv_fields;
 pub use device::Device;
 pub use mount::{Field, Key, Mount, MountSpec, Ownership, Sharing};
 

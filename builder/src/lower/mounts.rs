@@ -1,12 +1,12 @@
 //! RUN --mount.
 
-use super::refuse::{SECRET, SSH, not_yet};
 use super::stage::Lowering;
 use super::{Lowerer, Scope, one};
 use crate::diagnostic::Diagnostic;
 use crate::error::BuildError;
 use crate::graph::Vertex;
-use crate::instruction::{Flag, Mount, MountSpec, Run, Statement};
+use crate::instruction::{Mount, MountSpec, Ownership, Run, Statement};
+use crate::op::run::{Access, Agent, Secret, Wanted};
 use crate::op::{self, Cache, MountContent, Op, SourceTree, Take, Times, TreePart};
 use crate::paths::{clean, clean_absolute};
 use crate::progress::StepId;
@@ -20,6 +20,24 @@ const NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 
 /// Where the step that takes something out of the context puts it.
 const TAKEN: &str = "/context";
+
+/// Where ssh agents listen, but for their number, where no other place is given.
+const AGENTS: &str = "/run/buildkit/ssh_agent.";
+
+/// The mode of a secret's file and of an agent's socket where none is given.
+const SECRET_MODE: u32 = 0o400;
+const AGENT_MODE: u32 = 0o600;
+
+/// What the `--mount`s of one RUN come to.
+#[derive(Default)]
+pub(super) struct Mounts {
+    /// Trees, caches and file systems in memory.
+    pub(super) mounts: Vec<op::Mount>,
+    /// The steps whose trees they show: the RUN's inputs behind the tree that it changes.
+    pub(super) inputs: Vec<StepId>,
+    /// Secrets and ssh agents.
+    pub(super) wanted: Wanted,
+}
 
 /// The trees that the mounts of one RUN read: its inputs behind the tree that it changes.
 #[derive(Default)]
@@ -36,55 +54,49 @@ impl Inputs {
 }
 
 impl Lowerer<'_> {
-    /// The mounts of a RUN, and the steps whose trees they show.
+    /// The mounts of a RUN.
     pub(super) fn mounts(
         &mut self,
         lowering: &Lowering,
         statement: &Statement,
         run: &Run,
         triggered: bool,
-    ) -> Result<(Vec<op::Mount>, Vec<StepId>), BuildError> {
+    ) -> Result<Mounts, BuildError> {
         let mut inputs = Inputs::default();
-        let mut mounts = Vec::with_capacity(run.mounts.len());
+        let mut all = Mounts::default();
         for flag in &run.mounts {
-            let mount = self.mount(lowering, flag, &mut inputs).map_err(|error| match error {
-                // The words of a trigger stand in another text.
+            // The words of a trigger stand in another text.
+            let span = if triggered { statement.span } else { flag.span };
+            let added = self.mount(lowering, &flag.value, span, &mut inputs, &mut all);
+            added.map_err(|error| match error {
                 BuildError::Diagnostics(wrong) if triggered => {
-                    let at = |d| Diagnostic { span: statement.span, ..d };
+                    let at = |d| Diagnostic { span, ..d };
                     BuildError::Diagnostics(wrong.into_iter().map(at).collect())
                 }
                 error => error,
             })?;
-            mounts.push(mount);
         }
-        Ok((mounts, inputs.0))
+        all.inputs = inputs.0;
+        Ok(all)
     }
 
     fn mount(
         &mut self,
         lowering: &Lowering,
-        flag: &Flag<Mount>,
+        mount: &Mount,
+        span: Span,
         inputs: &mut Inputs,
-    ) -> Result<op::Mount, BuildError> {
+        all: &mut Mounts,
+    ) -> Result<(), BuildError> {
         let scope = Scope { env: &lowering.state.draft.env, escape: self.escape };
-        let spec = flag.value.resolve(|word| scope.word(word)).map_err(one)?;
+        let spec = mount.resolve(|word| scope.word(word)).map_err(one)?;
         let workdir = &lowering.state.draft.config.config.working_dir;
-        let place = |target: &str| {
-            let place = match target.starts_with('/') {
-                true => clean_absolute(target),
-                false => clean_absolute(&format!("{workdir}/{target}")),
-            };
-            if place == "/" {
-                let error = Diagnostic::error(flag.span, "a mount cannot hide the whole root");
-                return Err(one(error.help("give a `target` below the root")));
-            }
-            Ok(place)
-        };
+        let place = |target: &str| place(target, workdir, span);
         let (target, read_only, content) = match spec {
             MountSpec::Bind { from, source, target, read_only } => {
                 let part = match from {
-                    None => self.context_part(&source, flag.span, inputs),
-                    Some(_) => self.part(lowering, &flag.value, &source, inputs)?,
+                    None => self.context_part(&source, span, inputs),
+                    Some(_) => self.part(lowering, mount, &source, inputs)?,
                 };
                 (place(&target)?, read_only, MountContent::Tree(part))
             }
@@ -93,7 +105,7 @@ impl Lowerer<'_> {
                 let is_seeded = from.is_some() || clean_absolute(&source) != "/";
                 let seed = match is_seeded {
                     false => None,
-                    true => Some(self.part(lowering, &flag.value, &source, inputs)?),
+                    true => Some(self.part(lowering, mount, &source, inputs)?),
                 };
                 let id = id.unwrap_or_else(|| clean(&target));
                 let id = match self.request.build_args.get(NAMESPACE) {
@@ -107,10 +119,24 @@ impl Lowerer<'_> {
                 let size = Some(size).filter(|size| *size > 0);
                 (place(&target)?, read_only, MountContent::Tmpfs { size })
             }
-            MountSpec::Secret { .. } => return Err(one(not_yet(SECRET, flag.span))),
-            MountSpec::Ssh { .. } => return Err(one(not_yet(SSH, flag.span))),
+            MountSpec::Secret { id, target, env, required, ownership } => {
+                let target = target.as_deref().map(place).transpose()?;
+                let access = access(ownership, SECRET_MODE);
+                let secret = Secret { id, target, variable: env, required, access, span };
+                all.wanted.secrets.push(secret);
+                return Ok(());
+            }
+            MountSpec::Ssh { id, target, required, ownership } => {
+                let number = all.wanted.agents.len();
+                let target = target.unwrap_or_else(|| format!("{AGENTS}{number}"));
+                let target = place(&target)?;
+                let access = access(ownership, AGENT_MODE);
+                all.wanted.agents.push(Agent { id, target, required, access, span });
+                return Ok(());
+            }
         };
-        Ok(op::Mount { target, read_only, content })
+        all.mounts.push(op::Mount { target, read_only, content });
+        Ok(())
     }
 
     /// A part of the stage or image that `from` means.
@@ -171,4 +197,24 @@ impl Lowerer<'_> {
         self.taken.insert(pattern, step);
         TreePart { input: inputs.add(step), path }
     }
+}
+
+/// Where a mount is: seen from the working directory.
+fn place(target: &str, workdir: &str, span: Span) -> Result<String, BuildError> {
+    let place = match target.starts_with('/') {
+        true => clean_absolute(target),
+        false => clean_absolute(&format!("{workdir}/{target}")),
+    };
+    if place == "/" {
+        let error = Diagnostic::error(span, "a mount cannot hide the whole root");
+        return Err(one(error.help("give a `target` below the root")));
+    }
+    Ok(place)
+}
+
+/// Of the mode, nothing but who may read, write and execute.
+fn access(ownership: Ownership, mode: u32) -> Access {
+    let Ownership { mode: given, uid, gid } = ownership;
+    let mode = given.unwrap_or(mode) & 0o777;
+    Access { mode, uid: uid.unwrap_or(0), gid: gid.unwrap_or(0) }
 }

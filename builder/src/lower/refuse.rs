@@ -1,31 +1,35 @@
-//! What the language has and this builder does not build yet. It is refused before anything
-//! runs, all of it at once, each at its place: nothing is ever ignored.
+//! What the language has and this builder does not build yet, and what it may not do here. It is
+//! refused before anything runs, all of it at once, each at its place: nothing is ever ignored.
 
 use crate::diagnostic::Diagnostic;
-use crate::instruction::{Add, CopySource, Flag, Instruction, Key, Mount, Run, Security};
+use crate::instruction::{Add, CopySource, Flag, Instruction, Network, Run, Security};
+use crate::request::{BuildRequest, NetworkMode};
 use crate::stage::Dockerfile;
 use crate::syntax::Span;
 
-/// What a mount of type secret is called.
-pub(super) const SECRET: &str = "RUN --mount=type=secret";
-/// What a mount of type ssh is called.
-pub(super) const SSH: &str = "RUN --mount=type=ssh";
-
-/// Everything in the needed stages that cannot be built yet.
-pub(super) fn unsupported(dockerfile: &Dockerfile, needed: &[bool]) -> Vec<Diagnostic> {
+/// Everything in the needed stages that cannot be built.
+pub(super) fn refused(
+    dockerfile: &Dockerfile,
+    needed: &[bool],
+    request: &BuildRequest,
+) -> Vec<Diagnostic> {
     let mut refused = Vec::new();
     for stage in dockerfile.stages.iter().filter(|stage| needed[stage.index]) {
         for statement in &stage.body {
-            check(&statement.instruction, &mut refused);
+            check(&statement.instruction, request, &mut refused);
         }
     }
     refused
 }
 
-/// What of one instruction cannot be built yet.
-pub(super) fn check(instruction: &Instruction, refused: &mut Vec<Diagnostic>) {
+/// What of one instruction cannot be built.
+pub(super) fn check(
+    instruction: &Instruction,
+    request: &BuildRequest,
+    refused: &mut Vec<Diagnostic>,
+) {
     match instruction {
-        Instruction::Run(run) => check_run(run, refused),
+        Instruction::Run(run) => check_run(run, request, refused),
         Instruction::Add(add) => check_add(add, refused),
         _ => {}
     }
@@ -36,25 +40,26 @@ pub(super) fn not_yet(what: &str, span: Span) -> Diagnostic {
     Diagnostic::error(span, format!("{what} is not supported yet"))
 }
 
-fn check_run(run: &Run, refused: &mut Vec<Diagnostic>) {
-    refused.extend(run.mounts.iter().filter_map(|flag| {
-        let what = unsupported_mount(&flag.value)?;
-        Some(not_yet(what, flag.span))
-    }));
+fn check_run(run: &Run, request: &BuildRequest, refused: &mut Vec<Diagnostic>) {
+    let grants = &request.grants;
     refused.extend(run.devices.iter().map(|flag| not_yet("RUN --device", flag.span)));
-    if let Some(Flag { span, value: Security::Insecure }) = run.security {
-        refused.push(not_yet("RUN --security=insecure", span));
+    if let Some(Flag { span, value: Security::Insecure }) = run.security
+        && !grants.insecure
+    {
+        refused.push(not_allowed("security.insecure", span));
+    }
+    // Where the build has the machine's network, so has every RUN.
+    if let Some(Flag { span, value: Network::Host }) = run.network
+        && request.sandbox.network != NetworkMode::Host
+        && !grants.host_network
+    {
+        refused.push(not_allowed("network.host", span));
     }
 }
 
-/// What a mount of an unsupported type is, if its type can be told before variables are known.
-fn unsupported_mount(mount: &Mount) -> Option<&'static str> {
-    let field = mount.fields.iter().rev().find(|field| field.key == Key::Type)?;
-    match field.value.as_ref()?.text.to_ascii_lowercase().as_str() {
-        "secret" => Some(SECRET),
-        "ssh" => Some(SSH),
-        _ => None,
-    }
+fn not_allowed(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(span, format!("{what} is not allowed"))
+        .help(format!("allow it with `--allow {what}`"))
 }
 
 fn check_add(add: &Add, refused: &mut Vec<Diagnostic>) {

@@ -1,9 +1,10 @@
 //! RUN.
 
+use super::mounts::Mounts;
 use super::stage::Lowering;
 use super::{Lowerer, StageState, arguments};
 use crate::error::BuildError;
-use crate::instruction::{CommandLine, Network, Run, Statement};
+use crate::instruction::{CommandLine, Network, Run, Security, Statement};
 use crate::op::{self, Op, Script};
 use crate::request::NetworkMode;
 use crate::syntax::Heredoc;
@@ -19,7 +20,7 @@ impl Lowerer<'_> {
         run: &Run,
         triggered: bool,
     ) -> Result<(), BuildError> {
-        let (mounts, inputs) = self.mounts(lowering, statement, run, triggered)?;
+        let Mounts { mounts, inputs, wanted } = self.mounts(lowering, statement, run, triggered)?;
         let state = &lowering.state;
         let (args, script) = command(state, &run.command, &statement.heredocs);
         let mut text = String::from("RUN ");
@@ -42,6 +43,8 @@ impl Lowerer<'_> {
             hostname: self.request.sandbox.hostname.clone(),
             script,
             mounts,
+            wanted,
+            insecure: run.security.is_some_and(|flag| flag.value == Security::Insecure),
             times: state.times,
         };
         self.step(lowering, statement, Op::Run(Box::new(op)), inputs, triggered);

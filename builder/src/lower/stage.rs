@@ -163,7 +163,7 @@ impl Lowerer<'_> {
             let source = Source::new("ONBUILD", trigger.as_str());
             match parse_onbuild_trigger(&source) {
                 Ok(statement) => {
-                    refuse::check(&statement.instruction, &mut wrong);
+                    refuse::check(&statement.instruction, self.request, &mut wrong);
                     statements.push(Statement { span: from, ..statement });
                 }
                 Err(diagnostic) => wrong.push(diagnostic),

@@ -1,6 +1,9 @@
 //! RUN: a process in the tree, and what it says.
 
+mod agent;
+mod handed;
 mod log;
+mod privileges;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -8,26 +11,28 @@ use std::os::fd::OwnedFd;
 use layerfs::{Active, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
-use runtime::{
-    CapabilitySet, FileContent, Mount, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec,
-    Stdio, Stream, SystemPaths,
-};
+use runtime::{FileContent, Mount, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, Stream};
 
+use self::handed::Handed;
 use self::log::Log;
+use self::privileges::Privileges;
 use super::copy::read_account_file;
 use super::{MountContent, Run};
 use crate::cache::{CacheKey, KeyHasher};
 use crate::cancel::Cancel;
 use crate::error::StepCause;
+use crate::grants::Grants;
 use crate::lower::SCRIPT_DIR;
 use crate::progress::{Progress, StepId};
 use crate::request::{NetworkMode, Sandbox};
 
+pub(crate) use self::handed::{Access, Agent, Secret, Wanted};
+
 /// The key of a command on `below`: all that its process can see, but for the proxies and the
 /// files of the machine that everybody has in another form (`/etc/hosts`, `/etc/resolv.conf`),
-/// and for what caches hold. `contents` is what it sees of other trees, one each.
+/// and for what caches and secrets hold. `contents` is what it sees of other trees, one each.
 pub(crate) fn key(op: &Run, below: &[DiffId], contents: &[CacheKey]) -> CacheKey {
-    let mut hasher = KeyHasher::new("run/2");
+    let mut hasher = KeyHasher::new("run/3");
     hasher.layers(below);
     hasher.texts(op.args.iter().map(String::as_str));
     hasher.number(op.env.iter().len() as u64);
@@ -69,6 +74,8 @@ pub(crate) fn key(op: &Run, below: &[DiffId], contents: &[CacheKey]) -> CacheKey
             hasher.bytes(contents.next().map_or(&[][..], |content| &content.0[..]));
         }
     }
+    op.wanted.hash(&mut hasher);
+    hasher.flag(op.insecure);
     hasher.optional(op.times.latest.map(|time| time.to_string()).as_deref());
     hasher.finish()
 }
@@ -79,6 +86,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) tree: &'a Active,
     /// What it sees of the machine.
     pub(crate) sandbox: &'a Sandbox,
+    /// What it gets of the machine when it asks.
+    pub(crate) grants: &'a Grants,
     /// Which owners can be given.
     pub(crate) ids: IdMode,
     /// Whether to stop.
@@ -101,7 +110,9 @@ pub(crate) fn run(
     let io_failed = |source: std::io::Error| StepCause::Io { operation: "read the output", source };
     let (mut log, stdout, stderr) =
         Log::new(bench.step, bench.progress).map_err(io_failed).map_err(bare)?;
-    let spec = spec(op, mounts, bench, stdout, stderr).map_err(bare)?;
+    // Agents answer as long as the process runs.
+    let mut handed = op.wanted.hand_over(bench.grants, bench.ids).map_err(bare)?;
+    let spec = spec(op, mounts, &mut handed, bench, stdout, stderr).map_err(bare)?;
     let mut container = runtime::spawn(spec).map_err(failed).map_err(bare)?;
     let finished = log.follow(&container, bench.cancel).map_err(io_failed).map_err(bare)?;
     if !finished {
@@ -119,7 +130,8 @@ pub(crate) fn run(
 
 fn spec(
     op: &Run,
-    mounts: Vec<Mount>,
+    mut mounts: Vec<Mount>,
+    handed: &mut Handed,
     bench: &Bench<'_>,
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -136,6 +148,7 @@ fn spec(
         env.set_default(name, value);
     }
     env.set_default("HOME", &user.home.to_string_lossy());
+    mounts.append(&mut handed.mounts);
     let mut files = vec![
         provided("/etc/resolv.conf", FileContent::text(bench.sandbox.resolv_conf.clone())),
         provided("/etc/hosts", FileContent::text(bench.sandbox.hosts.clone())),
@@ -147,11 +160,13 @@ fn spec(
         let content = FileContent::Bytes { bytes, mode: 0o755, uid: 0, gid: 0 };
         files.push(provided(&format!("{SCRIPT_DIR}/{}", script.name), content));
     }
+    files.append(&mut handed.files);
+    let privileges = Privileges::of(op);
     Ok(Spec {
         rootfs: rootfs(bench.tree)?,
         process: Process {
             args: op.args.iter().map(OsString::from).collect(),
-            env: env.to_config().into_iter().map(OsString::from).collect(),
+            env: handed.environment(&env),
             cwd: op.cwd.clone().into(),
             user,
             umask: 0o022,
@@ -163,11 +178,11 @@ fn spec(
         },
         mounts,
         files,
-        capabilities: CapabilitySet::DOCKER,
-        seccomp: Seccomp::Default,
-        no_new_privileges: true,
+        capabilities: privileges.capabilities,
+        seccomp: privileges.seccomp,
+        no_new_privileges: privileges.no_new_privileges,
         read_only: false,
-        system_paths: SystemPaths::Protected,
+        system_paths: privileges.system_paths,
         // Orphans are reaped, and a build that is killed leaves no process, whatever programs do.
         init: true,
         fake_ids: bench.ids == IdMode::Single,

@@ -224,6 +224,7 @@ impl Session<'_> {
                 let bench = run::Bench {
                     tree: &snapshot.active,
                     sandbox: &self.request.sandbox,
+                    grants: &self.request.grants,
                     ids: self.ids,
                     cancel: self.cancel,
                     progress: self.progress,

@@ -5,10 +5,12 @@
 //! `warnings` or `error` (parts of the text), `exit`. `request` sets what is asked. `context.json`
 //! describes files that git does not keep as they are: modes, links, sockets.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use builder::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -36,6 +38,8 @@ struct Request {
     target: Option<String>,
     labels: indexmap::IndexMap<String, String>,
     no_context: bool,
+    secrets: BTreeMap<String, String>,
+    allow: Vec<String>,
 }
 
 #[test]
@@ -66,6 +70,12 @@ fn run(world: &World, case: &Path) -> Result<(), String> {
     request.build_args = expected.request.args.clone();
     request.target = expected.request.target.clone();
     request.labels = expected.request.labels.clone();
+    let secrets = &expected.request.secrets;
+    request.grants.secrets =
+        secrets.iter().map(|(id, text)| (id.clone(), Secret::new(text.as_bytes()))).collect();
+    let allows = |what: &str| expected.request.allow.iter().any(|allowed| allowed == what);
+    request.grants.insecure = allows("security.insecure");
+    request.grants.host_network = allows("network.host");
     let (result, said) = world.build_and_listen(&request);
     for part in &expected.log {
         if !said.log.contains(part) {

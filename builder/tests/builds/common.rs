@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use builder::syntax::Source;
 use builder::{
-    BaseImage, BaseImages, BuildError, BuildRequest, Builder, Built, Cancel, Event, NetworkMode,
-    Progress, Sandbox,
+    BaseImage, BaseImages, BuildError, BuildRequest, Builder, Built, Cancel, Event, Grants,
+    NetworkMode, Progress, Sandbox,
 };
 use indexmap::IndexMap;
 use layerfs::{FileKind, IdMode, Root, Store, StoreOptions};
@@ -84,6 +84,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
             resolv_conf: b"nameserver 192.0.2.1\n".to_vec(),
             hosts: b"127.0.0.1\tlocalhost\n".to_vec(),
         },
+        grants: Grants::default(),
         now: "2026-01-02T03:04:05Z".into(),
         parallelism: NonZeroUsize::new(4).unwrap(),
     }

@@ -1,5 +1,7 @@
 //! `tierce build`: an image from a Dockerfile.
 
+mod grants;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,9 @@ use indexmap::IndexMap;
 use layerfs::Lease;
 use oci::{Platform, Reference};
 
+use self::grants::GrantArgs;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
-use crate::containers::NetworkChoice;
 use crate::error::{Doing, Failure, Outcome};
 use crate::pulling::Bases;
 use crate::signals;
@@ -52,8 +54,10 @@ pub(crate) struct Args {
     #[arg(long)]
     platform: Option<Platform>,
     /// The network that RUN sees
-    #[arg(long, value_enum, default_value = "host")]
-    network: NetworkChoice,
+    #[arg(long, value_enum, default_value = "default")]
+    network: RunNetwork,
+    #[command(flatten)]
+    grants: GrantArgs,
     /// Write the image's id to this file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -71,6 +75,16 @@ pub(crate) struct Args {
     /// The directory that COPY and ADD read
     #[arg(value_name = "CONTEXT")]
     context: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RunNetwork {
+    /// The machine's: there is no daemon to make another
+    Default,
+    /// The machine's network
+    Host,
+    /// Nothing but loopback
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -173,13 +187,14 @@ fn request(args: &Args, app: &App, source: Source) -> Result<BuildRequest, Failu
         names: args.tag.clone(),
         sandbox: Sandbox {
             network: match args.network {
-                NetworkChoice::Host => NetworkMode::Host,
-                NetworkChoice::None => NetworkMode::None,
+                RunNetwork::Default | RunNetwork::Host => NetworkMode::Host,
+                RunNetwork::None => NetworkMode::None,
             },
             hostname: "buildkitsandbox".into(),
             resolv_conf: machine.resolv_conf(),
             hosts: machine.hosts(),
         },
+        grants: args.grants.grants(app)?,
         now: super::commit::created(app)?,
         parallelism: app.threads().saturating_mul(two()).max(four()),
     })

@@ -21,6 +21,15 @@ pub(super) fn fields(word: &Word) -> Result<Vec<Word>, Diagnostic> {
     }
 }
 
+/// The fields of a text that stands in no Dockerfile.
+///
+/// # Errors
+/// A quote that is not closed or stands inside a field.
+pub fn csv_fields(text: &str) -> Result<Vec<String>, Diagnostic> {
+    let word = Word::new(text, Span::new(0, text.len()));
+    Ok(fields(&word)?.into_iter().map(|field| field.text).collect())
+}
+
 /// The span of a part of the word, or of all of it where quotes were removed.
 pub(super) fn part(word: &Word, start: usize, end: usize) -> Span {
     let Span { start: first, end: last } = word.span;
@@ -78,8 +87,7 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Option<Vec<String>> {
-        let word = Word::new(text, Span::new(0, text.len()));
-        Some(fields(&word).ok()?.into_iter().map(|field| field.text).collect())
+        csv_fields(text).ok()
     }
 
     #[test]

@@ -88,6 +88,9 @@ impl Values {
             Key::Source => self.source = Some(text),
             Key::Target => self.target = Some(text),
             Key::Id => self.id = Some(text),
+            Key::Env if text.is_empty() || text.contains('=') => {
+                return Err(invalid(field, &format!("`{text}` is no name of a variable")));
+            }
             Key::Env => self.env = Some(text),
             Key::Sharing => self.sharing = Some(parse_sharing(field, &text)?),
             Key::Size => {
