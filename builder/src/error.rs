@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cdi::DeviceError;
 use crate::diagnostic::Diagnostic;
 use crate::syntax::Span;
 
@@ -91,6 +92,18 @@ impl std::error::Error for StepError {
 }
 
 impl StepCause {
+    /// Where in the Dockerfile it went wrong, if that is not the whole instruction.
+    pub(crate) fn span(&self) -> Option<Span> {
+        match self {
+            StepCause::NoSecret { span, .. }
+            | StepCause::NoAgent { span, .. }
+            | StepCause::NoDevice { span, .. }
+            | StepCause::DeviceNotAllowed { span, .. }
+            | StepCause::Device { span, .. } => Some(*span),
+            _ => None,
+        }
+    }
+
     /// The store's failure to do what `operation` says.
     pub(crate) fn store(operation: &'static str) -> impl Fn(layerfs::Error) -> StepCause {
         move |source| StepCause::Store { operation, source: Box::new(source) }
@@ -132,6 +145,31 @@ pub enum StepCause {
     NoSecret {
         /// Its id.
         id: String,
+        /// Where it is asked for.
+        span: Span,
+    },
+    /// A device that the step requires is not on the machine.
+    #[error("device {name:?}: not found")]
+    NoDevice {
+        /// Its name.
+        name: String,
+        /// Where it is asked for.
+        span: Span,
+    },
+    /// A device may not be used.
+    #[error("device {name:?} is not allowed")]
+    DeviceNotAllowed {
+        /// Its name.
+        name: String,
+        /// Where it is asked for.
+        span: Span,
+    },
+    /// What the machine says of its devices cannot be used.
+    #[error("cannot use a device")]
+    Device {
+        /// Why not.
+        #[source]
+        source: DeviceError,
         /// Where it is asked for.
         span: Span,
     },

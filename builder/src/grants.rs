@@ -1,7 +1,7 @@
 //! What a build may use of the machine beside its context and its network, and what it keeps
 //! nothing of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,19 @@ pub struct Grants {
     pub host_network: bool,
     /// Whether a RUN may ask for all privileges.
     pub insecure: bool,
+    /// The devices.
+    pub devices: Devices,
+}
+
+/// Which devices a RUN may use.
+#[derive(Debug, Clone, Default)]
+pub struct Devices {
+    /// Where devices are described (Container Device Interface); a later directory counts more.
+    pub directories: Vec<PathBuf>,
+    /// Whether all of them may be used; else those that say so themselves.
+    pub all: bool,
+    /// Names of further ones.
+    pub names: BTreeSet<String>,
 }
 
 /// The content of a secret. It is not shown with the rest of what holds it.

@@ -21,6 +21,7 @@ mod assemble;
 mod build;
 mod cache;
 mod cancel;
+mod cdi;
 mod context;
 mod environment;
 mod error;
@@ -41,8 +42,9 @@ mod tree;
 
 pub use build::{Builder, Built};
 pub use cancel::Cancel;
+pub use cdi::DeviceError;
 pub use error::{BuildError, StepCause, StepError};
-pub use grants::{Grants, Secret};
+pub use grants::{Devices, Grants, Secret};
 pub use images::{BaseImage, BaseImages};
 pub use metadata::apply_changes;
 pub use progress::{Event, Progress, Silent, StepId, Stream};

@@ -68,7 +68,7 @@ pub(crate) struct Run {
     pub(crate) script: Option<Script>,
     /// `--mount`, in order.
     pub(crate) mounts: Vec<Mount>,
-    /// Secrets and ssh agents.
+    /// Secrets, ssh agents and devices.
     pub(crate) wanted: run::Wanted,
     /// Whether it has all the privileges that the build has.
     pub(crate) insecure: bool,

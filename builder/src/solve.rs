@@ -145,8 +145,8 @@ pub(crate) fn solve(
 
 /// Where in the Dockerfile it went wrong: the source that is missing, or the whole instruction.
 fn place_of(vertex: &Vertex, cause: &StepCause) -> Span {
-    if let StepCause::NoSecret { span, .. } | StepCause::NoAgent { span, .. } = cause {
-        return *span;
+    if let Some(span) = cause.span() {
+        return span;
     }
     let (Op::Copy(op), StepCause::NotFound { path, .. }) = (&vertex.op, cause) else {
         return vertex.span;

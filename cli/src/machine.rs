@@ -71,6 +71,11 @@ impl Machine {
         variable("SOURCE_DATE_EPOCH")
     }
 
+    /// Where devices are described, as the Container Device Interface has it.
+    pub(crate) fn cdi_directories(&self) -> Vec<PathBuf> {
+        ["/etc/cdi", "/var/run/cdi"].map(PathBuf::from).into()
+    }
+
     /// A variable by name, whatever it holds, for `--secret`.
     pub(crate) fn variable_bytes(&self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(OsStringExt::into_vec)

@@ -38,7 +38,7 @@ pub use device::memory_tree;
 pub use error::Error;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
-    FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec, Stdio,
-    Stream, SystemPaths,
+    BindFlags, FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Seccomp,
+    Spec, Stdio, Stream, SystemPaths,
 };
 pub use user::User;

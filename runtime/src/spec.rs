@@ -99,6 +99,8 @@ pub struct Mount {
 pub enum MountSource {
     /// A file or directory of the machine, with what is mounted below it.
     Bind(PathBuf),
+    /// The same, with less.
+    BindWith(PathBuf, BindFlags),
     /// A detached mount, from fsmount(2) or open_tree(2).
     Tree(OwnedFd),
     /// One file or directory of such a tree; the rest of it is not to be seen.
@@ -117,6 +119,17 @@ pub enum MountSource {
         /// Whether programs can be executed from it.
         executable: bool,
     },
+}
+
+/// What does not work below a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BindFlags {
+    /// Set-user-id programs and file capabilities.
+    pub nosuid: bool,
+    /// Devices.
+    pub nodev: bool,
+    /// Programs.
+    pub noexec: bool,
 }
 
 /// A file mounted over the image's. The file below stays as it is; when there was none, a

@@ -5,8 +5,8 @@ use super::{Lowerer, Scope, one};
 use crate::diagnostic::Diagnostic;
 use crate::error::BuildError;
 use crate::graph::Vertex;
-use crate::instruction::{Mount, MountSpec, Ownership, Run, Statement};
-use crate::op::run::{Access, Agent, Secret, Wanted};
+use crate::instruction::{Flag, Mount, MountSpec, Ownership, Run, Statement};
+use crate::op::run::{Access, Agent, Device, Secret, Wanted};
 use crate::op::{self, Cache, MountContent, Op, SourceTree, Take, Times, TreePart};
 use crate::paths::{clean, clean_absolute};
 use crate::progress::StepId;
@@ -28,14 +28,14 @@ const AGENTS: &str = "/run/buildkit/ssh_agent.";
 const SECRET_MODE: u32 = 0o400;
 const AGENT_MODE: u32 = 0o600;
 
-/// What the `--mount`s of one RUN come to.
+/// What the `--mount`s and `--device`s of one RUN come to.
 #[derive(Default)]
 pub(super) struct Mounts {
     /// Trees, caches and file systems in memory.
     pub(super) mounts: Vec<op::Mount>,
     /// The steps whose trees they show: the RUN's inputs behind the tree that it changes.
     pub(super) inputs: Vec<StepId>,
-    /// Secrets and ssh agents.
+    /// Secrets, ssh agents and devices.
     pub(super) wanted: Wanted,
 }
 
@@ -75,6 +75,11 @@ impl Lowerer<'_> {
                 }
                 error => error,
             })?;
+        }
+        for Flag { span, value } in &run.devices {
+            let span = if triggered { statement.span } else { *span };
+            let (name, required) = (value.name.text.clone(), value.required);
+            all.wanted.devices.push(Device { name, required, span });
         }
         all.inputs = inputs.0;
         Ok(all)

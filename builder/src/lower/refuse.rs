@@ -42,7 +42,6 @@ pub(super) fn not_yet(what: &str, span: Span) -> Diagnostic {
 
 fn check_run(run: &Run, request: &BuildRequest, refused: &mut Vec<Diagnostic>) {
     let grants = &request.grants;
-    refused.extend(run.devices.iter().map(|flag| not_yet("RUN --device", flag.span)));
     if let Some(Flag { span, value: Security::Insecure }) = run.security
         && !grants.insecure
     {

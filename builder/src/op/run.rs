@@ -1,6 +1,7 @@
 //! RUN: a process in the tree, and what it says.
 
 mod agent;
+mod device;
 mod handed;
 mod log;
 mod privileges;
@@ -26,6 +27,7 @@ use crate::lower::SCRIPT_DIR;
 use crate::progress::{Progress, StepId};
 use crate::request::{NetworkMode, Sandbox};
 
+pub(crate) use self::device::Device;
 pub(crate) use self::handed::{Access, Agent, Secret, Wanted};
 
 /// The key of a command on `below`: all that its process can see, but for the proxies and the

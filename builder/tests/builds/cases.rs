@@ -3,7 +3,8 @@
 //! `expect.json` names what is compared: `tree` (every line of it), `files` (contents), `config`
 //! (these members of the image's config), `history` (the entries of the Dockerfile), `log`,
 //! `warnings` or `error` (parts of the text), `exit`. `request` sets what is asked. `context.json`
-//! describes files that git does not keep as they are: modes, links, sockets.
+//! describes files that git does not keep as they are: modes, links, sockets. `cdi/` describes the
+//! machine's devices.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -76,6 +77,11 @@ fn run(world: &World, case: &Path) -> Result<(), String> {
     let allows = |what: &str| expected.request.allow.iter().any(|allowed| allowed == what);
     request.grants.insecure = allows("security.insecure");
     request.grants.host_network = allows("network.host");
+    let devices = &mut request.grants.devices;
+    devices.directories = vec![case.join("cdi")];
+    devices.all = allows("device");
+    let named = expected.request.allow.iter().filter_map(|what| what.strip_prefix("device="));
+    devices.names = named.map(str::to_owned).collect();
     let (result, said) = world.build_and_listen(&request);
     for part in &expected.log {
         if !said.log.contains(part) {

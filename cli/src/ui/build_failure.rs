@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use builder::BuildError;
 use builder::diagnostic::{Diagnostic, render};
 use builder::syntax::Source;
+use builder::{BuildError, StepCause};
 
 use crate::error::chain;
 
@@ -24,7 +24,10 @@ pub(crate) fn text(source: &Source, error: &BuildError) -> String {
                 out += String::from_utf8_lossy(&step.log_tail).trim_end();
                 out += "\n------\n";
             }
-            let diagnostic = Diagnostic::error(step.span, chain(step));
+            let mut diagnostic = Diagnostic::error(step.span, chain(step));
+            if let Some(advice) = advice(&step.cause) {
+                diagnostic = diagnostic.help(advice);
+            }
             out += &render(source, &diagnostic, true);
             out.push('\n');
         }
@@ -35,4 +38,19 @@ pub(crate) fn text(source: &Source, error: &BuildError) -> String {
         _ => {}
     }
     out
+}
+
+/// The option that would have helped.
+fn advice(cause: &StepCause) -> Option<String> {
+    match cause {
+        StepCause::NoSecret { id, .. } => Some(format!("give it with `--secret id={id},src=FILE`")),
+        StepCause::NoAgent { id, .. } => Some(format!("give it with `--ssh {id}[=SOCKET]`")),
+        StepCause::NoDevice { .. } => {
+            Some("the files in /etc/cdi and /var/run/cdi describe devices".to_owned())
+        }
+        StepCause::DeviceNotAllowed { name, .. } => {
+            Some(format!("allow it with `--allow device={name}`"))
+        }
+        _ => None,
+    }
 }

@@ -13,7 +13,7 @@ use crate::device::{self, Devices};
 use crate::error::Error;
 use crate::plan::{Attach, EMPTY, Handle, Mask, OLD, Plan, Source, Step};
 use crate::root_tree::{Kind, RootTree};
-use crate::spec::{FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths};
+use crate::spec::{BindFlags, FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths};
 use crate::stub::Stubs;
 use crate::{sys, system_path};
 
@@ -93,6 +93,24 @@ fn bind(path: &Path) -> Result<OwnedFd, Error> {
     rustix::mount::open_tree(CWD, path, flags)
         .and_then(private)
         .map_err(|errno| Error::setup(format!("bind {}", path.display()), errno))
+}
+
+fn bind_with(path: &Path, flags: BindFlags) -> Result<OwnedFd, Error> {
+    let tree = bind(path)?;
+    let attributes = [
+        (flags.nosuid, MountAttrFlags::MOUNT_ATTR_NOSUID),
+        (flags.nodev, MountAttrFlags::MOUNT_ATTR_NODEV),
+        (flags.noexec, MountAttrFlags::MOUNT_ATTR_NOEXEC),
+    ];
+    let set: MountAttrFlags = attributes
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, attribute)| attribute)
+        .collect();
+    sys::set_mount(tree.as_fd(), u64::from(set.bits()), 0).map_err(|errno| {
+        Error::setup(format!("restrict the mount of {}", path.display()), errno)
+    })?;
+    Ok(tree)
 }
 
 /// Cuts a tree off from what it was cloned from: what is mounted in one must not appear in the
@@ -222,6 +240,7 @@ impl Builder<'_> {
                 return self.part(tree, &path, &target, mount.read_only);
             }
             MountSource::Bind(path) => bind(&path)?,
+            MountSource::BindWith(path, flags) => bind_with(&path, flags)?,
             MountSource::Tree(tree) => private(tree).map_err(|errno| {
                 Error::setup(format!("make the tree for {} private", target.display()), errno)
             })?,

@@ -1,4 +1,4 @@
-//! What a RUN is handed by whoever builds: secrets and ssh agents. Their names are part of the
+//! What a RUN is handed by whoever builds: secrets, ssh agents and devices. Their names are part of the
 //! step's key; what they hold is not.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use layerfs::IdMode;
 use runtime::{FileContent, Mount, MountSource, ProvidedFile};
 
 use super::agent::Forwarded;
+use super::device::{self, Device};
 use crate::cache::KeyHasher;
 use crate::environment::Environment;
 use crate::error::StepCause;
@@ -25,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) secrets: Vec<Secret>,
     /// `--mount=type=ssh`, in order.
     pub(crate) agents: Vec<Agent>,
+    /// `--device`, in order.
+    pub(crate) devices: Vec<Device>,
 }
 
 /// A secret of the build.
@@ -72,8 +75,8 @@ pub(crate) struct Access {
 pub(super) struct Handed {
     pub(super) files: Vec<ProvidedFile>,
     pub(super) mounts: Vec<Mount>,
-    /// Variables that hold secrets.
-    variables: BTreeMap<String, OsString>,
+    /// Variables that hold secrets, and what devices need.
+    pub(super) variables: BTreeMap<String, OsString>,
     agents: Vec<Forwarded>,
     /// Where the first agent listens.
     socket: Option<String>,
@@ -97,14 +100,20 @@ impl Wanted {
             hasher.flag(agent.required);
             agent.access.hash(hasher);
         }
+        hasher.number(self.devices.len() as u64);
+        for device in &self.devices {
+            device.hash(hasher);
+        }
     }
 
     /// Takes from the grants what is there of it.
     ///
     /// # Errors
-    /// When something is not there and required; when the socket of an agent cannot be made.
+    /// When something is not there and required, or not allowed; when the socket of an agent cannot
+    /// be made.
     pub(super) fn hand_over(&self, grants: &Grants, ids: IdMode) -> Result<Handed, StepCause> {
         let mut handed = Handed::default();
+        device::hand_over(&self.devices, grants, &mut handed)?;
         for secret in &self.secrets {
             match grants.secrets.get(&secret.id) {
                 Some(content) => handed.secret(secret, content.bytes()),

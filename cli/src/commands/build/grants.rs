@@ -1,8 +1,10 @@
-//! What a build may use of the machine: `--secret`, `--ssh`, `--allow`.
+//! What a build may use of the machine: `--secret`, `--ssh`, `--allow`, `--cdi-spec-dir`.
 
 mod agent;
 mod entitlement;
 mod secret;
+
+use std::path::PathBuf;
 
 use builder::Grants;
 
@@ -22,9 +24,13 @@ pub(super) struct GrantArgs {
     /// An ssh agent for RUN --mount=type=ssh: that of SSH_AUTH_SOCK, or the one at SOCKET
     #[arg(long, value_name = "default|ID[=SOCKET]")]
     ssh: Vec<AgentArg>,
-    /// Let RUN ask for more: network.host or security.insecure
+    /// Let RUN ask for more: network.host, security.insecure, device, or device=NAME
     #[arg(long, value_name = "WHAT")]
     allow: Vec<Entitlement>,
+    /// Where the devices of RUN --device are described, a later directory before an earlier one
+    /// [default: /etc/cdi /var/run/cdi]
+    #[arg(long, value_name = "DIR")]
+    cdi_spec_dir: Vec<PathBuf>,
 }
 
 impl GrantArgs {
@@ -44,8 +50,16 @@ impl GrantArgs {
             match entitlement {
                 Entitlement::HostNetwork => grants.host_network = true,
                 Entitlement::Insecure => grants.insecure = true,
+                Entitlement::Device(None) => grants.devices.all = true,
+                Entitlement::Device(Some(name)) => {
+                    grants.devices.names.insert(name.clone());
+                }
             }
         }
+        grants.devices.directories = match self.cdi_spec_dir.as_slice() {
+            [] => app.machine.cdi_directories(),
+            named => named.to_vec(),
+        };
         Ok(grants)
     }
 }
