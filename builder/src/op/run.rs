@@ -164,6 +164,7 @@ fn spec(
     }
     files.append(&mut handed.files);
     let privileges = Privileges::of(op);
+    mounts.extend(privileges.devices);
     Ok(Spec {
         rootfs: rootfs(bench.tree)?,
         process: Process {
