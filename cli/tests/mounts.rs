@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use testutil::{OrdinaryUser, SubordinateIds, Tierce, busybox_in};
+use testutil::{OrdinaryUser, SubordinateIds, Tierce, busybox_in, processes_with, wait_until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tierce");
 
@@ -63,4 +63,34 @@ fn every_kind_of_mount_with_subordinate_ids() {
 #[test]
 fn every_kind_of_mount_with_one_id() {
     every_kind_of_mount(&OrdinaryUser::new(SubordinateIds::None).tierce(BINARY));
+}
+
+/// A build that has a cache for itself until it is told to end.
+fn holder(tierce: &Tierce, name: &str, sharing: &str, script: &str) -> std::process::Child {
+    let context = readable(tierce, name);
+    let mount = format!("--mount=type=cache,target=/k,sharing={sharing}");
+    let dockerfile = format!("FROM busybox\nRUN {mount} {script}\n");
+    tierce.scratch().write(&format!("{name}/Dockerfile"), dockerfile);
+    tierce.command(["build", "-q", "-t", name, &context]).spawn().unwrap()
+}
+
+#[test]
+fn a_locked_cache_is_free_when_its_holder_is_killed() {
+    let tierce = Tierce::new(BINARY);
+    busybox_in(&tierce, Path::new(&readable(&tierce, "base")));
+    let mark = tierce.root().display().to_string();
+    let runs = |script: &str| processes_with(&mark).iter().any(|line| line.starts_with(script));
+
+    let mut first = holder(&tierce, "first", "locked", "touch /k/first && sleep 1009");
+    wait_until("it has the cache", || runs("sleep 1009"));
+    let mut second = holder(&tierce, "second", "locked", "ls /k > /seen && touch /k/second");
+    // Who wants one of his own does not wait, and sees nothing of it.
+    let mut private = holder(&tierce, "private", "private", "ls /k > /seen");
+    assert!(private.wait().unwrap().success());
+    assert_eq!(tierce.ok(["run", "--rm", "private", "cat", "/seen"]), "");
+    assert!(second.try_wait().unwrap().is_none(), "it has to wait");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(second.wait().unwrap().success());
+    assert_eq!(tierce.ok(["run", "--rm", "second", "cat", "/seen"]), "first\n");
 }
