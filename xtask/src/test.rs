@@ -20,6 +20,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "setfattr", package: "attr" },
     Program { name: "getcap", package: "libcap2-bin" },
     Program { name: "setpriv", package: "util-linux" },
+    Program { name: "ssh-agent", package: "openssh-client" },
     Program { name: "gzip", package: "gzip" },
     Program { name: "python3", package: "python3" },
     Program { name: "xz", package: "xz-utils" },
