@@ -2,7 +2,7 @@
 //! `cargo run --release --example unpack -- TAR DIRECTORY [--single-id]`.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layer = Root::open(Path::new(&directory))?;
 
     let begin = processor_time();
-    let mut tar = File::open(tar)?;
+    let mut tar = BufReader::with_capacity(64 << 10, File::open(tar)?);
     let options = ApplyOptions { ids, ..ApplyOptions::default() };
     let applied = apply_layer(&mut tar, &layer, &options)?;
-    io::copy(&mut tar.take(u64::MAX), &mut io::sink())?;
+    io::copy(&mut tar, &mut io::sink())?;
     println!(
         "unpacked {} entries, {} bytes, {} implicit directories, {} attributes left out in {:?}",
         applied.entries,

@@ -15,7 +15,7 @@ mod place;
 mod sparse;
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::BufRead;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -77,7 +77,7 @@ pub struct Applied {
 /// If the archive is malformed or truncated, if an entry climbs out of the root by `..`, links to
 /// what is not in the layer, or cannot be made, and if a limit of `options` is passed. What has
 /// been unpacked until then remains.
-pub fn apply_layer(tar: &mut dyn Read, layer: &Root, options: &ApplyOptions) -> Result<Applied> {
+pub fn apply_layer(tar: &mut dyn BufRead, layer: &Root, options: &ApplyOptions) -> Result<Applied> {
     let mut archive = Archive::new(tar);
     let mut placer = Placer::for_layer(layer, options)?;
     start_root(layer, options.ids)?;

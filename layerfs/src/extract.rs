@@ -1,12 +1,15 @@
 //! Unpacks a tar into a tree that exists, as `ADD` does with a local archive.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::Result;
 use crate::apply::{Archive, IdMode, Overrides, Placer, below, clean, split_clean};
 use crate::root::Root;
+
+/// How much is read at once, in bytes.
+const BUFFER: usize = 64 << 10;
 
 /// How to unpack an archive into a tree.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +38,8 @@ pub fn extract_archive(
     let base = clean(at.as_os_str().as_bytes()).map_err(|f| f.of(at.as_os_str().as_bytes()))?;
     let overrides = Overrides { owner: options.owner };
     let mut placer = Placer::for_tree(tree, base.clone(), options.ids, overrides);
-    let mut archive = Archive::new(tar);
+    let mut tar = BufReader::with_capacity(BUFFER, tar);
+    let mut archive = Archive::new(&mut tar);
     while let Some(entry) = archive.next()? {
         let path = clean(&entry.path).map_err(|fault| fault.of(&entry.path))?;
         if path.is_empty() {

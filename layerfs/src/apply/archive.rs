@@ -4,7 +4,7 @@
 //! one is strict: a malformed extended header is an error and not skipped, lengths are checked
 //! before they are believed, and global extended headers apply.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 use super::header::{BLOCK, Header};
 use super::pax::Extended;
@@ -13,9 +13,6 @@ use super::{EntryFault, Malformed};
 use crate::root::Timestamp;
 use crate::{Error, Result};
 
-/// How much is read at once, in bytes: little enough that what is read is still in the processor's
-/// cache when it is written (with 256 KiB unpacking costs a fifth more).
-const BUFFER: usize = 64 * 1024;
 /// How long the extended headers of one entry may be together, in bytes.
 const MAX_EXTENDED: u64 = 1024 * 1024;
 /// How many extended headers may precede one entry.
@@ -67,8 +64,13 @@ pub(crate) struct Archive<'r> {
 }
 
 impl<'r> Archive<'r> {
-    pub(crate) fn new(reader: &'r mut dyn Read) -> Archive<'r> {
-        Archive { input: Input::new(reader), global: Extended::default(), data: 0, padding: 0 }
+    pub(crate) fn new(reader: &'r mut dyn BufRead) -> Archive<'r> {
+        Archive {
+            input: Input { reader, offset: 0 },
+            global: Extended::default(),
+            data: 0,
+            padding: 0,
+        }
     }
 
     /// The next entry, or `None` at the end of the archive. What is left of the data of the entry
@@ -281,72 +283,61 @@ fn c_string(mut data: Vec<u8>) -> Vec<u8> {
     data
 }
 
-/// A buffer over the reader, from which data goes on without being copied.
+/// The reader, from whose buffer data goes on without being copied, and how far it has been read.
 struct Input<'r> {
-    reader: &'r mut dyn Read,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    reader: &'r mut dyn BufRead,
     offset: u64,
 }
 
-impl<'r> Input<'r> {
-    fn new(reader: &'r mut dyn Read) -> Input<'r> {
-        let buffer = vec![0; BUFFER].into_boxed_slice();
-        Input { reader, buffer, start: 0, end: 0, offset: 0 }
-    }
-
-    /// Reads until at least `wanted` bytes are there or the input ends; how many are there.
-    fn fill(&mut self, wanted: usize) -> Result<usize> {
-        if self.end - self.start >= wanted {
-            return Ok(self.end - self.start);
-        }
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        while self.end < wanted {
-            match self.reader.read(&mut self.buffer[self.end..]) {
-                Ok(0) => break,
-                Ok(n) => self.end += n,
+impl Input<'_> {
+    /// Some bytes; none at the end of the input.
+    fn peek(&mut self) -> Result<&[u8]> {
+        let failed = |offset, source| Error::ReadArchive { offset, source };
+        loop {
+            match self.reader.fill_buf() {
+                Ok(_) => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    let offset = self.offset + self.end as u64;
-                    return Err(Error::ReadArchive { offset, source });
-                }
+                Err(e) => return Err(failed(self.offset, e)),
             }
         }
-        Ok(self.end)
+        self.reader.fill_buf().map_err(|e| failed(self.offset, e))
     }
 
     fn consume(&mut self, n: usize) {
-        self.start += n;
+        self.reader.consume(n);
         self.offset += n as u64;
     }
 
     /// The next block; `None` if the input ends here.
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>> {
-        match self.fill(BLOCK)? {
-            0 => Ok(None),
-            n if n < BLOCK => Err(self.truncated()),
-            _ => {
-                let mut block = [0; BLOCK];
-                block.copy_from_slice(&self.buffer[self.start..self.start + BLOCK]);
-                self.consume(BLOCK);
-                Ok(Some(block))
+        let (mut block, mut have) = ([0; BLOCK], 0);
+        while have < BLOCK {
+            let piece = self.peek()?;
+            let take = piece.len().min(BLOCK - have);
+            match (take, have) {
+                (0, 0) => return Ok(None),
+                (0, _) => return Err(truncated_at(self.offset - have as u64)),
+                _ => block[have..have + take].copy_from_slice(&piece[..take]),
             }
+            self.consume(take);
+            have += take;
         }
+        Ok(Some(block))
     }
 
     /// The next block, which must be there.
     fn block_of_data(&mut self) -> Result<[u8; BLOCK]> {
-        self.block()?.ok_or_else(|| self.truncated())
+        let offset = self.offset;
+        self.block()?.ok_or_else(|| truncated_at(offset))
     }
 
     /// Some bytes, at least one.
     fn some(&mut self) -> Result<&[u8]> {
-        if self.fill(1)? == 0 {
-            return Err(self.truncated());
+        let offset = self.offset;
+        match self.peek()? {
+            [] => Err(truncated_at(offset)),
+            piece => Ok(piece),
         }
-        Ok(&self.buffer[self.start..self.end])
     }
 
     fn skip(&mut self, mut n: u64) -> Result<()> {
@@ -358,8 +349,8 @@ impl<'r> Input<'r> {
         }
         Ok(())
     }
+}
 
-    fn truncated(&self) -> Error {
-        Error::MalformedArchive { offset: self.offset, source: Malformed::Truncated }
-    }
+fn truncated_at(offset: u64) -> Error {
+    Error::MalformedArchive { offset, source: Malformed::Truncated }
 }

@@ -15,8 +15,9 @@ use crate::state::pins::PinKind;
 use crate::state::{Abort, images, layers};
 use crate::{Error, Result};
 
-/// Writes of at least this many bytes reach the file; large ones keep the system calls few.
-const BUFFER: usize = 256 << 10;
+/// Smaller writes are collected up to this many bytes, so that system calls are few; larger ones
+/// go to the file without being copied first.
+const BUFFER: usize = 64 << 10;
 
 /// A blob's file on its way in. Dropped, it is removed.
 pub(crate) struct StagedBlob<'a> {

@@ -1,12 +1,16 @@
 //! Reading on one thread and working on another.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// How many bytes change hands at once.
 const BLOCK: usize = 256 << 10;
+
+/// How many bytes are shown at once: little enough that what is hashed is still in the processor's
+/// cache when it is written. A tar's headers never lie across two pieces.
+const PIECE: usize = 64 << 10;
 
 /// How many blocks lie between the two.
 const BLOCKS: usize = 4;
@@ -16,7 +20,7 @@ const BLOCKS: usize = 4;
 /// reads no further once the reader is dropped.
 pub(super) fn read_ahead<T>(
     source: Box<dyn Read + Send + '_>,
-    work: impl FnOnce(&mut dyn Read) -> T,
+    work: impl FnOnce(&mut dyn BufRead) -> T,
 ) -> T {
     let (full_sender, full) = bounded(BLOCKS);
     let (empty, empty_receiver) = bounded(BLOCKS);
@@ -72,8 +76,8 @@ struct Ahead {
     failed: bool,
 }
 
-impl Read for Ahead {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.at == self.block.len() {
             match self.full.recv() {
                 Ok(Ok(block)) => {
@@ -89,12 +93,22 @@ impl Read for Ahead {
                 Err(_) if self.failed => {
                     return Err(io::Error::other("read on after an error"));
                 }
-                Err(_) => return Ok(0),
+                Err(_) => return Ok(&[]),
             }
         }
-        let count = buffer.len().min(self.block.len() - self.at);
-        buffer[..count].copy_from_slice(&self.block[self.at..self.at + count]);
-        self.at += count;
+        let end = (self.at / PIECE + 1) * PIECE;
+        Ok(&self.block[self.at..end.min(self.block.len())])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.block.len());
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }

@@ -170,8 +170,9 @@ impl Store {
 
     /// Copies a layer through its tar, whose digest and size are answered.
     fn copy_layer(&self, from: &Root, staged: &Path) -> Result<(Digest, u64)> {
-        let (mut reader, writer): (PipeReader, PipeWriter) =
+        let (reader, writer): (PipeReader, PipeWriter) =
             io::pipe().map_err(|e| Error::io("copy a layer to", staged, e))?;
+        let mut reader = io::BufReader::with_capacity(64 << 10, reader);
         std::thread::scope(|scope| {
             let sender = scope.spawn(move || {
                 let mut writer = io::BufWriter::with_capacity(64 << 10, writer);

@@ -5,7 +5,7 @@
 //! nothing of each other, so several are unpacked at once.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::panic;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -127,9 +127,9 @@ impl Store {
         &self,
         staged: &Path,
         algorithm: Algorithm,
-        tar: &mut dyn Read,
+        tar: &mut dyn BufRead,
     ) -> Result<(Digest, u64)> {
-        let mut tar = Hashed { inner: tar, hasher: algorithm.hasher(), size: 0 };
+        let mut tar = Hashed { inner: tar, ahead: 0, hasher: algorithm.hasher(), size: 0 };
         let tree = tree_of(staged);
         fs::create_dir(&tree).map_err(|e| Error::io("create", &tree, e))?;
         let applied = apply_layer(&mut tar, &Root::open(&tree)?, &self.apply_options())?;
@@ -256,24 +256,42 @@ impl Read for Arriving<'_> {
     }
 }
 
-/// Hashes and counts what passes.
-struct Hashed<R> {
-    inner: R,
+/// Hashes and counts what passes, buffer by buffer and before it is looked at.
+struct Hashed<'a> {
+    inner: &'a mut dyn BufRead,
+    /// How much of what `inner` shows has been hashed.
+    ahead: usize,
     hasher: Hasher,
     size: u64,
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl BufRead for Hashed<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let shown = self.inner.fill_buf()?;
+        if let Some(new) = shown.get(self.ahead..).filter(|new| !new.is_empty()) {
+            self.hasher.update(new);
+            self.size += new.len() as u64;
+            self.ahead = shown.len();
+        }
+        Ok(shown)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.ahead = self.ahead.saturating_sub(count);
+        self.inner.consume(count);
+    }
+}
+
+impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        self.size += count as u64;
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }
 
-/// Calls `work` for each item on up to `threads` threads. The first error raises the flag that
-/// the others are given, and is answered.
+/// Calls `work` for each item on up to `threads` threads. The first error, or a panic, raises the
+/// flag that the others are given, and is answered.
 pub(crate) fn for_each_parallel<T: Sync>(
     items: &[T],
     threads: usize,
@@ -281,6 +299,7 @@ pub(crate) fn for_each_parallel<T: Sync>(
 ) -> Result<()> {
     let (stop, next, first) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(None));
     let run = || {
+        let _guard = StopAtPanic(&stop);
         while !stop.load(Ordering::Relaxed) {
             let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
             if let Err(error) = work(item, &stop) {
@@ -306,5 +325,16 @@ pub(crate) fn for_each_parallel<T: Sync>(
     match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         None => Ok(()),
+    }
+}
+
+/// Raises the flag when the thread that has it panics.
+struct StopAtPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopAtPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
