@@ -10,5 +10,6 @@ mod images;
 mod layers;
 mod model;
 mod prune;
+mod pulled;
 mod records;
 mod shared;
