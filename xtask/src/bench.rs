@@ -14,6 +14,7 @@ mod registry;
 mod report;
 mod results;
 mod rounds;
+mod scale;
 mod scenario;
 mod statistics;
 mod tools;
@@ -26,7 +27,7 @@ use fixtures::Fixtures;
 use measure::Measure;
 pub(crate) use measure::supervise;
 use options::{Mode, Options, USAGE};
-use results::{Results, Row};
+use results::{Growth, Results, Row};
 use scenario::{Scenario, Stage};
 use tools::Tierce;
 
@@ -45,9 +46,11 @@ const PROGRAMS: &[Program] = &[
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
     let scenarios = scenario::all();
-    if let Some(unknown) =
-        options.scenarios.iter().find(|name| !scenarios.iter().any(|s| s.name() == *name))
-    {
+    let known: Vec<&str> = match options.mode {
+        Mode::Scale => scale::names().iter().map(|(name, _)| *name).collect(),
+        _ => scenarios.iter().map(|s| s.name()).collect(),
+    };
+    if let Some(unknown) = options.scenarios.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("there is no scenario `{unknown}`; `--list` names them"));
     }
     match options.mode {
@@ -56,10 +59,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             for scenario in &scenarios {
                 println!("{:18} {}", scenario.name(), scenario.about());
             }
+            println!("\nwith --scale:");
+            for (name, about) in scale::names() {
+                println!("{name:18} {about}");
+            }
         }
         Mode::Report => report(&options, &scenarios, &Results::default())?,
         Mode::Compare => compare(&options, &scenarios)?,
-        Mode::Scale => return Err("`--scale` has nothing to measure".to_owned()),
+        Mode::Scale => grow(&options, &scenarios)?,
     }
     Ok(())
 }
@@ -77,7 +84,7 @@ fn compare(options: &Options, scenarios: &[Box<dyn Scenario>]) -> Result<()> {
         let entrants = rounds::Entrants { ours: &ours, peers: &peers };
         let row = rounds::run(scenario.as_ref(), &stage, &entrants, options);
         let row = Row {
-            commit: commit()?,
+            commit: measured(options)?,
             date: date()?,
             filesystem: arena.filesystem().to_owned(),
             probe: stage.probe.clone(),
@@ -96,6 +103,23 @@ fn compare(options: &Options, scenarios: &[Box<dyn Scenario>]) -> Result<()> {
     Ok(())
 }
 
+/// Measures how cost grows; each result is written at once.
+fn grow(options: &Options, scenarios: &[Box<dyn Scenario>]) -> Result<()> {
+    let (arena, binary) = ready(options)?;
+    let ours = Tierce::new(&binary, arena.join("tierce"))?;
+    let stage = stage(&arena, &binary)?;
+    scale::run(
+        &stage,
+        &ours,
+        |name| options.wants(name),
+        |name, growth| {
+            let growth = Growth { commit: measured(options)?, date: date()?, ..growth };
+            let growth = [(name.to_owned(), growth)].into();
+            report(options, scenarios, &Results { growth, ..Results::default() })
+        },
+    )
+}
+
 /// The folder for all data, and the program.
 fn ready(options: &Options) -> Result<(Arena, std::path::PathBuf)> {
     packages::ensure(PROGRAMS)?;
@@ -112,40 +136,33 @@ fn stage(arena: &Arena, binary: &Path) -> Result<Stage> {
     Ok(Stage {
         fixtures: Fixtures::new(arena, binary, &busybox)?,
         measure: Measure::new(&arena.folder("measure")?),
-        probe: probe::probe(arena.join("probe"), &busybox)?,
+        probe: probe::probe(&arena.join("probe"), &busybox)?,
     })
 }
 
-/// Merges new rows into the results, and makes table and plot of all.
+/// Writes new results down, and shows them.
 fn report(options: &Options, scenarios: &[Box<dyn Scenario>], newer: &Results) -> Result<()> {
-    std::fs::create_dir_all(&options.out)
-        .map_err(|e| format!("cannot create {}: {e}", options.out.display()))?;
-    let file = options.out.join("performance.json");
-    let mut results = Results::read(&file)?;
-    results.merge(newer.clone());
-    results.write(&file)?;
     let names: Vec<(&str, &str)> = scenarios.iter().map(|s| (s.name(), s.about())).collect();
-    let document = options.out.join("performance.md");
-    let text = std::fs::read_to_string(&document)
-        .unwrap_or_else(|_| include_str!("bench/report/empty.md").to_owned());
-    let generated = format!(
-        "{}\n{}",
-        report::table::table(&results, &names),
-        report::table::details(&results, &names)
-    );
-    let text = report::table::insert(&text, &generated)?;
-    std::fs::write(&document, text)
-        .map_err(|e| format!("cannot write {}: {e}", document.display()))?;
-    for (name, _) in names.iter().filter(|(name, _)| newer.rows.contains_key(*name)) {
-        let table = report::table::table(&results, &[(name, "")]);
-        println!("{}", table.lines().last().unwrap_or_default());
+    report::write(&options.out, newer, &names, &scale::names())?;
+    for name in newer.rows.keys() {
+        let table = report::table::table(newer, &[(name, "")]);
+        println!("{}", table.lines().nth(2).unwrap_or_default());
+    }
+    for name in newer.growth.keys() {
+        let table = report::table::growth(newer, &[(name, "")]);
+        println!("{}", table.lines().nth(2).unwrap_or_default());
     }
     Ok(())
 }
 
-fn commit() -> Result<String> {
+/// What was measured: the commit that was built for it, or a given file by its hash.
+fn measured(options: &Options) -> Result<String> {
+    if let Some(binary) = &options.binary {
+        let said = output(Command::new("sha256sum").arg(binary))?;
+        return Ok(format!("a binary with SHA-256 {}", said.get(..16).unwrap_or_default()));
+    }
     let mut git = Command::new("git");
-    git.current_dir(workspace()).args(["rev-parse", "--short=12", "HEAD"]);
+    git.current_dir(workspace()).args(["describe", "--always", "--dirty", "--abbrev=12"]);
     Ok(output(&mut git)?.trim().to_owned())
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn in_memory(path: &Path) -> Result<String> {
 fn is_tmpfs(path: &Path) -> Result<bool> {
     let found =
         rustix::fs::statfs(path).map_err(|e| format!("cannot look at {}: {e}", path.display()))?;
-    Ok(i64::try_from(found.f_type).is_ok_and(|kind| kind == TMPFS))
+    Ok(found.f_type == TMPFS)
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ const TREE: &str = "{ $B find . -print0 | $B sort -z | $B xargs -0 $B stat -c '%
                     | $B sha256sum";
 
 /// Names of the images.
-const BUSYBOX: &str = "tierce-bench/busybox";
 const LARGE: &str = "tierce-bench/large";
 const CHANGED: &str = "tierce-bench/changed";
 const MANY: &str = "tierce-bench/many";
@@ -53,6 +52,9 @@ fn once<T: Clone>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Resul
 }
 
 impl Fixtures {
+    /// The name of the base image in the library.
+    pub(crate) const BUSYBOX: &str = "tierce-bench/busybox";
+
     /// Starts the registries; makes nothing yet.
     pub(crate) fn new(arena: &Arena, binary: &Path, busybox: &Path) -> Result<Self> {
         let serve = |name| Registry::start(Server::DockerRegistry, &arena.folder(name)?);
@@ -85,7 +87,7 @@ impl Fixtures {
     }
 
     /// Builds a folder and puts it into the library.
-    fn publish(&self, context: &Path, repository: &str) -> Result<String> {
+    pub(crate) fn publish(&self, context: &Path, repository: &str) -> Result<String> {
         let image = self.library.name(repository);
         perform(&self.workshop, &Task::Build { context, tag: &image, cache: true })?;
         perform(&self.workshop, &Task::Push { image: &image })?;
@@ -101,7 +103,7 @@ impl Fixtures {
                 std::fs::copy(from, context.join(name))
                     .map_err(|e| format!("cannot copy {}: {e}", from.display()))?;
             }
-            self.publish(&context, BUSYBOX)
+            self.publish(&context, Self::BUSYBOX)
         })
     }
 
@@ -193,7 +195,7 @@ impl Fixtures {
         format!("B=/bin/busybox; cd '{folder}'; {TREE}")
     }
 
-    /// Forgets what the workshop built, to give its memory back.
+    /// The Tierce that makes all this, with a store of its own.
     pub(crate) fn workshop(&self) -> &Tierce {
         &self.workshop
     }

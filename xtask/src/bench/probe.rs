@@ -3,7 +3,7 @@
 //! Every rate is that of one core while all cores do the same, as they do in a good run.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -91,7 +91,7 @@ fn on_all(cores: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<f
                     })
                 })
                 .collect();
-            let joined = threads.into_iter().map(|t| t.join());
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.map(|t| t.unwrap_or_else(|_| Err("a probe panicked".to_owned()))).collect()
         });
         for one in taken {
@@ -205,10 +205,10 @@ fn spawn(busybox: &Path) -> Result<f64> {
 }
 
 /// A folder for the probe's files, gone afterwards.
-pub(crate) fn probe(folder: PathBuf, busybox: &Path) -> Result<Probe> {
-    std::fs::create_dir_all(&folder)
+pub(crate) fn probe(folder: &Path, busybox: &Path) -> Result<Probe> {
+    std::fs::create_dir_all(folder)
         .map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
-    let probe = Probe::measure(&folder, busybox)?;
-    super::arena::remove(&folder)?;
+    let probe = Probe::measure(folder, busybox)?;
+    super::arena::remove(folder)?;
     Ok(probe)
 }

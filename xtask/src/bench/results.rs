@@ -66,7 +66,7 @@ impl Runs {
 /// A scenario's outcome.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
-    /// The commit that was measured.
+    /// What was measured: a commit, or a file.
     pub(crate) commit: String,
     /// When.
     pub(crate) date: String,
@@ -155,7 +155,7 @@ impl Row {
 /// How cost grows with size.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Growth {
-    /// The commit that was measured.
+    /// What was measured: a commit, or a file.
     pub(crate) commit: String,
     /// When.
     pub(crate) date: String,

@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::{megabytes, seconds};
-use crate::bench::results::{PAIRS, Results, Row, Runs};
+use super::{Names, megabytes, seconds};
+use crate::bench::results::{Growth, PAIRS, Results, Row, Runs};
 
 /// Where the generated part of a document starts and ends.
 const START: &str = "<!-- measured: start -->";
 const END: &str = "<!-- measured: end -->";
 
+/// The most memory that a process of Tierce may hold, in bytes.
+const MEMORY: u64 = 150_000_000;
+
 /// The scenarios as rows; one that has no result says so.
-pub(crate) fn table(results: &Results, scenarios: &[(&str, &str)]) -> String {
+pub(crate) fn table(results: &Results, scenarios: Names) -> String {
     let mut text = String::from(
         "| scenario | Tierce | best peer | ratio | of the limit | processor | memory | target |\n\
          |---|--:|--:|--:|--:|--:|--:|---|\n",
@@ -26,7 +29,90 @@ pub(crate) fn table(results: &Results, scenarios: &[(&str, &str)]) -> String {
         };
         let _ = writeln!(text, "| **{name}**: {about} | {cells} |");
     }
+    text + &memory(results, scenarios)
+}
+
+/// The row that is made of all others.
+fn memory(results: &Results, scenarios: Names) -> String {
+    let peaks = scenarios.iter().filter_map(|(name, _)| {
+        let peak = results.rows.get(*name)?.ours()?.peak();
+        Some((peak, *name))
+    });
+    let (peak, at, verdict) = match peaks.max() {
+        Some((peak, name)) if peak <= MEMORY => (megabytes(peak), name, "met".to_owned()),
+        Some((peak, name)) => {
+            (megabytes(peak), name, format!("missed: over {}", megabytes(MEMORY)))
+        }
+        None => ("has not run".to_owned(), "none", "missed".to_owned()),
+    };
+    format!(
+        "| **memory**: the most that a process of Tierce held in any of these ({at}) \
+         | | | | | | {peak} | {verdict} |\n"
+    )
+}
+
+/// The latest rows' machine: what the limits are made of.
+pub(crate) fn machine(results: &Results) -> String {
+    let Some(row) =
+        results.rows.values().filter(|r| r.failed.is_none()).max_by(|a, b| a.date.cmp(&b.date))
+    else {
+        return String::new();
+    };
+    let p = &row.probe;
+    format!(
+        "The machine, in the latest of these runs ({} of {}, all data on {}), a core while all \
+         {} are busy: sha256 {:.0} MB/s, inflate {:.0} MB/s, deflate {:.0} MB/s (libdeflate, \
+         level 1), writing to memory {:.0} MB/s, a file of 4 KiB {:.1} µs, a `statx` {:.1} µs; \
+         one connection on loopback {:.0} MB/s; a process {:.2} ms.\n",
+        row.commit,
+        row.date,
+        row.filesystem,
+        p.cores,
+        p.sha256,
+        p.inflate,
+        p.deflate,
+        p.write,
+        p.create,
+        p.stat,
+        p.loopback,
+        p.spawn
+    )
+}
+
+/// What cost does as size grows.
+pub(crate) fn growth(results: &Results, growing: Names) -> String {
+    let mut text = String::from(
+        "| what | small | large | growth at ten times the size | processor | memory |\n\
+         |---|--:|--:|--:|--:|--:|\n",
+    );
+    for (name, about) in growing {
+        let cells = match results.growth.get(*name) {
+            Some(Growth { failed: Some(why), .. }) => {
+                format!("did not run: {} | | | | ", cell(why))
+            }
+            Some(growth) => grown(growth),
+            None => "has not run | | | | ".to_owned(),
+        };
+        let _ = writeln!(text, "| **{name}**: {about} | {cells} |");
+    }
     text
+}
+
+fn grown(growth: &Growth) -> String {
+    let wall = |cost: &crate::bench::measure::Cost| seconds(cost.wall);
+    let factor = growth.once.zip(growth.large).map(|(once, large)| {
+        let factor = large.wall / once.wall;
+        let verdict = if factor <= growth.times { "" } else { ", more than linear" };
+        format!("{factor:.1}×{verdict}")
+    });
+    format!(
+        "{} | {} | {} | {} | {}",
+        growth.once.as_ref().map(wall).unwrap_or_default(),
+        growth.large.as_ref().map(wall).unwrap_or_default(),
+        factor.unwrap_or_default(),
+        growth.large.map(|cost| seconds(cost.cpu)).unwrap_or_default(),
+        growth.large.map(|cost| megabytes(cost.peak)).unwrap_or_default()
+    )
 }
 
 fn measured(row: &Row) -> String {
@@ -60,7 +146,7 @@ fn cell(text: &str) -> String {
 }
 
 /// Every tool of every row.
-pub(crate) fn details(results: &Results, scenarios: &[(&str, &str)]) -> String {
+pub(crate) fn details(results: &Results, scenarios: Names) -> String {
     let mut text = String::from(
         "| scenario | tool | runs | median | fastest | slowest | processor | memory |\n\
          |---|---|--:|--:|--:|--:|--:|--:|\n",
@@ -103,6 +189,7 @@ pub(crate) fn insert(document: &str, generated: &str) -> Result<String, String> 
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
+    use crate::bench::measure::Cost;
     use crate::bench::results::tests::row;
 
     const NAMES: &[(&str, &str)] = &[("one", "first"), ("two", "second"), ("three", "third")];
@@ -128,8 +215,27 @@ mod tests {
                 "| **one**: first | 500 ms | docker 4.50 s | 9.0× | 2.0× | 500 ms to 4.50 s | 1 MB | met (2 pairs only) |",
                 "| **two**: second | did not run: no / registry | | | | | | missed |",
                 "| **three**: third | has not run | | | | | | missed |",
+                "| **memory**: the most that a process of Tierce held in any of these (one) | | | | | | 1 MB | met |",
             ]
         );
+    }
+
+    #[test]
+    fn more_than_linear_growth_is_called_that() {
+        let growth = |large| Growth {
+            once: Some(Cost { wall: 1.0, ..Cost::default() }),
+            large: Some(Cost { wall: large, ..Cost::default() }),
+            times: 10.0,
+            ..Growth::default()
+        };
+        let results = Results {
+            growth: [("a".to_owned(), growth(9.0)), ("b".to_owned(), growth(12.0))].into(),
+            ..Results::default()
+        };
+        let text = super::growth(&results, &[("a", ""), ("b", ""), ("c", "")]);
+        assert!(text.contains("| 1.00 s | 9.00 s | 9.0× |"), "{text}");
+        assert!(text.contains("| 12.0×, more than linear |"), "{text}");
+        assert!(text.contains("| **c**:  | has not run"));
     }
 
     #[test]

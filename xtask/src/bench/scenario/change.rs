@@ -49,7 +49,7 @@ const HUNDRED: Change = Change {
     count: 100,
     script: "i=0; while [ $i -lt 100 ]; do echo changed here >> /files/small/$i/$((i*250)); \
              i=$((i+1)); done",
-    counted: "cat /files/small/*/* | grep -c '^changed here$'",
+    counted: "find /files -type f | xargs grep -l '^changed here$' | wc -l",
     many: true,
 };
 

@@ -14,7 +14,7 @@ use crate::step::Result;
 
 /// The scenarios of this family.
 pub(super) fn scenarios() -> Vec<Box<dyn Scenario>> {
-    let limits: [(Kind, fn(&Probe, Load) -> f64); 3] = [
+    let limits: [(Kind, Limit); 3] = [
         (Kind::Cold, limit::copy),
         (Kind::Unchanged, limit::look),
         (Kind::OneChanged, limit::copy_again),
@@ -27,6 +27,9 @@ pub(super) fn scenarios() -> Vec<Box<dyn Scenario>> {
 
 const IMAGE: &str = "tierce-bench/copy:1";
 
+/// A model of the least time.
+type Limit = fn(&Probe, Load) -> f64;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Cold,
@@ -36,7 +39,7 @@ enum Kind {
 
 struct Copy {
     kind: Kind,
-    limit: fn(&Probe, Load) -> f64,
+    limit: Limit,
     size: Cell<Size>,
     version: Cell<u64>,
 }
