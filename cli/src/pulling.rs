@@ -6,7 +6,9 @@ use builder::{BaseImage, BaseImages};
 use clap::ValueEnum;
 use layerfs::{ImageRecord, Lease, NewImage, Store};
 use oci::{DiffId, Image, ImageConfig, ImageSource, Platform, Raw, Reference};
+use registry_client::Client;
 use registry_client::blocking::Source;
+use tokio::runtime::Handle;
 
 use crate::app::App;
 use crate::blobs::Anywhere;
@@ -64,7 +66,7 @@ pub(crate) fn pull(
 ) -> Result<ImageRecord, Failure> {
     let store = app.store()?;
     let client = clients::client(app, connection, name.registry());
-    let source = Source::new(client, app.network()?.handle().clone());
+    let source = source(store, client, app.network()?.handle().clone());
     let cannot = || format!("cannot pull {}", name.familiar());
     let image = source.image(name, platform).doing(cannot)?;
     let transfer = Transfer::new(shown);
@@ -90,6 +92,13 @@ pub(crate) fn pull(
         names.push(name.clone().with_default_tag());
     }
     Ok(store.put_image(lease, &NewImage::whole(&image, &names))?)
+}
+
+/// Images of registries; manifests and configs that are in the store are not fetched again.
+fn source(store: &Store, client: Client, handle: Handle) -> Source {
+    let store = store.clone();
+    // What cannot be looked up is fetched.
+    Source::new(client, handle).knowing(move |digest| store.document(digest).ok().flatten())
 }
 
 /// Notes where the layers can be had, for later pushes to mount them or take them from.
@@ -167,7 +176,8 @@ impl Bases {
 
     fn remote(&self, name: &str, platform: &Platform) -> oci::Result<BaseImage> {
         let reference: Reference = name.parse()?;
-        let source = Source::new(self.blobs.client.clone(), self.blobs.handle.clone());
+        let blobs = &self.blobs;
+        let source = source(&blobs.store, blobs.client.clone(), blobs.handle.clone());
         let image = source.image(&reference, platform)?;
         note_sources(&self.blobs.store, &reference, &image).map_err(|error| {
             oci::Error::Remote {

@@ -18,6 +18,9 @@ const MAX_DEPTH: usize = 4;
 /// How many documents we read for one image at most.
 const MAX_DOCUMENTS: usize = 32;
 
+/// The bytes of documents that are at hand and need not be fetched.
+pub type Known<'a> = &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Sync);
+
 impl Client {
     /// The image that a name means for a platform. An index is searched, and indexes in it; what
     /// is no image (attestations) is passed over. A name that means one image alone means it for
@@ -26,18 +29,35 @@ impl Client {
     /// # Errors
     /// If there is no such image, or what arrives cannot be trusted.
     pub async fn image(&self, name: &Reference, platform: &Platform) -> Result<Image> {
+        self.image_knowing(name, platform, &|_| None).await
+    }
+
+    /// As [`image`](Client::image); of what the name leads to, `known` documents are not fetched
+    /// again. The name itself is always asked for.
+    ///
+    /// # Errors
+    /// As [`image`](Client::image).
+    pub async fn image_knowing(
+        &self,
+        name: &Reference,
+        platform: &Platform,
+        known: Known<'_>,
+    ) -> Result<Image> {
         let document = self.manifest(name).await?;
         match document {
-            Document::Manifest(manifest) => self.with_config(name, manifest, None).await,
+            Document::Manifest(manifest) => self.with_config(name, manifest, None, known).await,
             Document::Index(index) => {
                 let top = index.digest().clone();
-                let mut search = Search { client: self, name, platform, seen: HashSet::new() };
+                let seen = HashSet::new();
+                let mut search = Search { client: self, name, platform, known, seen };
                 search.seen.insert(top.clone());
                 match search.index(&index, 1).await? {
                     Some((manifest, Some(config))) => {
                         Ok(Image { manifest, config, index: Some(top) })
                     }
-                    Some((manifest, None)) => self.with_config(name, manifest, Some(top)).await,
+                    Some((manifest, None)) => {
+                        self.with_config(name, manifest, Some(top), known).await
+                    }
                     None => Err(search.not_found(&index)),
                 }
             }
@@ -49,12 +69,18 @@ impl Client {
         name: &Reference,
         manifest: Raw<Manifest>,
         index: Option<Digest>,
+        known: Known<'_>,
     ) -> Result<Image> {
-        let config = self.config(name, &manifest.config).await?;
+        let config = self.config(name, &manifest.config, known).await?;
         Ok(Image { manifest, config, index })
     }
 
-    async fn config(&self, name: &Reference, blob: &Descriptor) -> Result<Raw<ImageConfig>> {
+    async fn config(
+        &self,
+        name: &Reference,
+        blob: &Descriptor,
+        known: Known<'_>,
+    ) -> Result<Raw<ImageConfig>> {
         let call = call("pull config", name, &blob.digest);
         // Docker Hub has images from 2016 with the second type.
         let octets = blob.media_type.as_str() == "application/octet-stream";
@@ -65,7 +91,10 @@ impl Client {
             };
             return Err(Error::content(&call, source));
         }
-        let bytes = self.blob_bytes(name, blob, MAX_CONFIG).await?;
+        let bytes = match known(&blob.digest) {
+            Some(bytes) => bytes,
+            None => self.blob_bytes(name, blob, MAX_CONFIG).await?,
+        };
         Raw::parse_verified(bytes, &blob.digest, "image config")
             .map_err(|source| Error::content(&call, source))
     }
@@ -77,6 +106,7 @@ struct Search<'a> {
     client: &'a Client,
     name: &'a Reference,
     platform: &'a Platform,
+    known: Known<'a>,
     seen: HashSet<Digest>,
 }
 
@@ -111,7 +141,11 @@ impl Search<'_> {
             return Err(Error::protocol(&call, "has an index that is too deep or too wide"));
         }
         let name = self.name.with_digest(entry.digest.clone());
-        let document = self.client.manifest(&name).await?;
+        let document = match (self.known)(&entry.digest) {
+            Some(bytes) => Document::parse(bytes, Some(&entry.media_type), Some(&entry.digest))
+                .map_err(|source| Error::content(&call, source))?,
+            None => self.client.manifest(&name).await?,
+        };
         if document.bytes().len() as u64 != entry.size {
             let source = oci::Error::SizeMismatch {
                 digest: entry.digest.clone(),
@@ -127,7 +161,7 @@ impl Search<'_> {
                 Ok(None)
             }
             Document::Manifest(manifest) => {
-                let config = self.client.config(&name, &manifest.config).await?;
+                let config = self.client.config(&name, &manifest.config, self.known).await?;
                 let serves = config.platform().serves(self.platform).is_some();
                 Ok(serves.then_some((manifest, Some(config))))
             }

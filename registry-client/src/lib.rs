@@ -36,6 +36,7 @@ pub use blobs::Blob;
 pub use client::Client;
 pub use config::{Config, HostRules, Proxies, Timeouts, TrustRoots};
 pub use error::{Call, Error, RegistryError};
+pub use image::Known;
 pub use manifests::Pushed;
 pub use payload::BodySource;
 pub use retry::Retry;

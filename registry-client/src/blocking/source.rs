@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 use oci::{BlobRead, Descriptor, Digest, Image, ImageSource, Platform, Reference, Verified};
@@ -11,19 +11,38 @@ use tokio::runtime::Handle;
 use super::to_oci;
 use crate::{Blob, Client, Error};
 
+/// Finds documents that are at hand.
+type Documents = dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync;
+
 /// Takes images and their blobs out of registries. A blob is looked for in the repository of the
 /// image that named it, else in the repository that the source was made for.
 pub struct Source {
     client: Client,
     handle: Handle,
     repository: Option<Reference>,
+    known: Arc<Documents>,
     named_by: Mutex<HashMap<Digest, Reference>>,
 }
 
 impl Source {
     /// A source of images of all registries.
     pub fn new(client: Client, handle: Handle) -> Source {
-        Source { client, handle, repository: None, named_by: Mutex::default() }
+        Source {
+            client,
+            handle,
+            repository: None,
+            known: Arc::new(|_| None),
+            named_by: Mutex::default(),
+        }
+    }
+
+    /// The same source, which does not fetch manifests and configs that `documents` finds.
+    #[must_use]
+    pub fn knowing(
+        self,
+        documents: impl Fn(&Digest) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Source {
+        Source { known: Arc::new(documents), ..self }
     }
 
     /// A source whose blobs come out of one repository, whoever names them.
@@ -67,7 +86,8 @@ impl Source {
 
 impl ImageSource for Source {
     fn image(&self, name: &Reference, platform: &Platform) -> oci::Result<Image> {
-        let image = self.handle.block_on(self.client.image(name, platform)).map_err(|error| {
+        let image = self.client.image_knowing(name, platform, &*self.known);
+        let image = self.handle.block_on(image).map_err(|error| {
             if error.is_not_found() {
                 oci::Error::ImageNotFound { name: name.familiar() }
             } else {

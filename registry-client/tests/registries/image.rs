@@ -85,6 +85,28 @@ async fn an_index_leads_to_the_image_for_a_platform() {
 }
 
 #[tokio::test]
+async fn what_is_known_is_not_fetched_again() {
+    let mut documents = Documents::default();
+    let entries = ["linux/amd64", "linux/arm64"].map(|name| documents.image(name, true));
+    let top = documents.index(entries.to_vec());
+    let known: HashMap<String, Vec<u8>> = documents
+        .by_digest
+        .iter()
+        .map(|(digest, (_, body))| (digest.clone(), body.clone()))
+        .collect();
+    let server = documents.serve(&top);
+    let (name, platform) = (server.name("a:1"), "linux/arm64".parse().unwrap());
+    let find = |digest: &Digest| known.get(&digest.to_string()).cloned();
+    let image = server.client().image_knowing(&name, &platform, &find).await.unwrap();
+    assert_eq!(image.config.platform().to_string(), "linux/arm64");
+    assert_eq!(server.lines(), ["GET /v2/a/manifests/1"]);
+
+    // What is at hand is believed no more than what a registry says.
+    let wrong = |_: &Digest| Some(b"{}".to_vec());
+    assert!(server.client().image_knowing(&name, &platform, &wrong).await.is_err());
+}
+
+#[tokio::test]
 async fn an_image_alone_means_every_platform() {
     let mut documents = Documents::default();
     let top = documents.image("linux/arm64", false);
