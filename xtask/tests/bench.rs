@@ -14,8 +14,8 @@ fn tierce() -> std::path::PathBuf {
     binary
 }
 
-fn read(path: std::path::PathBuf) -> String {
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()))
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_scenario_is_measured_verified_and_reported() {
     assert!(output.status.success(), "{said}{errors}");
 
     let results: serde_json::Value =
-        serde_json::from_str(&read(out.join("performance.json"))).expect("JSON");
+        serde_json::from_str(&read(&out.join("performance.json"))).expect("JSON");
     let row = &results["rows"]["run-rm"];
     assert_eq!(row["failed"], serde_json::Value::Null, "{said}{errors}");
     let runs = row["tools"]["tierce"]["runs"].as_array().expect("runs");
@@ -48,14 +48,14 @@ fn a_scenario_is_measured_verified_and_reported() {
     assert_eq!(row["absent"]["docker"], "not asked for");
 
     // No peer took part, so the row cannot be a success; the others did not run, and say so.
-    let table = read(out.join("performance.md"));
+    let table = read(&out.join("performance.md"));
     let line = |name: &str| {
         let start = format!("| **{name}**");
         table.lines().find(|line| line.starts_with(&start)).unwrap_or_default().to_owned()
     };
     assert!(line("run-rm").contains("missed: no peer to compare with"), "{table}");
     assert!(line("pull-cold").contains("has not run"), "{table}");
-    assert!(read(out.join("performance.svg")).contains("tierce "));
+    assert!(read(&out.join("performance.svg")).contains("tierce "));
 
     // Nothing is left: no data, no registry.
     let left = std::fs::read_dir(&data).expect("the folder").count();

@@ -126,8 +126,8 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1024];
-            stream.read(&mut request).unwrap();
+            let request = BufReader::new(stream.try_clone().unwrap());
+            assert!(request.lines().any(|line| line.unwrap().is_empty()), "a whole request");
             stream.write_all(answer).unwrap();
         });
         address

@@ -140,7 +140,7 @@ mod tests {
                 open.push(tag.split(' ').next().unwrap_or_default());
             }
         }
-        open.is_empty() && svg.matches('"').count() % 2 == 0
+        open.is_empty() && svg.matches('"').count().is_multiple_of(2)
     }
 
     #[test]

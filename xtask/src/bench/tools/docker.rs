@@ -35,7 +35,8 @@ impl Docker {
         command
     }
 
-    /// Only what a benchmark made: the daemon may serve others too.
+    /// Containers and images that a benchmark made, as the daemon may serve others too; and the build
+    /// cache, which does not say whose it is.
     fn clear(&self) -> Vec<Command> {
         let docker = typed(&self.peers.program("docker"));
         vec![self.peers.shell(&format!(
