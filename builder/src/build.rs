@@ -13,6 +13,7 @@ use crate::images::BaseImages;
 use crate::layers::BaseLayers;
 use crate::lower::{Lowered, lower};
 use crate::progress::{Event, Progress, StepId};
+use crate::remote::Remotes;
 use crate::request::BuildRequest;
 use crate::solve::{Outcome, Session, solve};
 use crate::stage::{Dockerfile, parse};
@@ -30,6 +31,8 @@ pub struct Builder<'a> {
     pub lease: &'a Lease,
     /// Where base images come from.
     pub images: &'a dyn BaseImages,
+    /// Where ADD fetches files from.
+    pub remotes: &'a dyn Remotes,
     /// Who is told what happens.
     pub progress: &'a dyn Progress,
     /// Ends the build from outside. A build that fails uses it, too: take a new one for each.
@@ -101,6 +104,7 @@ impl Builder<'_> {
             store: self.store,
             lease: self.lease,
             request,
+            remotes: self.remotes,
             progress: self.progress,
             cancel: self.cancel,
             ids: self.ids,

@@ -244,6 +244,25 @@ pub enum StepCause {
         #[source]
         source: Box<oci::Error>,
     },
+    /// What ADD names elsewhere could not be fetched.
+    #[error("cannot fetch {url}")]
+    Fetch {
+        /// Where from.
+        url: String,
+        /// Why not.
+        #[source]
+        source: Box<oci::Error>,
+    },
+    /// What was fetched is not what `--checksum` says.
+    #[error("{url} has the digest {found}, and {wanted} is wanted")]
+    Checksum {
+        /// Where it came from.
+        url: String,
+        /// What came.
+        found: String,
+        /// What was to come.
+        wanted: String,
+    },
     /// The layers that the step needs could not be fetched or put together.
     #[error("cannot {operation}")]
     Store {

@@ -10,6 +10,7 @@ mod copy;
 mod mounts;
 mod names;
 mod refuse;
+mod remote;
 mod run;
 mod scope;
 mod stage;

@@ -1,14 +1,16 @@
 //! The kinds of steps, as data. One file per kind says what it depends on and how it runs.
 
 pub(crate) mod copy;
+pub(crate) mod remote;
 pub(crate) mod run;
 pub(crate) mod workdir;
 
-use oci::DiffId;
+use oci::{DiffId, Digest};
 
 use crate::dockerignore::Ignore;
 use crate::environment::Environment;
 use crate::instruction::{Chmod, Ownership, Sharing};
+use crate::remote::GitSource;
 use crate::request::NetworkMode;
 use crate::syntax::Span;
 
@@ -19,6 +21,8 @@ pub(crate) enum Op {
     Base(Base),
     /// Runs a process.
     Run(Box<Run>),
+    /// Fetches files from elsewhere.
+    Remote(Remote),
     /// Copies files.
     Copy(Copy),
     /// Makes a directory.
@@ -32,7 +36,8 @@ impl Op {
     pub(crate) fn reads_files(&self) -> bool {
         match self {
             Op::Base(_) | Op::Workdir(_) | Op::Stack => false,
-            Op::Copy(_) => true,
+            // A fetch waits for others, as reading does.
+            Op::Copy(_) | Op::Remote(_) => true,
             Op::Run(run) => {
                 run.mounts.iter().any(|mount| matches!(mount.content, MountContent::Tree(_)))
             }
@@ -145,10 +150,35 @@ pub(crate) struct Copy {
     pub(crate) owner: Option<String>,
     /// `--chmod`.
     pub(crate) chmod: Option<Chmod>,
-    /// Whether archives are unpacked (`ADD`).
-    pub(crate) unpack: bool,
     /// The times of what it makes.
     pub(crate) times: Times,
+}
+
+impl Copy {
+    /// Whether any source that is an archive is unpacked.
+    pub(crate) fn unpacks(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source, CopySource::Path { unpack: true, .. }))
+    }
+}
+
+/// Something that `ADD` fetches. Its result is a tree of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Remote {
+    /// A file.
+    File(RemoteUrl),
+    /// Files of a git repository.
+    Git(GitSource),
+}
+
+/// A file behind a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RemoteUrl {
+    /// The URL.
+    pub(crate) url: String,
+    /// What the file is called in the tree.
+    pub(crate) name: String,
+    /// The digest that its bytes must have.
+    pub(crate) checksum: Option<Digest>,
 }
 
 /// What a copy leaves out.
@@ -171,6 +201,8 @@ pub(crate) enum CopySource {
         take: Take,
         /// The path or pattern, expanded, absolute and clean.
         pattern: String,
+        /// Whether archives are unpacked.
+        unpack: bool,
         /// As it was written, for errors.
         written: String,
         /// Where that stands.

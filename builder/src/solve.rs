@@ -4,6 +4,7 @@
 mod ahead;
 mod clamp;
 mod mounts;
+mod remote;
 mod session;
 mod step;
 

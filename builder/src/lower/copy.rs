@@ -1,11 +1,12 @@
 //! COPY and ADD.
 
-use super::refuse::{not_yet, remote};
+use super::remote::{self, Kind, Wishes};
 use super::stage::Lowering;
 use super::{Lowerer, Scope, one};
 use crate::diagnostic::Diagnostic;
 use crate::dockerignore::Ignore;
 use crate::error::BuildError;
+use crate::graph::Vertex;
 use crate::instruction::{Chmod, CopySource, Flag, Instruction, Statement};
 use crate::op::{self, Includes, Op, SourceTree, Take};
 use crate::paths::{clean_absolute, resolve_keeping_slash};
@@ -24,7 +25,17 @@ struct Transfer<'a> {
     excludes: &'a [Flag<Word>],
     link: bool,
     parents: bool,
-    unpack: bool,
+    /// Whether archives of the context are unpacked, and those that are fetched.
+    unpack: Unpack,
+    checksum: Option<&'a Flag<Word>>,
+    keep_git_dir: bool,
+}
+
+/// Which archives a step unpacks.
+#[derive(Debug, Clone, Copy)]
+struct Unpack {
+    local: bool,
+    remote: bool,
 }
 
 impl<'a> Transfer<'a> {
@@ -40,7 +51,9 @@ impl<'a> Transfer<'a> {
                 excludes: &copy.excludes,
                 link: copy.link.is_some_and(|flag| flag.value),
                 parents: copy.parents.is_some_and(|flag| flag.value),
-                unpack: false,
+                unpack: Unpack { local: false, remote: false },
+                checksum: None,
+                keep_git_dir: false,
             }),
             Instruction::Add(add) => Some(Transfer {
                 keyword: "ADD",
@@ -52,7 +65,12 @@ impl<'a> Transfer<'a> {
                 excludes: &add.excludes,
                 link: add.link.is_some_and(|flag| flag.value),
                 parents: false,
-                unpack: true,
+                unpack: match add.unpack {
+                    None => Unpack { local: true, remote: false },
+                    Some(flag) => Unpack { local: flag.value, remote: flag.value },
+                },
+                checksum: add.checksum.as_ref(),
+                keep_git_dir: add.keep_git_dir.is_some_and(|flag| flag.value),
             }),
             _ => None,
         }
@@ -76,11 +94,12 @@ impl Lowerer<'_> {
         let draft = &lowering.state.draft;
         let scope = Scope { env: &draft.env, escape: self.escape };
         let flag = |flag: Option<&Flag<Word>>| flag.map(|flag| scope.word(&flag.value)).transpose();
-        let (op, text) = (|| {
+        let (op, fetches, text) = (|| {
             // An empty flag is none.
             let owner = flag(transfer.chown)?.filter(|owner| !owner.is_empty());
             let chmod = flag(transfer.chmod)?.filter(|chmod| !chmod.is_empty());
-            let (sources, mut words) = sources(&transfer, &scope, input.is_some(), trigger)?;
+            let Sources { sources, fetches, mut words } =
+                sources(&transfer, &scope, input.is_some(), trigger)?;
             let destination = scope.word(transfer.destination)?;
             let mut text = transfer.keyword.to_owned();
             if transfer.parents {
@@ -100,13 +119,13 @@ impl Lowerer<'_> {
                 excludes: excludes(transfer.excludes)?,
                 owner,
                 chmod: parse_chmod(chmod.as_deref(), transfer.chmod)?,
-                unpack: transfer.unpack,
                 times: lowering.state.times,
             };
-            Ok::<_, Diagnostic>((op, text))
+            Ok::<_, Diagnostic>((op, fetches, text))
         })()
         .map_err(one)?;
-        let inputs = input.into_iter().collect();
+        let fetches = fetches.into_iter().map(|fetch| self.fetch(statement, fetch));
+        let inputs = input.into_iter().chain(fetches.collect::<Vec<_>>()).collect();
         if transfer.link && needs_nothing_below(&op) {
             self.linked_step(lowering, statement, Op::Copy(op), inputs, triggered);
         } else {
@@ -114,6 +133,28 @@ impl Lowerer<'_> {
         }
         self.history(lowering, text, false);
         Ok(())
+    }
+
+    /// The step that fetches something; the same for all who want the same.
+    fn fetch(&mut self, statement: &Statement, op: op::Remote) -> StepId {
+        let name = match &op {
+            op::Remote::File(file) => file.url.clone(),
+            op::Remote::Git(source) => source.url.clone(),
+        };
+        let known =
+            (0..self.graph.len()).map(StepId).find(|step| match &self.graph.get(*step).op {
+                Op::Remote(known) => *known == op,
+                _ => false,
+            });
+        known.unwrap_or_else(|| {
+            self.graph.add(Vertex {
+                op: Op::Remote(op),
+                inputs: Vec::new(),
+                span: statement.span,
+                text: statement.text.clone(),
+                name,
+            })
+        })
     }
 
     /// The step whose tree `--from` means.
@@ -139,28 +180,57 @@ impl Lowerer<'_> {
     }
 }
 
-/// The sources, and their words as history shows them.
+/// What the words of a copy name.
+struct Sources {
+    sources: Vec<op::CopySource>,
+    /// What has to be fetched for them: the inputs of the step, from 1.
+    fetches: Vec<op::Remote>,
+    /// The words, as history shows them.
+    words: Vec<String>,
+}
+
+/// The sources of a copy.
 fn sources(
     transfer: &Transfer<'_>,
     scope: &Scope<'_>,
     from_input: bool,
     trigger: Option<Span>,
-) -> Result<(Vec<op::CopySource>, Vec<String>), Diagnostic> {
+) -> Result<Sources, Diagnostic> {
     let mut sources = Vec::new();
+    let mut fetches = Vec::new();
+    let checksum = checksum(transfer, scope)?;
     let mut words = Vec::new();
     for source in transfer.sources {
         match source {
             CopySource::Path(word) => {
                 let written = scope.word(word)?;
-                refuse_remote(transfer.keyword, &written, word)?;
                 words.push(written.clone());
-                let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
                 let span = trigger.unwrap_or(word.span);
+                if let Some(kind) = Kind::of(&written) {
+                    let fetch = fetched(transfer, &written, kind, span, checksum.as_deref())?;
+                    let unpack = transfer.unpack.remote;
+                    let (take, pattern) = match &fetch {
+                        op::Remote::File(file) => (Take::Itself, format!("/{}", file.name)),
+                        op::Remote::Git(_) => (Take::Matches, "/".to_owned()),
+                    };
+                    fetches.push(fetch);
+                    let tree = SourceTree::Input(fetches.len());
+                    let source =
+                        op::CopySource::Path { tree, take, pattern, unpack, written, span };
+                    sources.push(source);
+                    continue;
+                }
+                if let Some(flag) = transfer.checksum {
+                    let message = "`--checksum` is for sources that are fetched";
+                    return Err(Diagnostic::error(flag.span, message));
+                }
+                let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
                 let (take, pattern) = match transfer.parents {
                     false => (Take::Matches, clean_absolute(&written)),
                     true => below(&written).map_err(|message| Diagnostic::error(span, message))?,
                 };
-                sources.push(op::CopySource::Path { tree, take, pattern, written, span });
+                let unpack = transfer.unpack.local;
+                sources.push(op::CopySource::Path { tree, take, pattern, unpack, written, span });
             }
             CopySource::Heredoc(heredoc) => {
                 words.push(format!("<<{}", heredoc.name));
@@ -180,7 +250,8 @@ fn sources(
         .zip(transfer.sources)
         .partition(|(_, source)| matches!(source, CopySource::Heredoc(_)));
     paths.extend(documents);
-    Ok((sources, paths.into_iter().map(|(word, _)| word).collect()))
+    let words = paths.into_iter().map(|(word, _)| word).collect();
+    Ok(Sources { sources, fetches, words })
 }
 
 /// Whether `--link` can be heeded. Names of owners are those of the image below; and with
@@ -214,15 +285,34 @@ fn excludes(flags: &[Flag<Word>]) -> Result<op::Excludes, Diagnostic> {
     Ok(op::Excludes { texts, patterns })
 }
 
-fn refuse_remote(keyword: &str, source: &str, word: &Word) -> Result<(), Diagnostic> {
-    match remote(source) {
-        None => Ok(()),
-        Some(what) if keyword == "ADD" => Err(not_yet(&format!("ADD of {what}"), word.span)),
-        Some(what) => {
-            let message = format!("a source of COPY cannot be {what}");
-            Err(Diagnostic::error(word.span, message).help("ADD fetches such sources"))
-        }
+/// The value of `--checksum`, which is that of one source.
+fn checksum(transfer: &Transfer<'_>, scope: &Scope<'_>) -> Result<Option<String>, Diagnostic> {
+    let Some(flag) = transfer.checksum else { return Ok(None) };
+    if transfer.sources.len() > 1 {
+        let message = "`--checksum` can't be specified for multiple sources";
+        return Err(Diagnostic::error(flag.span, message));
     }
+    if let Some(CopySource::Heredoc(_)) = transfer.sources.first() {
+        let message = "`--checksum` is for sources that are fetched";
+        return Err(Diagnostic::error(flag.span, message));
+    }
+    Ok(Some(scope.word(&flag.value)?).filter(|checksum| !checksum.is_empty()))
+}
+
+/// What there is to fetch for a source that is no path.
+fn fetched(
+    transfer: &Transfer<'_>,
+    written: &str,
+    kind: Kind,
+    span: Span,
+    checksum: Option<&str>,
+) -> Result<op::Remote, Diagnostic> {
+    if transfer.keyword != "ADD" {
+        let message = format!("a source of COPY cannot be {}", kind.name());
+        return Err(Diagnostic::error(span, message).help("ADD fetches such sources"));
+    }
+    let wishes = Wishes { checksum, keep_git_dir: transfer.keep_git_dir };
+    remote::parse(written, kind, &wishes).map_err(|message| Diagnostic::error(span, message))
 }
 
 fn parse_chmod(

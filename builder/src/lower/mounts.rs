@@ -188,14 +188,20 @@ impl Lowerer<'_> {
             "/" => "[internal] load build context".to_owned(),
             path => format!("[internal] load build context: {path}"),
         };
-        let from = op::CopySource::Path { tree, take, pattern: pattern.clone(), written, span };
+        let from = op::CopySource::Path {
+            tree,
+            take,
+            pattern: pattern.clone(),
+            unpack: false,
+            written,
+            span,
+        };
         let op = Op::Copy(op::Copy {
             sources: vec![from],
             destination: TAKEN.to_owned(),
             excludes: op::Excludes::default(),
             owner: None,
             chmod: None,
-            unpack: false,
             times: Times { made: 0, latest: None },
         });
         let step = self.graph.add(Vertex { op, inputs: vec![below], span, text, name });

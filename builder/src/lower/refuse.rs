@@ -1,8 +1,8 @@
-//! What the language has and this builder does not build yet, and what it may not do here. It is
+//! What a build may do only if it is allowed to. It is
 //! refused before anything runs, all of it at once, each at its place: nothing is ever ignored.
 
 use crate::diagnostic::Diagnostic;
-use crate::instruction::{Add, CopySource, Flag, Instruction, Network, Run, Security};
+use crate::instruction::{Flag, Instruction, Network, Run, Security};
 use crate::request::{BuildRequest, NetworkMode};
 use crate::stage::Dockerfile;
 use crate::syntax::Span;
@@ -28,16 +28,9 @@ pub(super) fn check(
     request: &BuildRequest,
     refused: &mut Vec<Diagnostic>,
 ) {
-    match instruction {
-        Instruction::Run(run) => check_run(run, request, refused),
-        Instruction::Add(add) => check_add(add, refused),
-        _ => {}
+    if let Instruction::Run(run) = instruction {
+        check_run(run, request, refused);
     }
-}
-
-/// The refusal of a thing at its place.
-pub(super) fn not_yet(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(span, format!("{what} is not supported yet"))
 }
 
 fn check_run(run: &Run, request: &BuildRequest, refused: &mut Vec<Diagnostic>) {
@@ -59,33 +52,4 @@ fn check_run(run: &Run, request: &BuildRequest, refused: &mut Vec<Diagnostic>) {
 fn not_allowed(what: &str, span: Span) -> Diagnostic {
     Diagnostic::error(span, format!("{what} is not allowed"))
         .help(format!("allow it with `--allow {what}`"))
-}
-
-fn check_add(add: &Add, refused: &mut Vec<Diagnostic>) {
-    if let Some(flag) = add.keep_git_dir {
-        refused.push(not_yet("ADD --keep-git-dir", flag.span));
-    }
-    if let Some(flag) = add.unpack {
-        refused.push(not_yet("ADD --unpack", flag.span));
-    }
-    if let Some(flag) = &add.checksum {
-        refused.push(not_yet("ADD --checksum", flag.span));
-    }
-    for source in &add.sources {
-        if let CopySource::Path(word) = source
-            && let Some(what) = remote(&word.text)
-        {
-            refused.push(not_yet(&format!("ADD of {what}"), word.span));
-        }
-    }
-}
-
-/// What a source is that is no path.
-pub(super) fn remote(source: &str) -> Option<&'static str> {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| source.starts_with(prefix));
-    let path = source.split(['#', '?']).next().unwrap_or(source);
-    if starts(&["http://", "https://"]) {
-        return Some(if path.ends_with(".git") { "a git repository" } else { "a URL" });
-    }
-    starts(&["git://", "ssh://", "git@"]).then_some("a git repository")
 }

@@ -31,6 +31,8 @@ pub(crate) enum Found {
         tree: SourceTree,
         /// The files.
         selected: Vec<Selected>,
+        /// Whether archives among them are unpacked.
+        unpack: bool,
     },
     /// A file given in the Dockerfile.
     Inline {
@@ -44,20 +46,20 @@ pub(crate) enum Found {
 /// The key of a copy onto `below` of sources with these content digests, one per source that is
 /// no here-document.
 pub(crate) fn key(op: &Copy, below: &[DiffId], contents: &[CacheKey]) -> CacheKey {
-    let mut hasher = KeyHasher::new("copy/1");
+    let mut hasher = KeyHasher::new("copy/2");
     hasher.layers(below);
     hasher.text(&op.destination);
     hasher.optional(op.owner.as_deref());
     chmod_into(&mut hasher, op.chmod.as_ref());
-    hasher.flag(op.unpack);
     // Times are no reason to copy again, a wish for other times is.
     hasher.optional(op.times.latest.map(|time| time.to_string()).as_deref());
     hasher.number(op.sources.len() as u64);
     let mut contents = contents.iter();
     for source in &op.sources {
         match source {
-            CopySource::Path { .. } => {
+            CopySource::Path { unpack, .. } => {
                 hasher.text("path");
+                hasher.flag(*unpack);
                 hasher.bytes(contents.next().map_or(&[][..], |content| &content.0[..]));
             }
             CopySource::Inline { name, content } => {
@@ -110,10 +112,10 @@ pub(crate) fn run<'t>(
             Found::Inline { name, content } => {
                 placer.inline(&op.destination, name, content.as_bytes())?;
             }
-            Found::Files { tree, selected } => {
+            Found::Files { tree, selected, unpack: unpacks } => {
                 let tree = trees(*tree);
                 for item in selected {
-                    if op.unpack && unpack(op, &tree, item, place, owner, &mut placer)? {
+                    if *unpacks && unpack(op, &tree, item, place, owner, &mut placer)? {
                         continue;
                     }
                     unchanged &= placer.copy(&op.destination, &tree, item)?;

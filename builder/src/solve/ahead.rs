@@ -17,16 +17,21 @@ impl Session<'_> {
     pub(super) fn look_ahead(&self, graph: &Graph, copies: &[StepId], sender: &Sender<Message>) {
         for step in copies {
             let Op::Copy(op) = &graph.get(*step).op else { continue };
-            let of_context = |source: &CopySource| {
-                matches!(source, CopySource::Path { tree: SourceTree::Context, .. })
+            let reads = |tree: fn(&SourceTree) -> bool| {
+                op.sources.iter().any(|source| match source {
+                    CopySource::Path { tree: of, .. } => tree(of),
+                    CopySource::Inline { .. } => false,
+                })
             };
-            if !op.sources.iter().any(of_context) {
+            // What else it reads may not be there yet.
+            if !reads(|tree| matches!(tree, SourceTree::Context))
+                || reads(|tree| matches!(tree, SourceTree::Input(_)))
+            {
                 continue;
             }
             if self.is_cancelled() {
                 return;
             }
-            // A copy reads either the context or another tree, never both.
             match self.sources(op, graph, &[]) {
                 Ok(_) => {}
                 Err(cause @ (StepCause::NotFound { .. } | StepCause::Pattern { .. })) => {

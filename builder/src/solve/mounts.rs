@@ -257,10 +257,9 @@ impl Session<'_> {
             excludes: Excludes::default(),
             owner: None,
             chmod: None,
-            unpack: false,
             times: Times { made: 0, latest: None },
         };
-        let found = [Found::Files { tree: SourceTree::Input(part.input), selected }];
+        let found = [Found::Files { tree: SourceTree::Input(part.input), selected, unpack: false }];
         let place = copy::Place { into: root, ids: self.ids, cancel: self.cancel };
         copy::run(&op, &found, &|_| files, &place).map(drop)
     }

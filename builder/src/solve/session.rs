@@ -12,6 +12,7 @@ use crate::error::StepCause;
 use crate::graph::Graph;
 use crate::layers::BaseLayers;
 use crate::progress::{Event, Progress};
+use crate::remote::Remotes;
 use crate::request::BuildRequest;
 
 /// A build while it runs.
@@ -19,6 +20,7 @@ pub(crate) struct Session<'a> {
     pub(crate) store: &'a Store,
     pub(crate) lease: &'a Lease,
     pub(crate) request: &'a BuildRequest,
+    pub(crate) remotes: &'a dyn Remotes,
     pub(crate) progress: &'a dyn Progress,
     pub(crate) cancel: &'a Cancel,
     pub(crate) ids: IdMode,

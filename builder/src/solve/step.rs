@@ -5,6 +5,7 @@ use std::sync::Arc;
 use layerfs::{BuildSnapshot, DirectoryTimes, IdMode, Root, View};
 
 use super::clamp::clamp;
+use super::remote::Fetch;
 use super::{Failure, Outcome, Session};
 use crate::cache::{CacheKey, KeyHasher, StepRecord};
 use crate::context::Context;
@@ -26,9 +27,19 @@ pub(super) enum Probe {
 
 /// A step that has to run.
 pub(super) struct Work {
-    key: CacheKey,
+    /// What the result is kept under; none for what cannot be known again.
+    key: Option<CacheKey>,
+    /// For a fetch: what comes.
+    fetch: Option<Fetch>,
     /// For a copy whose sources were looked at for the key: those.
     sources: Option<Sources>,
+}
+
+impl Work {
+    /// Something that is to be fetched.
+    pub(super) fn fetch(key: Option<CacheKey>, fetch: Fetch) -> Work {
+        Work { key, fetch: Some(fetch), sources: None }
+    }
 }
 
 /// What a copy reads.
@@ -75,8 +86,15 @@ impl Session<'_> {
                 let layers = base.layers.clone().into();
                 return Ok(Probe::Known(Outcome { layers, created: [].into() }));
             }
+            (Op::Remote(op), _) => {
+                let probe = self.probe_remote(op)?;
+                if let Probe::Known(_) = probe {
+                    self.event(Event::Cached { step, name: &vertex.name });
+                }
+                return Ok(probe);
+            }
             (Op::Stack, Some(below)) => return Ok(Probe::Known(below.under(&inputs[1]))),
-            (_, None) => unreachable!("every step but a base has a tree to change"),
+            (_, None) => unreachable!("every other step has a tree to change"),
             (Op::Run(op), Some(below)) => {
                 let contents = self.mounted_content(op, graph, inputs)?;
                 (run::key(op, &below.layers, &contents), None)
@@ -92,7 +110,7 @@ impl Session<'_> {
             self.event(Event::Cached { step, name: &vertex.name });
             return Ok(Probe::Known(outcome));
         }
-        Ok(Probe::Work(Work { key, sources }))
+        Ok(Probe::Work(Work { key: Some(key), fetch: None, sources }))
     }
 
     /// A base image whose files are all there is a cached step. One whose files are not is
@@ -127,7 +145,8 @@ impl Session<'_> {
         let sources = self.find(op, graph, inputs)?;
         let mut contents = Vec::new();
         for (source, found) in op.sources.iter().zip(&sources.found) {
-            let (Some(wanted), Found::Files { tree, selected }) = (Wanted::of(op, source), found)
+            let (Some(wanted), Found::Files { tree, selected, .. }) =
+                (Wanted::of(op, source), found)
             else {
                 continue;
             };
@@ -177,7 +196,7 @@ impl Session<'_> {
                 CopySource::Inline { name, content } => {
                     Found::Inline { name: name.clone(), content: content.clone() }
                 }
-                CopySource::Path { tree, take, pattern, written, .. } => {
+                CopySource::Path { tree, take, pattern, written, unpack, .. } => {
                     let excludes = &op.excludes;
                     let wanted = Wanted { take, pattern, written, excludes };
                     match tree {
@@ -189,7 +208,7 @@ impl Session<'_> {
                         SourceTree::Input(_) => {}
                     }
                     let selected = select(&sources.tree(*tree), &wanted)?;
-                    Found::Files { tree: *tree, selected }
+                    Found::Files { tree: *tree, selected, unpack: *unpack }
                 }
             };
             sources.found.push(found);
@@ -211,6 +230,9 @@ impl Session<'_> {
         work: Work,
     ) -> Result<Outcome, Failure> {
         let bare = |cause| (cause, Vec::new());
+        if let (Op::Remote(op), Some(fetch)) = (&graph.get(step).op, work.fetch) {
+            return self.fetch(step, op, work.key, fetch);
+        }
         let below = inputs.first().expect("a step that runs has a tree to change");
         self.ensure(&below.layers, graph).map_err(bare)?;
         let prepared = self.store.prepare(self.lease, &below.layers);
@@ -219,7 +241,7 @@ impl Session<'_> {
         let mut keep = true;
         let mut times = DirectoryTimes::Keep;
         match &graph.get(step).op {
-            Op::Base(_) | Op::Stack => {}
+            Op::Base(_) | Op::Remote(_) | Op::Stack => {}
             Op::Run(op) => {
                 let bench = run::Bench {
                     tree: &snapshot.active,
@@ -241,7 +263,7 @@ impl Session<'_> {
             }
             Op::Copy(op) => {
                 // What an archive does to directories is not watched entry by entry.
-                times = if op.unpack { DirectoryTimes::Restore } else { DirectoryTimes::Keep };
+                times = if op.unpacks() { DirectoryTimes::Restore } else { DirectoryTimes::Keep };
                 let sources = match work.sources {
                     Some(sources) => sources,
                     None => self.find(op, graph, inputs).map_err(bare)?,
@@ -265,12 +287,13 @@ impl Session<'_> {
         if !keep {
             return Ok(below.with(record));
         }
+        let Some(key) = work.key else { return Ok(below.with(record)) };
         if is_pure(&graph.get(step).op)
-            && let Some(before) = self.lookup(work.key).map_err(bare)?
+            && let Some(before) = self.lookup(key).map_err(bare)?
         {
             return Ok(below.with(before));
         }
-        self.record(work.key, &record).map_err(bare)?;
+        self.record(key, &record).map_err(bare)?;
         Ok(below.with(record))
     }
 
@@ -278,7 +301,7 @@ impl Session<'_> {
         copy::Place { into, ids: self.ids, cancel: self.cancel }
     }
 
-    fn commit(
+    pub(super) fn commit(
         &self,
         snapshot: BuildSnapshot,
         times: DirectoryTimes,
@@ -302,9 +325,9 @@ fn is_pure(op: &Op) -> bool {
 /// its times already, but for archives.
 fn latest(op: &Op) -> Option<i64> {
     match op {
-        Op::Base(_) | Op::Workdir(_) | Op::Stack => None,
+        Op::Base(_) | Op::Remote(_) | Op::Workdir(_) | Op::Stack => None,
         Op::Run(op) => op.times.latest,
-        Op::Copy(op) => op.times.latest.filter(|_| op.unpack),
+        Op::Copy(op) => op.times.latest.filter(|_| op.unpacks()),
     }
 }
 

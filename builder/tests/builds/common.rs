@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use builder::syntax::Source;
 use builder::{
     BaseImage, BaseImages, BuildError, BuildRequest, Builder, Built, Cancel, Event, Grants,
-    NetworkMode, Progress, Sandbox,
+    NetworkMode, NoRemotes, Progress, Sandbox,
 };
 use indexmap::IndexMap;
 use layerfs::{FileKind, IdMode, Root, Store, StoreOptions};
@@ -129,6 +129,7 @@ impl World {
             store: &self.store,
             lease: &lease,
             images: &Local(&self.store),
+            remotes: &NoRemotes,
             progress: &listener,
             cancel: &cancel,
             ids: IdMode::Full,
@@ -144,6 +145,13 @@ impl World {
         let mut lines = Vec::new();
         list(&view.root, Path::new(""), &mut lines);
         lines
+    }
+
+    /// What is known of a file of an image.
+    pub(crate) fn stat(&self, built: &Built, path: &str) -> layerfs::Metadata {
+        let lease = self.store.lease().unwrap();
+        let view = self.store.view(&lease, &built.config.rootfs.diff_ids).unwrap();
+        view.root.stat(path).unwrap().unwrap()
     }
 
     /// The content of a file of an image.

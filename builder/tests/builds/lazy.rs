@@ -33,6 +33,7 @@ fn build(world: &World, dockerfile: &str) -> Result<builder::Built, BuildError> 
         store: &world.store,
         lease: &lease,
         images: &Remote,
+        remotes: &builder::NoRemotes,
         progress: &Silent,
         cancel: &cancel,
         ids: IdMode::Full,

@@ -8,4 +8,5 @@ mod cases;
 mod common;
 mod concurrency;
 mod lazy;
+mod remote;
 mod reproducible;
