@@ -10,6 +10,7 @@ mod error;
 mod inspected;
 mod machine;
 mod pulling;
+mod remotes;
 mod signals;
 mod staged_file;
 mod terminal;

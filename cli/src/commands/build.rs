@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::clients::ConnectionArgs;
 use crate::error::{Doing, Failure, Outcome};
 use crate::pulling::Bases;
+use crate::remotes::Network;
 use crate::signals;
 use crate::ui::build_failure;
 use crate::ui::build_plain::PlainProgress;
@@ -112,10 +113,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let cancel = Cancel::new()?;
     let _interrupts = signals::cancel_on_signal(&cancel)?;
     let bases = Bases::new(app, &args.connection)?;
+    let network = Network::new(app, &args.connection)?;
     let builder = Builder {
         store,
         lease: &lease,
         images: &bases,
+        remotes: &network,
         progress: &*progress,
         cancel: &cancel,
         ids: app.ids(),

@@ -5,6 +5,7 @@
 
 mod auth;
 mod docker_registry;
+mod download;
 mod faults;
 mod image;
 mod lists;
