@@ -242,8 +242,9 @@ fn stages_recipe(base: &str) -> String {
     let metadata: String = (0..8).map(|i| format!("ENV V{i}=1\n")).collect();
     (0..500)
         .map(|i| match i {
-            0 => format!("FROM {base} AS s0\nCOPY f /f\n{metadata}"),
-            _ => format!("FROM {base} AS s{i}\nCOPY --from=s{} /f /f\n{metadata}", i - 1),
+            0 => format!("FROM {base} AS s0\nCOPY f /f0\n{metadata}"),
+            // Under another name each time: the same COPY would be found in the cache.
+            _ => format!("FROM {base} AS s{i}\nCOPY --from=s{0} /f{0} /f{i}\n{metadata}", i - 1),
         })
         .collect()
 }
