@@ -19,6 +19,7 @@ mod receive;
 mod registry;
 mod router;
 mod routes;
+mod sendfile;
 mod serve;
 mod session;
 mod state;

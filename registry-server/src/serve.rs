@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -11,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::sendfile::{Outbox, Socket};
 use crate::{Registry, Result, router};
 
 /// How long a client may take for the head of a request, and to begin the next one.
@@ -89,10 +91,14 @@ async fn converse(
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let mut builder = Builder::new(TokioExecutor::new());
+    // Vectors keep what stands for a file apart from what is sent as it is.
+    builder.http1().writev(true);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(64);
-    let service = TowerToHyperService::new(service);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let outbox = Outbox::default();
+    let socket = Socket::new(stream, outbox.clone());
+    let service = TowerToHyperService::new(service.layer(Extension(outbox)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         // The sender says nothing; that it is gone is the message.

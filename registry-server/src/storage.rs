@@ -10,6 +10,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -159,6 +160,11 @@ pub(crate) struct Blob {
 pub(crate) trait Content: Send {
     /// Streams a part of it. An error ends the stream.
     fn stream(self: Box<Self>, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>>;
+
+    /// The file that they are all of, if they are worth to be sent from it.
+    fn file(&self) -> Option<Arc<File>> {
+        None
+    }
 }
 
 /// Takes a lock whose holder cannot have left anything half-done.

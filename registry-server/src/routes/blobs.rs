@@ -1,5 +1,7 @@
 //! `/v2/<name>/blobs/<digest>`: pull, look up and delete a blob.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
@@ -7,7 +9,7 @@ use http::header::{
     RANGE,
 };
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use oci::Digest;
 
 use super::{CONTENT_DIGEST, digest_header, digest_of, empty, header};
@@ -16,7 +18,8 @@ use crate::condition::{Condition, etag, range_applies};
 use crate::name::Repository;
 use crate::problem::{Code, Problem};
 use crate::range::{self, Wanted};
-use crate::storage::look;
+use crate::sendfile::Outbox;
+use crate::storage::{Content, look};
 
 pub(crate) async fn answer(
     registry: &Registry,
@@ -26,7 +29,7 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     let digest = digest_of(digest)?;
     match head.method {
-        Method::GET => get(registry, repository, &digest, &head.headers).await,
+        Method::GET => get(registry, repository, &digest, head).await,
         Method::HEAD => look_up(registry, repository, &digest, &head.headers).await,
         Method::DELETE => delete(registry, repository, &digest).await,
         _ => Err(Problem::method("GET, HEAD, DELETE")),
@@ -37,8 +40,9 @@ async fn get(
     registry: &Registry,
     repository: &Repository,
     digest: &Digest,
-    headers: &HeaderMap,
+    head: &Parts,
 ) -> Result<Response, Problem> {
+    let headers = &head.headers;
     let opened = registry.0.storage.0.open_blob(repository, digest).await?;
     let blob = opened.ok_or_else(|| unknown(digest))?;
     if let Some(answer) = conditional(digest, headers)? {
@@ -63,9 +67,18 @@ async fn get(
         }
     };
     if !part.is_empty() {
-        *response.body_mut() = Body::from_stream(blob.content.stream(part));
+        *response.body_mut() = body(blob.content, part, head);
     }
     Ok(response)
+}
+
+/// A part of a blob; where the connection can do it, the kernel sends it from the file.
+fn body(content: Box<dyn Content>, part: Range<u64>, head: &Parts) -> Body {
+    let outbox = head.extensions.get::<Outbox>().filter(|_| head.version <= Version::HTTP_11);
+    match (outbox, content.file()) {
+        (Some(outbox), Some(file)) => Body::from_stream(outbox.clone().body(file, part)),
+        _ => Body::from_stream(content.stream(part)),
+    }
 }
 
 async fn look_up(

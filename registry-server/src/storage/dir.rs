@@ -159,7 +159,7 @@ impl Inner {
             let path = || self.blobs.layout.blob(repository, digest);
             Box::new(Whole(bytes.map_err(|e| Error::at("read", &path(), e))?))
         } else {
-            Box::new(Streamed(file))
+            Box::new(Streamed(Arc::new(file)))
         };
         Ok(Some(Blob { size, content }))
     }

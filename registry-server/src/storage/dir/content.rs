@@ -26,12 +26,16 @@ impl Content for Whole {
 }
 
 /// A blob that is read while it is sent.
-pub(super) struct Streamed(pub(super) File);
+pub(super) struct Streamed(pub(super) Arc<File>);
 
 impl Content for Streamed {
     fn stream(self: Box<Self>, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
-        let ahead = Ahead { file: Arc::new(self.0), rest: range, reading: None };
+        let ahead = Ahead { file: self.0, rest: range, reading: None };
         stream::unfold(ahead, Ahead::next).boxed()
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        Some(self.0.clone())
     }
 }
 

@@ -1,0 +1,94 @@
+//! Files that the kernel sends, without a copy through this process.
+//!
+//! An HTTP body is made of bytes, so the body of such a file yields slices of a static
+//! [`SLAB`] in place of its bytes, and at the same time puts the file's part into a queue that it
+//! shares with the [`Socket`] of its connection. A slice is known by its address: where one is
+//! written, the socket sends the next part of the queue. Bodies are polled in the order in which
+//! they are written, and a slice that was yielded is written or its connection ends; so slices
+//! and parts agree, and if they ever do not, the connection ends and nothing of the slab is sent.
+//!
+//! It works where bytes reach the socket as the body yielded them: HTTP/1, without encryption,
+//! written as vectors.
+
+mod socket;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+
+pub(crate) use self::socket::Socket;
+use crate::storage::locked;
+
+/// The largest part, in bytes. After each the other connections have their turn.
+const PART: usize = 1 << 20;
+
+/// What stands for the bytes of files. It is never written to nor read, so it takes no memory.
+static SLAB: [u8; PART] = [0; PART];
+
+/// Whether bytes stand for a file's.
+fn is_placeholder(bytes: &[u8]) -> bool {
+    SLAB.as_ptr_range().contains(&bytes.as_ptr())
+}
+
+/// A part of a file.
+struct Part {
+    file: Arc<File>,
+    range: Range<u64>,
+}
+
+/// The parts of files that are to be sent on a connection. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Outbox(Arc<Mutex<VecDeque<Part>>>);
+
+impl Outbox {
+    /// The body that stands for a part of a file.
+    pub(crate) fn body(
+        self,
+        file: Arc<File>,
+        range: Range<u64>,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        stream::iter(parts(range)).map(move |range| {
+            let length = range.end - range.start;
+            let length = usize::try_from(length).unwrap_or(PART).min(PART);
+            locked(&self.0).push_back(Part { file: file.clone(), range });
+            Ok(Bytes::from_static(&SLAB[..length]))
+        })
+    }
+
+    /// Sends the next bytes of the first part with `send`, which is given a file, where to begin,
+    /// and how much. `length` is that of the rest of its placeholder.
+    fn send(
+        &self,
+        length: usize,
+        send: impl FnOnce(&File, u64, usize) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut parts = locked(&self.0);
+        let Some(part) = parts.front_mut() else {
+            return Err(io::Error::other("a placeholder stands for no file"));
+        };
+        if part.range.end - part.range.start != length as u64 {
+            return Err(io::Error::other("a placeholder does not have the length of its file"));
+        }
+        let sent = send(&part.file, part.range.start, length)?;
+        if sent == 0 {
+            let message = "a file ended before the length that was announced";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        part.range.start += sent as u64;
+        if part.range.is_empty() {
+            parts.pop_front();
+        }
+        Ok(sent)
+    }
+}
+
+/// A range, part by part.
+fn parts(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = range.end;
+    range.step_by(PART).map(move |start| start..end.min(start + PART as u64))
+}
