@@ -143,6 +143,11 @@ impl Ignore {
         self.patterns.is_empty()
     }
 
+    /// Whether a pattern takes paths back in.
+    pub fn has_exceptions(&self) -> bool {
+        self.has_exceptions
+    }
+
     /// Whether `path`, relative to the context and with slashes, is left out.
     pub fn matches(&self, path: &str) -> bool {
         let mut parent = ParentMatch::default();

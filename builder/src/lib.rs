@@ -9,6 +9,7 @@
 //! The crate never speaks to a registry: who calls it gives it [`BaseImages`]. It reads nothing of
 //! the machine but what the request names.
 
+pub mod check;
 pub mod diagnostic;
 pub mod dockerignore;
 pub mod expand;

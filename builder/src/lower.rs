@@ -4,8 +4,8 @@
 //! base images resolved, triggers read, and what cannot be built is refused. What comes out runs
 //! without another look at the Dockerfile.
 
-mod arguments;
-mod bases;
+pub(crate) mod arguments;
+pub(crate) mod bases;
 mod copy;
 mod mounts;
 mod names;
@@ -138,7 +138,7 @@ pub(crate) fn lower(
     })
 }
 
-fn target(request: &BuildRequest, dockerfile: &Dockerfile) -> Result<usize, BuildError> {
+pub(crate) fn target(request: &BuildRequest, dockerfile: &Dockerfile) -> Result<usize, BuildError> {
     let last = dockerfile.stages.len().checked_sub(1);
     let found = match &request.target {
         None => last,
@@ -155,7 +155,11 @@ fn target(request: &BuildRequest, dockerfile: &Dockerfile) -> Result<usize, Buil
 
 /// The stages that `target` is made from, itself included. What a trigger of a base image adds
 /// is not known yet.
-fn needed_stages(dockerfile: &Dockerfile, froms: &[FromLine], target: usize) -> Vec<bool> {
+pub(crate) fn needed_stages(
+    dockerfile: &Dockerfile,
+    froms: &[FromLine],
+    target: usize,
+) -> Vec<bool> {
     let mut needed = vec![false; dockerfile.stages.len()];
     needed[target] = true;
     // A stage uses earlier ones only.
@@ -182,7 +186,7 @@ fn needed_stages(dockerfile: &Dockerfile, froms: &[FromLine], target: usize) -> 
 }
 
 /// The names in `from` of an instruction in a stage, with what they mean.
-fn sources<'a>(
+pub(crate) fn sources<'a>(
     dockerfile: &Dockerfile,
     instruction: &'a Instruction,
     stage: usize,

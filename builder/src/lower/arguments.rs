@@ -42,7 +42,7 @@ pub(super) fn is_predefined(name: &str) -> bool {
 }
 
 /// What is set before the file says anything.
-pub(super) fn predefined(
+pub(crate) fn predefined(
     request: &BuildRequest,
     target: &Platform,
     stage: Option<&str>,
@@ -67,7 +67,7 @@ pub(super) fn predefined(
 }
 
 /// The arguments before the first FROM, on top of `env`.
-pub(super) fn global(
+pub(crate) fn global(
     request: &BuildRequest,
     dockerfile: &Dockerfile,
     mut env: Environment,

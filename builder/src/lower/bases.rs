@@ -14,23 +14,23 @@ use crate::stage::{Dockerfile, StageRef};
 use crate::syntax::{Escape, Span, Word};
 
 /// The name of the image without files.
-pub(super) const SCRATCH: &str = "scratch";
+pub(crate) const SCRATCH: &str = "scratch";
 
 /// A FROM with its words expanded.
 #[derive(Debug, Clone)]
-pub(super) struct FromLine {
+pub(crate) struct FromLine {
     /// The image or stage.
-    pub(super) image: String,
+    pub(crate) image: String,
     /// Where the image stands.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     /// The stage that it means, if it means one.
-    pub(super) base: Option<usize>,
+    pub(crate) base: Option<usize>,
     /// `--platform`.
-    pub(super) platform: Option<Platform>,
+    pub(crate) platform: Option<Platform>,
 }
 
 /// Expands every FROM, also those of stages that are not built: a wrong one is an error.
-pub(super) fn expand_froms(
+pub(crate) fn expand_froms(
     dockerfile: &Dockerfile,
     global: &Environment,
     escape: Escape,

@@ -90,11 +90,7 @@ impl Directives {
 
     fn set(&mut self, key: Key, value: &Word) -> Result<(), Diagnostic> {
         match key {
-            Key::Syntax => {
-                let image = value.text.split(' ').next().unwrap_or_default();
-                let span = Span::new(value.span.start, value.span.start + image.len());
-                self.syntax = Some(Word::new(image, span));
-            }
+            Key::Syntax => self.syntax = Some(first_word(value)),
             Key::Escape => {
                 self.escape = match value.text.as_str() {
                     "\\" => Escape::Backslash,
@@ -106,7 +102,7 @@ impl Directives {
                     }
                 };
             }
-            Key::Check => self.check = Some(Check::parse(value)?),
+            Key::Check => self.check = Some(Check::parse(&first_word(value))?),
         }
         Ok(())
     }
@@ -127,6 +123,12 @@ impl Key {
             Self::Check => "check",
         }
     }
+}
+
+/// What stands before the first blank, which ends an image and the options of checks.
+fn first_word(value: &Word) -> Word {
+    let first = value.text.split(' ').next().unwrap_or_default();
+    Word::new(first, Span::new(value.span.start, value.span.start + first.len()))
 }
 
 fn line_end(text: &str, at: usize) -> usize {
