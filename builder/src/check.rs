@@ -7,11 +7,14 @@
 mod config;
 mod finding;
 mod lines;
+mod outline;
 mod remember;
 mod rules;
+pub mod show;
 mod stages;
 mod subject;
 mod suggest;
+mod targets;
 mod walk;
 
 use crate::build::read_ignore;
@@ -27,7 +30,9 @@ use subject::Subject;
 
 pub use finding::Finding;
 pub use lines::LineRange;
+pub use outline::{Outline, OutlineArgument, OutlineMount, outline};
 pub use rules::{RULES, Rule};
+pub use targets::{Target, targets};
 
 pub(crate) use remember::Remembered;
 
