@@ -1,0 +1,126 @@
+//! Every case under `testdata/checks` has a Dockerfile, what docker says of it, and perhaps an
+//! ignore file and arguments of the build: `expected` is the text of `--check`, `outline`,
+//! `targets` and their `.json` the answers of `--call`. Where a case has a file `differs`, docker
+//! 28 answers otherwise, and the file says why.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use builder::check::show::{json, tables, text};
+use builder::check::{check, outline, targets};
+use builder::syntax::Source;
+use builder::{BaseImage, BaseImages, BuildRequest, Grants, NetworkMode, Sandbox};
+use indexmap::IndexMap;
+use oci::{ImageConfig, Platform, Raw};
+
+/// One image of any name, with nothing but a PATH.
+struct Images;
+
+impl BaseImages for Images {
+    fn resolve(&self, name: &str, platform: &Platform, _: bool) -> oci::Result<BaseImage> {
+        let document = serde_json::json!({
+            "architecture": platform.architecture, "os": platform.os,
+            "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+            "rootfs": {"type": "layers", "diff_ids": []},
+        });
+        let config: Raw<ImageConfig> =
+            Raw::parse(document.to_string().into_bytes(), "image config").unwrap();
+        let blobs = Arc::new(oci::blob::MemoryBlobs::default());
+        Ok(BaseImage { name: name.to_owned(), config, layers: Vec::new(), blobs })
+    }
+}
+
+fn request(case: &Path) -> BuildRequest {
+    let read = |name: &str| fs::read_to_string(case.join(name)).unwrap_or_default();
+    let mut build_args = IndexMap::new();
+    let mut target = None;
+    let arguments = read("arguments");
+    let mut words = arguments.split_whitespace();
+    while let Some(flag) = words.next() {
+        let value = words.next().unwrap();
+        match flag {
+            "--build-arg" => {
+                let (name, value) = value.split_once('=').unwrap();
+                build_args.insert(name.to_owned(), value.to_owned());
+            }
+            "--target" => target = Some(value.to_owned()),
+            other => panic!("{other} in {}", case.display()),
+        }
+    }
+    BuildRequest {
+        dockerfile: Source::new("Dockerfile", fs::read_to_string(case.join("Dockerfile")).unwrap()),
+        context: None,
+        ignore: read(".dockerignore"),
+        build_args,
+        target,
+        platform: None,
+        build_platform: "linux/amd64".parse().unwrap(),
+        no_cache: false,
+        pull: false,
+        labels: IndexMap::new(),
+        names: Vec::new(),
+        sandbox: Sandbox {
+            network: NetworkMode::None,
+            hostname: String::new(),
+            resolv_conf: Vec::new(),
+            hosts: Vec::new(),
+        },
+        grants: Grants::default(),
+        now: "2026-01-02T03:04:05Z".into(),
+        parallelism: NonZeroUsize::MIN,
+    }
+}
+
+/// What we say where docker's word is in the file `name`.
+fn answer(name: &str, request: &BuildRequest) -> String {
+    let source = &request.dockerfile;
+    let shown = text::Shown { path: "Dockerfile", text: &source.text };
+    match name {
+        "expected" => {
+            let checked = check(request, &Images).unwrap();
+            let fails = checked.failure.is_some() || !checked.violated().is_empty();
+            text::findings(&checked.findings, &shown, fails)
+        }
+        "check.json" => json::check(&check(request, &Images).unwrap().findings, None, source),
+        "outline" => tables::outline(&outline(request, &Images).unwrap()),
+        "outline.json" => json::outline(&outline(request, &Images).unwrap(), source),
+        "targets" => tables::targets(&targets(source).unwrap()),
+        "targets.json" => json::targets(&targets(source).unwrap(), source),
+        other => panic!("{other}"),
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/checks");
+    let mut cases: Vec<_> = fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 100, "cases are missing in {}", root.display());
+    cases
+}
+
+/// With `TIERCE_BLESS` set, the expectations of cases that differ from docker become what is.
+#[test]
+fn checks_and_calls_answer_as_docker_does() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let request = request(&case);
+        let names =
+            ["expected", "check.json", "outline", "outline.json", "targets", "targets.json"];
+        for name in names.into_iter().filter(|name| case.join(name).exists()) {
+            let expected = fs::read_to_string(case.join(name)).unwrap();
+            let actual = answer(name, &request);
+            if actual != expected {
+                if std::env::var_os("TIERCE_BLESS").is_some() && case.join("differs").exists() {
+                    fs::write(case.join(name), &actual).unwrap();
+                }
+                let case = case.file_name().unwrap().to_string_lossy().into_owned();
+                wrong.push(format!("== {case}/{name}\n-- expected\n{expected}-- actual\n{actual}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{} wrong", wrong.join("\n"), wrong.len());
+}
