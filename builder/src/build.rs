@@ -5,8 +5,9 @@ use oci::{Descriptor, DiffId, ImageConfig, Raw};
 
 use crate::assemble::assemble;
 use crate::cancel::Cancel;
+use crate::check::{Finding, Reach, Remembered, check_parsed};
 use crate::context::LazyContext;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::dockerignore::Ignore;
 use crate::error::BuildError;
 use crate::images::BaseImages;
@@ -16,7 +17,7 @@ use crate::progress::{Event, Progress, StepId};
 use crate::remote::Remotes;
 use crate::request::BuildRequest;
 use crate::solve::{Outcome, Session, solve};
-use crate::stage::{Dockerfile, parse};
+use crate::stage::{Parsed, parse};
 
 /// How often a build is begun again because somebody removed, while it ran, a layer that it had
 /// found.
@@ -58,14 +59,19 @@ impl Builder<'_> {
     /// See [`BuildError`]. No image is changed then; what steps have made is kept for the next
     /// build.
     pub fn build(&self, request: &BuildRequest) -> Result<Built, BuildError> {
-        let dockerfile = self.parse(request)?;
-        let ignore = Ignore::parse(&request.ignore).map_err(|error| {
-            let message = format!("the ignore file cannot be read: {error}");
-            BuildError::Diagnostics(vec![Diagnostic::error((0..0).into(), message)])
-        })?;
+        let parsed = parse(&request.dockerfile);
+        if parsed.has_errors() {
+            return Err(BuildError::Diagnostics(parsed.diagnostics));
+        }
+        let ignore = read_ignore(&request.ignore)?;
+        let images = Remembered::new(self.images);
+        let mut lowered = Some(lower(request, &parsed.dockerfile, &images, self.progress));
+        self.check(request, &parsed, &images.known_only())?;
         for attempt in 1.. {
-            let lowered = lower(request, &dockerfile, self.images, self.progress)?;
-            match self.solve(request, lowered, ignore.clone()) {
+            let lowered = lowered
+                .take()
+                .unwrap_or_else(|| lower(request, &parsed.dockerfile, self.images, self.progress));
+            match self.solve(request, lowered?, ignore.clone()) {
                 Err(BuildError::Store { source, .. })
                     if attempt < ATTEMPTS
                         && matches!(*source, layerfs::Error::LayerNotFound { .. }) => {}
@@ -75,21 +81,22 @@ impl Builder<'_> {
         Err(BuildError::Cancelled)
     }
 
-    fn parse(&self, request: &BuildRequest) -> Result<Dockerfile, BuildError> {
-        let parsed = parse(&request.dockerfile);
-        if parsed.has_errors() {
-            return Err(BuildError::Diagnostics(parsed.diagnostics));
+    /// Tells what is doubtful in the file.
+    fn check(
+        &self,
+        request: &BuildRequest,
+        parsed: &Parsed,
+        images: &dyn BaseImages,
+    ) -> Result<(), BuildError> {
+        let checked = check_parsed(request, parsed, images, Reach::Target)?;
+        if checked.is_error && !checked.findings.is_empty() {
+            let errors = checked.findings.iter().map(Finding::to_error).collect();
+            return Err(BuildError::Diagnostics(errors));
         }
-        let warnings = parsed.diagnostics.iter().filter(|d| d.severity == Severity::Warning);
-        for warning in warnings {
-            let span = Some(warning.span);
-            self.progress.event(Event::Warning { message: &warning.message, span });
+        for finding in &checked.findings {
+            self.progress.event(Event::Finding(finding));
         }
-        if let Some(check) = &parsed.dockerfile.directives.check {
-            let message = "build checks are not run yet, so the directive has no effect";
-            self.progress.event(Event::Warning { message, span: Some(check.span) });
-        }
-        Ok(parsed.dockerfile)
+        Ok(())
     }
 
     fn solve(
@@ -149,6 +156,14 @@ impl Builder<'_> {
         })?;
         Ok(Built { config, layers })
     }
+}
+
+/// Reads the text of an ignore file.
+pub(crate) fn read_ignore(text: &str) -> Result<Ignore, BuildError> {
+    Ignore::parse(text).map_err(|error| {
+        let message = format!("the ignore file cannot be read: {error}");
+        BuildError::Diagnostics(vec![Diagnostic::error((0..0).into(), message)])
+    })
 }
 
 impl std::fmt::Debug for Builder<'_> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::check::Finding;
 use crate::syntax::Span;
 
 /// A step as the progress display counts them. Numbers are given in the order in which steps
@@ -73,6 +74,8 @@ pub enum Event<'a> {
         /// The step.
         step: StepId,
     },
+    /// A check found something doubtful in the Dockerfile, and the build goes on.
+    Finding(&'a Finding),
     /// Something is doubtful, and the build goes on.
     Warning {
         /// What, in lower case and without a final period.

@@ -3,6 +3,7 @@
 pub(crate) mod build_failure;
 pub(crate) mod build_plain;
 pub(crate) mod build_tty;
+pub(crate) mod findings;
 pub(crate) mod human;
 pub(crate) mod list;
 pub(crate) mod table;

@@ -160,12 +160,29 @@ fn what_a_build_cannot_do_yet_is_said_at_its_line() {
 }
 
 #[test]
-fn a_directive_without_effect_is_told() {
+fn findings_are_told_and_fail_a_build_that_asks_for_that() {
     let here = tierce();
-    here.scratch().write("context/Dockerfile", "# check=error=true\nFROM scratch\nCOPY a /\n");
-    here.scratch().write("context/a", "x");
     let context = here.scratch().join("context").display().to_string();
-    let output = here.run(["build", "--progress", "plain", &context]);
-    assert_eq!(output.code, 0, "{output:#?}");
-    assert!(output.stderr.contains("build checks are not run yet"), "{}", output.stderr);
+    let build = |directive: &str, arguments: &[&str]| {
+        let text = format!("{directive}\nFROM scratch\nCOPY a /\nMAINTAINER me\n");
+        here.scratch().write("context/Dockerfile", &text);
+        here.scratch().write("context/a", "x");
+        let arguments = arguments.iter().copied().chain([context.as_str()]);
+        here.run(["build", "--progress", "plain"].into_iter().chain(arguments))
+    };
+    let told = build("# no directive", &[]);
+    assert_eq!(told.code, 0, "{told:#?}");
+    assert!(told.stderr.contains(" 1 warning found"), "{}", told.stderr);
+    assert!(told.stderr.contains(" - MaintainerDeprecated: "), "{}", told.stderr);
+    let failed = build("# check=error=true", &[]);
+    assert_eq!(failed.code, 1, "{failed:#?}");
+    assert!(failed.stderr.contains("error[MaintainerDeprecated]"), "{}", failed.stderr);
+    let skipped = build("# check=skip=all;error=true", &["--check"]);
+    assert_eq!(
+        (skipped.code, skipped.stdout.as_str()),
+        (0, "Check complete, no warnings found.\n")
+    );
+    let checked = build("# no directive", &["--call", "check"]);
+    assert_eq!(checked.code, 1, "{checked:#?}");
+    assert!(checked.stdout.contains("\n   4 | >>> MAINTAINER me\n"), "{}", checked.stdout);
 }

@@ -1,10 +1,12 @@
 //! `tierce build`: an image from a Dockerfile.
 
+mod call;
 mod grants;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use builder::check::show::text;
 use builder::syntax::Source;
 use builder::{BuildError, BuildRequest, Builder, Built, Cancel, NetworkMode, Progress, Sandbox};
 use clap::ValueEnum;
@@ -12,6 +14,7 @@ use indexmap::IndexMap;
 use layerfs::Lease;
 use oci::{Platform, Reference};
 
+use self::call::CallArgs;
 use self::grants::GrantArgs;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
@@ -22,6 +25,7 @@ use crate::signals;
 use crate::ui::build_failure;
 use crate::ui::build_plain::PlainProgress;
 use crate::ui::build_tty::TtyProgress;
+use crate::ui::findings::Findings;
 use crate::ui::say;
 
 /// The largest Dockerfile or ignore file that is read, in bytes.
@@ -59,6 +63,8 @@ pub(crate) struct Args {
     network: RunNetwork,
     #[command(flatten)]
     grants: GrantArgs,
+    #[command(flatten)]
+    call: CallArgs,
     /// Write the image's id to this file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -107,7 +113,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     }
     let source = dockerfile(args)?;
     let request = request(args, app, source.clone())?;
-    let progress = progress(args, app);
+    if let Some(question) = args.call.question() {
+        return call::answer(question, args, &request, &Bases::new(app, &args.connection)?);
+    }
+    let progress = Findings::new(progress(args, app));
     let store = app.store()?;
     let lease = store.lease()?;
     let cancel = Cancel::new()?;
@@ -119,12 +128,16 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         lease: &lease,
         images: &bases,
         remotes: &network,
-        progress: &*progress,
+        progress: &progress,
         cancel: &cancel,
         ids: app.ids(),
     };
     let built = builder.build(&request);
-    drop(progress);
+    let findings = progress.into_inner();
+    if !findings.is_empty() && !args.quiet && args.progress != Shown::Quiet {
+        // A closed standard error is no reason to report something else.
+        let _ = anstream::stderr().write_all(text::summary(&findings).as_bytes());
+    }
     let built = built.map_err(|error| failure(&source, &error))?;
     finish(args, app, &lease, &built)
 }
