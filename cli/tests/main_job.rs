@@ -145,7 +145,6 @@ fn what_a_build_cannot_do_yet_is_said_at_its_line() {
     let here = tierce();
     busybox(&here);
     let lines = [
-        "ADD https://127.0.0.1:1/x /x",
         "RUN --mount=type=secret,id=x true",
         "RUN --security=insecure true",
     ];

@@ -1,6 +1,8 @@
 //! COPY and ADD: how the result is keyed and made.
 
 mod attributes;
+mod file;
+mod fill;
 mod owner;
 mod place;
 mod real_path;
@@ -86,6 +88,11 @@ fn chmod_into(hasher: &mut KeyHasher, chmod: Option<&Chmod>) {
 pub(crate) struct Place<'a> {
     /// The tree that is copied into.
     pub(crate) into: &'a Root,
+    /// Where new files of that tree lie, if it is an overlay: what is written into a directory
+    /// that is new need not go through it.
+    pub(crate) upper: Option<&'a Root>,
+    /// How many threads copy.
+    pub(crate) threads: usize,
     /// Which owners can be given.
     pub(crate) ids: IdMode,
     /// Whether to stop.

@@ -260,7 +260,7 @@ impl Session<'_> {
             times: Times { made: 0, latest: None },
         };
         let found = [Found::Files { tree: SourceTree::Input(part.input), selected, unpack: false }];
-        let place = copy::Place { into: root, ids: self.ids, cancel: self.cancel };
+        let place = self.place(root, None);
         copy::run(&op, &found, &|_| files, &place).map(drop)
     }
 }

@@ -259,7 +259,7 @@ impl Session<'_> {
                 ran?;
             }
             Op::Workdir(op) => {
-                workdir::run(op, &self.place(&snapshot.active.root)).map_err(bare)?;
+                workdir::run(op, &self.place(&snapshot.active.root, None)).map_err(bare)?;
             }
             Op::Copy(op) => {
                 // What an archive does to directories is not watched entry by entry.
@@ -268,7 +268,9 @@ impl Session<'_> {
                     Some(sources) => sources,
                     None => self.find(op, graph, inputs).map_err(bare)?,
                 };
-                let place = self.place(&snapshot.active.root);
+                let upper = Root::open(&snapshot.active.place.upper);
+                let upper = upper.map_err(StepCause::store("open the new layer")).map_err(bare)?;
+                let place = self.place(&snapshot.active.root, Some(&upper));
                 let trees = |tree| sources.tree(tree);
                 keep = copy::run(op, &sources.found, &trees, &place).map_err(bare)?;
             }
@@ -297,8 +299,9 @@ impl Session<'_> {
         Ok(below.with(record))
     }
 
-    fn place<'r>(&'r self, into: &'r Root) -> copy::Place<'r> {
-        copy::Place { into, ids: self.ids, cancel: self.cancel }
+    pub(super) fn place<'r>(&'r self, into: &'r Root, upper: Option<&'r Root>) -> copy::Place<'r> {
+        let threads = self.parallelism();
+        copy::Place { into, upper, threads, ids: self.ids, cancel: self.cancel }
     }
 
     pub(super) fn commit(

@@ -7,6 +7,7 @@ mod cache;
 mod cases;
 mod common;
 mod concurrency;
+mod fill;
 mod lazy;
 mod remote;
 mod reproducible;

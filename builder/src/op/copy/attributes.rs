@@ -17,6 +17,7 @@ use crate::tree::Entry;
 const DIRECTORY_MODE: u32 = 0o755;
 
 /// What the instruction says of everything that it makes.
+#[derive(Clone, Copy)]
 pub(super) struct Attributes<'a> {
     /// `--chown`.
     pub(super) owner: Option<(u32, u32)>,

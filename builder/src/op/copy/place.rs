@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use layerfs::{Dir, FileKind, Metadata, Root, Timestamp};
@@ -11,14 +10,12 @@ use rustix::io::Errno;
 
 use super::Place;
 use super::attributes::Attributes;
+use super::file::{FileCopier, is_linked};
 use super::real_path::real_path;
 use crate::error::StepCause;
 use crate::paths::{clean_absolute, names_directory, parent};
 use crate::select::{OfDirectory, Selected, shown};
 use crate::tree::{Entry, FileTree, failed, failed_io};
-
-/// Files up to this size, in bytes, are copied by one read and one write.
-const SMALL: u64 = 128 << 10;
 
 /// Copies into one tree.
 ///
@@ -26,12 +23,12 @@ const SMALL: u64 = 128 << 10;
 /// that are made get the time of their source or the fixed one of the step. A layer thus never
 /// holds the time at which it happened to be made.
 pub(super) struct Placer<'a> {
-    place: &'a Place<'a>,
-    attributes: Attributes<'a>,
+    pub(super) place: &'a Place<'a>,
+    pub(super) attributes: Attributes<'a>,
     directory_times: BTreeMap<PathBuf, Timestamp>,
-    /// Whether what is copied can change meanwhile: the context can, layers cannot.
-    live: bool,
-    buffer: Vec<u8>,
+    /// The directory that was made last, while nothing has been looked for in it.
+    fresh: Option<PathBuf>,
+    pub(super) files: FileCopier<'a>,
 }
 
 /// A directory that is being filled.
@@ -46,8 +43,8 @@ struct Level {
 
 impl<'a> Placer<'a> {
     pub(super) fn new(place: &'a Place<'a>, attributes: Attributes<'a>) -> Placer<'a> {
-        let (directory_times, buffer) = (BTreeMap::new(), Vec::new());
-        Placer { place, attributes, directory_times, live: false, buffer }
+        let (directory_times, files) = (BTreeMap::new(), FileCopier::new(attributes));
+        Placer { place, attributes, directory_times, fresh: None, files }
     }
 
     fn root(&self) -> &'a Root {
@@ -63,6 +60,7 @@ impl<'a> Placer<'a> {
         item: &Selected,
     ) -> Result<bool, StepCause> {
         let Some(top) = item.entries.first() else { return Ok(true) };
+        self.fresh = None;
         let (target, there) = self.target(destination)?;
         let is_dir = there.as_ref().is_some_and(|there| there.kind == FileKind::Dir);
         if top.metadata.kind == FileKind::Dir {
@@ -72,10 +70,18 @@ impl<'a> Placer<'a> {
             }
             self.make_directories(&target)?;
             self.remember(&target)?;
-            return self.merge(&target, tree, item);
+            self.files.live = tree.is_context();
+            let unchanged = match (self.fresh.take(), self.place.upper) {
+                (Some(fresh), Some(upper)) if fresh == target => {
+                    self.fill(upper, &target, tree, item)?
+                }
+                _ => self.merge(&target, tree, item)?,
+            };
+            self.finish_target(&target, item)?;
+            return Ok(unchanged);
         }
         let target = if is_dir { target.join(&item.name) } else { target };
-        self.live = tree.is_context();
+        self.files.live = tree.is_context();
         let (dir, name) = self.directory_of(&target)?;
         let (from, from_name) =
             tree.root.parent(&item.path).map_err(|e| failed("open", &item.path, e))?;
@@ -140,6 +146,7 @@ impl<'a> Placer<'a> {
             owned.map_err(|e| failed_io("change the owner of", &path, e.into()))?;
             self.directory_times.insert(path, self.attributes.made());
         }
+        self.fresh = Some(real.clone());
         Ok(real)
     }
 
@@ -202,7 +209,6 @@ impl<'a> Placer<'a> {
         tree: &FileTree<'_>,
         item: &Selected,
     ) -> Result<bool, StepCause> {
-        self.live = tree.is_context();
         let from = tree.root.open_dir(&item.path).map_err(|e| failed("open", &item.path, e))?;
         let to = self.root().open_dir(target).map_err(|e| failed("open", target, e))?;
         let mut levels = vec![Level { path: PathBuf::new(), from, to, entry: None }];
@@ -230,6 +236,11 @@ impl<'a> Placer<'a> {
         while let Some(level) = levels.pop() {
             self.leave(Some(level))?;
         }
+        Ok(unchanged)
+    }
+
+    /// Gives the directory that was copied into what it has from its source.
+    fn finish_target(&mut self, target: &Path, item: &Selected) -> Result<(), StepCause> {
         let top = &item.entries[0];
         let time = self.attributes.time(&top.metadata);
         match item.of_directory {
@@ -243,7 +254,7 @@ impl<'a> Placer<'a> {
             }
             OfDirectory::Parts => {}
         }
-        Ok(unchanged)
+        Ok(())
     }
 
     fn enter(
@@ -283,56 +294,15 @@ impl<'a> Placer<'a> {
         links: &mut HashMap<(u64, u64), PathBuf>,
     ) -> Result<bool, StepCause> {
         self.clear(to, name, source, target)?;
-        let failed = |operation| move |e: Errno| failed_io(operation, target, e.into());
-        let metadata = &entry.metadata;
-        let mut unchanged = true;
-        match metadata.kind {
-            FileKind::File => {
-                if metadata.nlink > 1 {
-                    let inode = (metadata.dev, metadata.ino);
-                    if let Some(first) = links.get(&inode) {
-                        let linked = self.root().hard_link(first, target);
-                        return linked
-                            .map(|()| true)
-                            .map_err(|e| crate::tree::failed("link", target, e));
-                    }
-                    links.insert(inode, target.to_owned());
-                }
-                let reading = |operation| move |e: io::Error| failed_io(operation, source, e);
-                let mut input = from.open_file(from_name).map_err(|e| reading("open")(e.into()))?;
-                let now = rustix::fs::fstat(&input).map_err(|e| reading("examine")(e.into()))?;
-                unchanged = !self.live || same_state(&Metadata::from(&now), metadata);
-                let mut output = to.create_file(name, 0o600).map_err(failed("create"))?;
-                self.bytes(&mut input, &mut output, metadata.size)
-                    .map_err(|e| failed_io("copy", source, e))?;
-                self.attributes
-                    .finish_file((to, name), &output, entry)
-                    .map_err(|e| failed_io("set the attributes of", target, e))?;
+        if is_linked(entry) {
+            let inode = (entry.metadata.dev, entry.metadata.ino);
+            if let Some(first) = links.get(&inode) {
+                let linked = self.root().hard_link(first, target);
+                return linked.map(|()| true).map_err(|e| failed("link", target, e));
             }
-            FileKind::Symlink => {
-                let link = entry.link.as_deref().unwrap_or(Path::new(""));
-                to.symlink(link, name).map_err(failed("create the symlink"))?;
-                let finished = self.attributes.finish(to, name, entry);
-                finished.map_err(failed("set the attributes of"))?;
-            }
-            FileKind::Dir => {}
-            FileKind::CharDevice | FileKind::BlockDevice | FileKind::Fifo | FileKind::Socket => {
-                self.special(to, name, entry).map_err(failed("create"))?;
-                let finished = self.attributes.finish(to, name, entry);
-                finished.map_err(failed("set the attributes of"))?;
-            }
+            links.insert(inode, target.to_owned());
         }
-        Ok(unchanged)
-    }
-
-    /// Sockets mean nothing where no process listens: they become empty files, as the sockets of
-    /// a context do on their way to BuildKit.
-    fn special(&self, to: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
-        let Metadata { kind, mode, rdev, .. } = entry.metadata;
-        if kind == FileKind::Socket {
-            return to.create_file(name, 0o600).map(drop);
-        }
-        to.mknod(name, kind, mode, rdev)
+        self.files.copy((from, from_name), (to, name), entry, (source, target))
     }
 
     /// Removes what is in the way of a file.
@@ -346,29 +316,6 @@ impl<'a> Placer<'a> {
             Some(_) => to.unlink(name).map_err(failed),
         }
     }
-
-    fn bytes(&mut self, input: &mut File, output: &mut File, size: u64) -> io::Result<()> {
-        if size == 0 {
-            return Ok(());
-        }
-        if size > SMALL {
-            return io::copy(input, output).map(drop);
-        }
-        self.buffer.clear();
-        input.take(SMALL).read_to_end(&mut self.buffer)?;
-        output.write_all(&self.buffer)?;
-        // It grew since it was looked at.
-        if self.buffer.len() as u64 == SMALL { io::copy(input, output).map(drop) } else { Ok(()) }
-    }
-}
-
-/// Whether a file is in the state in which it was found.
-fn same_state(now: &Metadata, found: &Metadata) -> bool {
-    now.ino == found.ino
-        && now.dev == found.dev
-        && now.size == found.size
-        && now.mtime == found.mtime
-        && now.ctime == found.ctime
 }
 
 fn conflict(source: &Path, target: &Path, reason: &'static str) -> StepCause {

@@ -1,0 +1,128 @@
+//! Copies one file to where nothing is.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use layerfs::{Dir, FileKind, Metadata};
+use rustix::io::Errno;
+
+use super::attributes::Attributes;
+use crate::error::StepCause;
+use crate::tree::{Entry, failed_io};
+
+/// Files up to this size, in bytes, are copied by one read and one write.
+const SMALL: u64 = 128 << 10;
+
+/// Copies files, one after the other.
+pub(super) struct FileCopier<'a> {
+    attributes: Attributes<'a>,
+    /// Whether what is copied can change meanwhile: the context can, layers cannot.
+    pub(super) live: bool,
+    buffer: Vec<u8>,
+}
+
+/// Whether a regular file has other names.
+pub(super) fn is_linked(entry: &Entry) -> bool {
+    entry.metadata.kind == FileKind::File && entry.metadata.nlink > 1
+}
+
+impl<'a> FileCopier<'a> {
+    pub(super) fn new(attributes: Attributes<'a>) -> FileCopier<'a> {
+        FileCopier { attributes, live: false, buffer: Vec::new() }
+    }
+
+    /// One that copies in the same way, for another thread.
+    pub(super) fn another(&self) -> FileCopier<'a> {
+        FileCopier { attributes: self.attributes, live: self.live, buffer: Vec::new() }
+    }
+
+    /// Copies what is no directory. Answers whether it still was as it had been found.
+    pub(super) fn copy(
+        &mut self,
+        (from, from_name): (&Dir, &OsStr),
+        (to, name): (&Dir, &OsStr),
+        entry: &Entry,
+        (source, target): (&Path, &Path),
+    ) -> Result<bool, StepCause> {
+        let failed = |operation| move |e: Errno| failed_io(operation, target, e.into());
+        match entry.metadata.kind {
+            FileKind::File => {
+                return self.regular((from, from_name), (to, name), entry, (source, target));
+            }
+            FileKind::Dir => return Ok(true),
+            FileKind::Symlink => {
+                let link = entry.link.as_deref().unwrap_or(Path::new(""));
+                to.symlink(link, name).map_err(failed("create the symlink"))?;
+            }
+            FileKind::CharDevice | FileKind::BlockDevice | FileKind::Fifo | FileKind::Socket => {
+                special(to, name, entry).map_err(failed("create"))?;
+            }
+        }
+        let finished = self.attributes.finish(to, name, entry);
+        finished.map(|()| true).map_err(failed("set the attributes of"))
+    }
+
+    fn regular(
+        &mut self,
+        (from, from_name): (&Dir, &OsStr),
+        (to, name): (&Dir, &OsStr),
+        entry: &Entry,
+        (source, target): (&Path, &Path),
+    ) -> Result<bool, StepCause> {
+        let reading = |operation| move |e: io::Error| failed_io(operation, source, e);
+        let mut input = from.open_file(from_name).map_err(|e| reading("open")(e.into()))?;
+        let unchanged = !self.live || {
+            let now = rustix::fs::fstat(&input).map_err(|e| reading("examine")(e.into()))?;
+            same_state(&Metadata::from(&now), &entry.metadata)
+        };
+        let mut output =
+            to.create_file(name, 0o600).map_err(|e| failed_io("create", target, e.into()))?;
+        self.bytes(&mut input, &mut output, entry.metadata.size)
+            .map_err(|e| failed_io("copy", source, e))?;
+        self.attributes
+            .finish_file((to, name), &output, entry)
+            .map_err(|e| failed_io("set the attributes of", target, e))?;
+        Ok(unchanged)
+    }
+
+    fn bytes(&mut self, input: &mut File, output: &mut File, size: u64) -> io::Result<()> {
+        if size == 0 {
+            return Ok(());
+        }
+        if size > SMALL {
+            return io::copy(input, output).map(drop);
+        }
+        self.buffer.clear();
+        // One byte more than there should be shows the end without another read.
+        input.take(size + 1).read_to_end(&mut self.buffer)?;
+        output.write_all(&self.buffer)?;
+        // It grew since it was looked at.
+        if self.buffer.len() as u64 > size { io::copy(input, output).map(drop) } else { Ok(()) }
+    }
+}
+
+/// Sockets mean nothing where no process listens: they become empty files, as the sockets of
+/// a context do on their way to BuildKit.
+fn special(to: &Dir, name: &OsStr, entry: &Entry) -> rustix::io::Result<()> {
+    let Metadata { kind, mode, rdev, .. } = entry.metadata;
+    if kind == FileKind::Socket {
+        return to.create_file(name, 0o600).map(drop);
+    }
+    // In a layer's directory this device means that the file below is deleted; overlayfs takes it
+    // from nobody either.
+    if kind == FileKind::CharDevice && rdev == (0, 0) {
+        return Err(Errno::PERM);
+    }
+    to.mknod(name, kind, mode, rdev)
+}
+
+/// Whether a file is in the state in which it was found.
+fn same_state(now: &Metadata, found: &Metadata) -> bool {
+    now.ino == found.ino
+        && now.dev == found.dev
+        && now.size == found.size
+        && now.mtime == found.mtime
+        && now.ctime == found.ctime
+}
