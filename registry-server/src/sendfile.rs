@@ -14,18 +14,23 @@ mod socket;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::spawn_blocking;
 
 pub(crate) use self::socket::Socket;
 use crate::storage::locked;
 
 /// The largest part, in bytes. After each the other connections have their turn.
 const PART: usize = 1 << 20;
+/// How much is read from a disk at a time, in bytes.
+const READ: usize = 64 << 10;
 
 /// What stands for the bytes of files. It is never written to nor read, so it takes no memory.
 static SLAB: [u8; PART] = [0; PART];
@@ -52,11 +57,16 @@ impl Outbox {
         file: Arc<File>,
         range: Range<u64>,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        stream::iter(parts(range)).map(move |range| {
-            let length = range.end - range.start;
-            let length = usize::try_from(length).unwrap_or(PART).min(PART);
-            locked(&self.0).push_back(Part { file: file.clone(), range });
-            Ok(Bytes::from_static(&SLAB[..length]))
+        stream::iter(parts(range)).then(move |range| {
+            let (outbox, file) = (self.clone(), file.clone());
+            async move {
+                load(&file, &range).await?;
+                // From here to the placeholder nothing waits, so that they always go together.
+                let length = range.end - range.start;
+                let length = usize::try_from(length).unwrap_or(PART).min(PART);
+                locked(&outbox.0).push_back(Part { file, range });
+                Ok::<_, io::Error>(Bytes::from_static(&SLAB[..length]))
+            }
         })
     }
 
@@ -91,4 +101,36 @@ impl Outbox {
 fn parts(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let end = range.end;
     range.step_by(PART).map(move |start| start..end.min(start + PART as u64))
+}
+
+/// Has a part read from the disk if it is not in memory yet. Who sends it would wait for the disk,
+/// and with it every connection of its thread.
+async fn load(file: &Arc<File>, part: &Range<u64>) -> io::Result<()> {
+    let is_absent = |position| {
+        let mut byte = [0];
+        let into = &mut [IoSliceMut::new(&mut byte)];
+        // Other errors say that the file system cannot tell, or are met again at once.
+        preadv2(file, into, position, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+    };
+    if !is_absent(part.start) && !is_absent(part.end - 1) {
+        return Ok(());
+    }
+    let (file, part) = (file.clone(), part.clone());
+    spawn_blocking(move || read_through(&file, part)).await.map_err(io::Error::other)?
+}
+
+/// Reads a part for no more than that it is in memory then.
+fn read_through(file: &File, mut part: Range<u64>) -> io::Result<()> {
+    let mut buffer = vec![0; READ];
+    while !part.is_empty() {
+        let length = usize::try_from(part.end - part.start).unwrap_or(READ).min(READ);
+        match file.read_at(&mut buffer[..length], part.start) {
+            // That the file is too short is found when it is sent.
+            Ok(0) => break,
+            Ok(count) => part.start += count as u64,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }

@@ -211,6 +211,20 @@ fn connections_cut_in_the_middle_of_a_file_leave_the_others_alone() {
 }
 
 #[test]
+fn files_that_are_not_in_memory_are_read_first() {
+    let server = Server::start();
+    let blobs = [5_000_000, 60_000].map(|length| content(length, length));
+    for blob in &blobs {
+        let digest = server.hold(blob);
+        let file = std::fs::File::open(server.path(&digest)).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        let (status, received) = server.connect().get(&digest, "");
+        assert!(status == 200 && received == *blob, "{} bytes", blob.len());
+    }
+}
+
+#[test]
 fn slow_readers_cost_no_memory() {
     let server = Server::start();
     let resident = || {

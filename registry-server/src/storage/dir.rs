@@ -17,10 +17,10 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use oci::Digest;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, statfs};
 
 use self::blobs::Blobs;
-use self::content::{PIECE, Streamed, Whole};
+use self::content::{SMALL, Streamed, Whole};
 use self::file::Staging;
 use self::layout::Layout;
 use self::repository::Repo;
@@ -32,6 +32,8 @@ use crate::{Error, Result};
 
 /// How many states can be read at once.
 const OPENING: usize = 16;
+/// What `statfs` calls a file system in memory (`TMPFS_MAGIC`).
+const TMPFS: i64 = 0x0102_1994;
 
 pub(super) struct Dir(Arc<Inner>);
 
@@ -53,7 +55,9 @@ impl Dir {
         fs::create_dir_all(root).map_err(|e| Error::at("create", root, e))?;
         let lock = lock(&layout)?;
         let staging = Staging::open(layout.staging())?;
-        let blobs = Arc::new(Blobs { layout, staging, durability, unlinking: Mutex::default() });
+        let in_memory = statfs(root).is_ok_and(|found| found.f_type == TMPFS);
+        let unlinking = Mutex::default();
+        let blobs = Arc::new(Blobs { layout, staging, durability, in_memory, unlinking });
         Ok(Dir(Arc::new(Inner {
             blobs,
             open: RwLock::default(),
@@ -154,7 +158,7 @@ impl Inner {
 
     fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<Blob>> {
         let Some((file, size)) = self.blobs.open(repository, digest)? else { return Ok(None) };
-        let content: Box<dyn Content> = if size <= PIECE {
+        let content: Box<dyn Content> = if size <= SMALL {
             let bytes = content::read(&file, 0..size);
             let path = || self.blobs.layout.blob(repository, digest);
             Box::new(Whole(bytes.map_err(|e| Error::at("read", &path(), e))?))
@@ -162,6 +166,18 @@ impl Inner {
             Box::new(Streamed(Arc::new(file)))
         };
         Ok(Some(Blob { size, content }))
+    }
+
+    /// The blob, if it can be had without waiting for a disk: then to hand the work to another
+    /// thread would take longer than to do it.
+    fn cached_blob(&self, repository: &Repository, digest: &Digest) -> Option<Blob> {
+        let (file, size) = self.blobs.open_cached(repository, digest)?;
+        let content: Box<dyn Content> = if size <= SMALL {
+            Box::new(Whole(content::read_cached(&file, 0..size, self.blobs.in_memory)?))
+        } else {
+            Box::new(Streamed(Arc::new(file)))
+        };
+        Some(Blob { size, content })
     }
 }
 
@@ -224,6 +240,9 @@ impl Backend for Dir {
         repository: &'a Repository,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<Option<u64>>> {
+        if let Some((_, size)) = self.0.blobs.open_cached(repository, digest) {
+            return std::future::ready(Ok(Some(size))).boxed();
+        }
         let (repository, digest) = (repository.clone(), digest.clone());
         self.run("look-up of a blob", move |inner| inner.blobs.size(&repository, &digest))
     }
@@ -233,6 +252,9 @@ impl Backend for Dir {
         repository: &'a Repository,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<Option<Blob>>> {
+        if let Some(blob) = self.0.cached_blob(repository, digest) {
+            return std::future::ready(Ok(Some(blob))).boxed();
+        }
         let (repository, digest) = (repository.clone(), digest.clone());
         self.run("read of a blob", move |inner| inner.blob(&repository, &digest))
     }

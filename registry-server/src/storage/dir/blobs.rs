@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use oci::Digest;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use super::file::{self, Staging};
 use super::layout::Layout;
@@ -19,6 +20,8 @@ pub(super) struct Blobs {
     pub(super) layout: Layout,
     pub(super) staging: Staging,
     pub(super) durability: Durability,
+    /// Whether its file system has no disk to wait for.
+    pub(super) in_memory: bool,
     /// Held while the last links of a blob are counted and removed; never while bytes move.
     pub(super) unlinking: Mutex<()>,
 }
@@ -41,6 +44,21 @@ impl Blobs {
             Err(e) if file::is_missing(&e) => Ok(None),
             Err(e) => Err(Error::at("open", &path, e)),
         }
+    }
+
+    /// Opens a blob as [`Blobs::open`] does, but only if no disk has to be waited for: `None` says
+    /// nothing of whether it is there.
+    pub(super) fn open_cached(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Option<(File, u64)> {
+        let (path, flags) =
+            (self.layout.blob(repository, digest), OFlags::RDONLY | OFlags::CLOEXEC);
+        let file = openat2(CWD, &path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+        let file = File::from(file);
+        let metadata = file.metadata().ok()?;
+        metadata.is_file().then_some((file, metadata.len()))
     }
 
     /// Makes a staged file a blob of the repository. Its digest is verified and it has `size`

@@ -1,18 +1,22 @@
 //! The bytes of a blob in a file, read ahead by one piece.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::storage::Content;
 
 /// How much is read at a time, in bytes.
-pub(super) const PIECE: u64 = 256 << 10;
+const PIECE: u64 = 256 << 10;
+
+/// The largest blob that is read at once, in bytes: to send a larger one from its file is worth it.
+pub(super) const SMALL: u64 = 64 << 10;
 
 /// A blob that was small enough to be read when it was opened.
 pub(super) struct Whole(pub(super) Bytes);
@@ -71,6 +75,17 @@ impl Ahead {
         let file = self.file.clone();
         Some(spawn_blocking(move || read(&file, part)))
     }
+}
+
+/// Reads exactly that part, if no disk has to be waited for.
+pub(super) fn read_cached(file: &File, part: Range<u64>, in_memory: bool) -> Option<Bytes> {
+    if in_memory {
+        return read(file, part).ok();
+    }
+    let mut buffer = vec![0; usize::try_from(part.end - part.start).ok()?];
+    let into = &mut [IoSliceMut::new(&mut buffer)];
+    let count = preadv2(file, into, part.start, ReadWriteFlags::NOWAIT).ok()?;
+    (count == buffer.len()).then(|| buffer.into())
 }
 
 /// Reads exactly that part.
