@@ -1,7 +1,7 @@
 //! Compression of layers and archives.
 //!
 //! Reading takes whatever images and archives come in ([`decoder`], [`open_archive`]). Writing
-//! ([`compress`], [`Encoder`]) cuts the data into blocks of a fixed size that several threads
+//! ([`compress`], [`Encoder`], [`Encoders`]) cuts the data into blocks of a fixed size that several threads
 //! compress independently of each other: the bytes depend on the data and the [`Compression`]
 //! alone, never on the number of threads or on timing.
 
@@ -14,6 +14,6 @@ mod sniff;
 mod zstd;
 
 pub use decode::decoder;
-pub use encode::{Compression, Encoder, compress};
+pub use encode::{Compression, Encoder, Encoders, compress};
 pub use open::open_archive;
 pub use sniff::{Format, sniff};

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::{Error, LayerCompression, Result};
 
-use super::block::Blocks;
+use super::block::{Blocks, Pool};
 use super::gzip::GzipBlocks;
 use super::zstd::ZstdBlocks;
 
@@ -40,6 +41,16 @@ impl Compression {
             Compression::Zstd { .. } => LayerCompression::Zstd,
         }
     }
+
+    /// Names the encoder with its level and its version: the same data and the same name give
+    /// the same bytes. `None` where nothing is compressed.
+    pub fn encoder(self) -> Option<String> {
+        match self {
+            Compression::None => None,
+            Compression::Gzip { level } => Some(format!("gzip {level} {}", GzipBlocks::LIBRARY)),
+            Compression::Zstd { level } => Some(format!("zstd {level} {}", ZstdBlocks::library())),
+        }
+    }
 }
 
 impl Default for Compression {
@@ -48,12 +59,50 @@ impl Default for Compression {
     }
 }
 
+/// Threads that compress for any number of [`Encoder`]s at once, with bounded memory: at most
+/// 32 MiB for blocks, however many threads and encoders there are. Clones share them.
+#[derive(Clone)]
+pub struct Encoders(Option<Arc<Pool>>);
+
+impl Encoders {
+    /// Starts up to `threads` threads.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCompressionLevel`] for a level that there is not; an I/O error if threads
+    /// cannot be started.
+    pub fn new(compression: Compression, threads: NonZeroUsize) -> Result<Encoders> {
+        let pool = match compression {
+            Compression::None => return Ok(Encoders(None)),
+            Compression::Gzip { level } => {
+                check("gzip", level, &GzipBlocks::LEVELS)?;
+                Pool::new(threads, || GzipBlocks::new(level))
+            }
+            Compression::Zstd { level } => {
+                check("zstd", level, &ZstdBlocks::LEVELS)?;
+                Pool::new(threads, || ZstdBlocks::new(level))
+            }
+        };
+        match pool {
+            Ok(pool) => Ok(Encoders(Some(pool))),
+            Err(e) => Err(Error::io("start", "compression", e)),
+        }
+    }
+
+    /// Begins to compress into `output`.
+    pub fn encoder<W: Write>(&self, output: W) -> Encoder<W> {
+        Encoder(match &self.0 {
+            None => Inner::Plain(output),
+            Some(pool) => Inner::Blocks(Blocks::new(output, Arc::clone(pool))),
+        })
+    }
+}
+
 /// Compresses what is written to it into `W`.
 ///
-/// The bytes depend on the data and the [`Compression`] alone. Up to `threads` threads are at
-/// work besides the caller's, which does all the writing; with one, there is only the caller's.
-/// Nothing is complete before [`finish`](Encoder::finish); `flush` does nothing. Dropped
-/// instead, it leaves its output cut off and no thread behind.
+/// The bytes depend on the data and the [`Compression`] alone. All writing is the caller's
+/// thread's, whatever number of others is at work. Nothing is complete before
+/// [`finish`](Encoder::finish); `flush` does nothing. Dropped instead, it leaves its output cut
+/// off and nothing on its way.
 pub struct Encoder<W>(Inner<W>);
 
 enum Inner<W> {
@@ -62,27 +111,12 @@ enum Inner<W> {
 }
 
 impl<W: Write> Encoder<W> {
-    /// Begins to compress into `output`.
+    /// Begins to compress into `output` with [`Encoders`] of its own.
     ///
     /// # Errors
-    /// [`Error::InvalidCompressionLevel`] for a level that there is not; an I/O error if threads
-    /// cannot be started.
+    /// As [`Encoders::new`].
     pub fn new(compression: Compression, threads: NonZeroUsize, output: W) -> Result<Encoder<W>> {
-        let blocks = match compression {
-            Compression::None => return Ok(Encoder(Inner::Plain(output))),
-            Compression::Gzip { level } => {
-                check("gzip", level, &GzipBlocks::LEVELS)?;
-                Blocks::new(output, threads, || GzipBlocks::new(level))
-            }
-            Compression::Zstd { level } => {
-                check("zstd", level, &ZstdBlocks::LEVELS)?;
-                Blocks::new(output, threads, || ZstdBlocks::new(level))
-            }
-        };
-        match blocks {
-            Ok(blocks) => Ok(Encoder(Inner::Blocks(blocks))),
-            Err(e) => Err(Error::io("start", "compression", e)),
-        }
+        Ok(Encoders::new(compression, threads)?.encoder(output))
     }
 
     /// Writes what is left and gives the output back, flushed.

@@ -10,6 +10,9 @@ use super::block::BlockCodec;
 pub(super) struct GzipBlocks(Compressor);
 
 impl GzipBlocks {
+    /// What makes the bytes, with its version. A test pins the bytes: when they change, so must
+    /// this.
+    pub(super) const LIBRARY: &str = "libdeflate 1.26";
     /// The levels that there are.
     pub(super) const LEVELS: std::ops::RangeInclusive<u8> = 1..=12;
 
@@ -24,11 +27,11 @@ impl BlockCodec for GzipBlocks {
     /// Large enough that the window that each block has to fill anew (32 KiB) costs next to nothing.
     const BLOCK: usize = 1 << 20;
 
-    fn encode(&mut self, block: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
-        let start = output.len();
-        output.resize(start + self.0.gzip_compress_bound(block.len()), 0);
-        let count = self.0.gzip_compress(block, &mut output[start..]).map_err(io::Error::other)?;
-        output.truncate(start + count);
-        Ok(())
+    fn bound(&mut self) -> usize {
+        self.0.gzip_compress_bound(Self::BLOCK)
+    }
+
+    fn encode(&mut self, block: &[u8], output: &mut [u8]) -> io::Result<usize> {
+        self.0.gzip_compress(block, output).map_err(io::Error::other)
     }
 }
