@@ -37,8 +37,8 @@ pub use snapshot::{
 };
 pub use stat_index::{FileStat, StatIndex};
 pub use store::{
-    BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, ImageRecord, Layer,
-    NewImage, Progress, Record, Store, StoreOptions, Untagged,
+    BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Follower, ImageRecord,
+    Layer, NewImage, Onlooker, Progress, Record, Store, StoreOptions, Untagged,
 };
 pub use write::write_layer;
 

@@ -24,7 +24,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{Error, Result};
 
 /// Each entry brings the database from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[include_str!("state/schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("state/schema.sql"), include_str!("state/encoders.sql")];
 
 /// How long a writer waits for others. Every transaction of ours is a matter of milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -60,33 +60,45 @@ pub(crate) fn remove_blob(connection: &Connection, digest: &Digest) -> rusqlite:
         .map(drop)
 }
 
-/// Says that a blob was seen to hold a layer.
+/// Says that a blob was seen to hold a layer, and what made it, if that was done here.
 pub(crate) fn link_blob(
     connection: &Connection,
     diff_id: &DiffId,
     blob: &Descriptor,
+    encoder: Option<&str>,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO layer_blobs (diff_id, digest, size, media_type)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO layer_blobs (diff_id, digest, size, media_type, encoder)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET size = excluded.size, media_type = excluded.media_type,
+                 -- What came from elsewhere as well goes on to serve everybody.
+                 encoder = CASE WHEN encoder IS NULL THEN NULL ELSE excluded.encoder END",
         )?
         .execute(params![
             diff_id.to_string(),
             blob.digest.to_string(),
             blob.size,
-            blob.media_type.as_str()
+            blob.media_type.as_str(),
+            encoder
         ])
         .map(drop)
+}
+
+/// A blob that holds a layer.
+pub(crate) struct LayerBlob {
+    pub(crate) blob: Descriptor,
+    /// What made it; `None` if it came from elsewhere.
+    pub(crate) encoder: Option<String>,
 }
 
 /// The blobs that hold a layer and are there, in the order of their digests.
 pub(crate) fn blobs_of_layer(
     connection: &Connection,
     diff_id: &DiffId,
-) -> Result<Vec<Descriptor>, Abort> {
+) -> Result<Vec<LayerBlob>, Abort> {
     let mut statement = connection.prepare_cached(
-        "SELECT digest, layer_blobs.size, media_type FROM layer_blobs
+        "SELECT digest, layer_blobs.size, media_type, encoder FROM layer_blobs
          JOIN blobs USING (digest) WHERE diff_id = ?1 ORDER BY digest",
     )?;
     let mut rows = statement.query([diff_id.to_string()])?;
@@ -94,7 +106,8 @@ pub(crate) fn blobs_of_layer(
     while let Some(row) = rows.next()? {
         let digest = parse("digest", row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
         let media_type: String = row.get(2)?;
-        blobs.push(Descriptor::new(MediaType::new(&media_type), digest, row.get(1)?));
+        let blob = Descriptor::new(MediaType::new(&media_type), digest, row.get(1)?);
+        blobs.push(LayerBlob { blob, encoder: row.get(3)? });
     }
     Ok(blobs)
 }

@@ -39,6 +39,16 @@ impl<'a> StagedBlob<'a> {
         Ok(StagedBlob { lease, path, file: BufWriter::with_capacity(BUFFER, file), size: 0 })
     }
 
+    /// Opens the file to be read while it is written.
+    pub(crate) fn reader(&self) -> Result<File> {
+        File::open(&self.path).map_err(|e| Error::io("open", &self.path, e))
+    }
+
+    /// How many bytes have reached the file.
+    pub(crate) fn in_file(&self) -> u64 {
+        self.size - self.file.buffer().len() as u64
+    }
+
     /// Brings all bytes to the file, before [`place`](StagedBlob::place).
     pub(crate) fn finish(&mut self) -> Result<u64> {
         self.file.flush().map_err(|e| Error::io("write", &self.path, e))?;

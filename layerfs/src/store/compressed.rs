@@ -1,20 +1,16 @@
 //! Blobs of layers that were made here, and manifests over them: only when somebody needs them.
 
-use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 
-use oci::compress::{Compression, Encoder, decoder};
-use oci::{
-    Algorithm, BlobRead, Descriptor, DiffId, Digest, Hasher, Image, LayerCompression, Manifest,
-    MediaType, Raw,
-};
+use oci::compress::{Compression, Encoders};
+use oci::{Descriptor, DiffId, Image, LayerCompression, Manifest, MediaType, Raw};
 
-use super::unpack::for_each_parallel;
-use super::{ImageRecord, StagedBlob, Store};
+use super::making::{Making, Nobody};
+use super::{ImageRecord, Onlooker, Store};
+use crate::Result;
 use crate::lease::Lease;
-use crate::state::{images as image_rows, layers as rows};
-use crate::{Error, Result, Root, write_layer};
+use crate::state::images as image_rows;
+use crate::state::layers::{self as rows, LayerBlob};
 
 impl Store {
     /// The blob of a layer, compressed in the way asked for: the one that is kept, or one made
@@ -29,7 +25,11 @@ impl Store {
         diff_id: &DiffId,
         compression: Compression,
     ) -> Result<Descriptor> {
-        self.blob_of_layer(lease, diff_id, Some(compression), self.threads())
+        if let Some(kept) = self.kept_blob(lease, diff_id, Some(compression))? {
+            return Ok(kept);
+        }
+        let encoders = Encoders::new(compression, self.threads())?;
+        self.make_blob(lease, diff_id, &Making { compression, encoders, onlooker: &Nobody })
     }
 
     /// The image with its manifest: the one that it came with, where the store can provide what
@@ -48,6 +48,20 @@ impl Store {
         image: &ImageRecord,
         compression: Option<Compression>,
     ) -> Result<Image> {
+        self.manifest_watched(lease, image, compression, &Nobody)
+    }
+
+    /// As [`manifest`](Store::manifest); the blobs that have to be made can be seen to grow.
+    ///
+    /// # Errors
+    /// As [`compressed`](Store::compressed).
+    pub fn manifest_watched(
+        &self,
+        lease: &Lease,
+        image: &ImageRecord,
+        compression: Option<Compression>,
+        onlooker: &dyn Onlooker,
+    ) -> Result<Image> {
         let config = self.config(&image.id)?;
         let layers = self.image_layers(&image.id)?;
         if compression.is_none()
@@ -56,7 +70,7 @@ impl Store {
             let index = image.target.clone().filter(|target| target != manifest.digest());
             return Ok(Image { manifest, config, index });
         }
-        let blobs = self.blobs_of_layers(lease, &layers, compression)?;
+        let blobs = self.blobs_of_layers(lease, &layers, compression, onlooker)?;
         let config_blob =
             Descriptor::new(MediaType::OCI_CONFIG, config.digest().clone(), config.size());
         let manifest = Raw::write(Manifest::oci(config_blob, blobs));
@@ -100,23 +114,33 @@ impl Store {
         lease: &Lease,
         layers: &[(DiffId, Option<Descriptor>)],
         compression: Option<Compression>,
+        onlooker: &dyn Onlooker,
     ) -> Result<Vec<Descriptor>> {
-        let at_once = self.threads().get().min(layers.len()).max(1);
-        let each = NonZeroUsize::new(self.threads().get() / at_once).unwrap_or(NonZeroUsize::MIN);
-        let found = Mutex::new(vec![None; layers.len()]);
-        let numbered: Vec<_> = layers.iter().enumerate().collect();
-        for_each_parallel(&numbered, at_once, |(position, (diff_id, claim)), _stop| {
-            let blob = match claim {
+        let mut found: HashMap<&DiffId, Descriptor> = HashMap::new();
+        let mut lacking: Vec<(&DiffId, u64)> = Vec::new();
+        let mut blobs = vec![None; layers.len()];
+        for ((diff_id, claim), blob) in layers.iter().zip(&mut blobs) {
+            match claim {
                 Some(claim) if compression.is_none() && self.stands(lease, diff_id, claim)? => {
-                    claim.clone()
+                    *blob = Some(claim.clone());
                 }
-                _ => self.blob_of_layer(lease, diff_id, compression, each)?,
-            };
-            found.lock().unwrap_or_else(PoisonError::into_inner)[*position] = Some(as_oci(blob));
-            Ok(())
-        })?;
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(found.into_iter().flatten().collect())
+                _ if found.contains_key(diff_id) => {}
+                _ => match self.kept_blob(lease, diff_id, compression)? {
+                    Some(kept) => drop(found.insert(diff_id, kept)),
+                    None if lacking.iter().any(|(other, _)| *other == diff_id) => {}
+                    None => {
+                        let size = self.layer(diff_id)?.map_or(0, |layer| layer.size);
+                        lacking.push((diff_id, size));
+                    }
+                },
+            }
+        }
+        let made = self.make_blobs(lease, lacking, compression.unwrap_or_default(), onlooker)?;
+        found.extend(made);
+        let blobs = layers.iter().zip(blobs).filter_map(|((diff_id, _), blob)| {
+            Some(as_oci(blob.or_else(|| found.get(diff_id).cloned())?))
+        });
+        Ok(blobs.collect())
     }
 
     /// Whether a claim is the best there is: its blob is kept, or its layer is not unpacked.
@@ -125,74 +149,39 @@ impl Store {
             && (self.pin_blob(lease, &claim.digest)?.is_some() || self.layer(diff_id)?.is_none()))
     }
 
-    /// A blob of the layer; with no `compression` any that is kept compressed, or a gzip one.
-    fn blob_of_layer(
+    /// A blob of the layer that is kept and serves: of the kind asked for, and made by the encoder
+    /// that would make it now, if it was made here at all.
+    fn kept_blob(
         &self,
         lease: &Lease,
         diff_id: &DiffId,
         compression: Option<Compression>,
-        threads: NonZeroUsize,
-    ) -> Result<Descriptor> {
+    ) -> Result<Option<Descriptor>> {
+        let encoder = compression.unwrap_or_default().encoder();
         let wanted = compression.map(Compression::layer_compression);
+        let fits = |kept: &LayerBlob| {
+            let kind = kept.blob.media_type.layer_compression();
+            let of_kind = match wanted {
+                Some(wanted) => kind == Some(wanted),
+                None => kind.is_some_and(|kind| kind != LayerCompression::None),
+            };
+            of_kind && (kept.encoder.is_none() || kept.encoder == encoder)
+        };
+        let kept = self.kept_blobs(lease, diff_id)?;
+        Ok(kept.into_iter().find(fits).map(|kept| kept.blob))
+    }
+
+    /// The blobs of a layer that are there, pinned.
+    pub(super) fn kept_blobs(&self, lease: &Lease, diff_id: &DiffId) -> Result<Vec<LayerBlob>> {
         let mut kept = Vec::new();
         for blob in
             self.state().read("look for a layer's blobs", |c| rows::blobs_of_layer(c, diff_id))?
         {
-            if self.pin_blob(lease, &blob.digest)?.is_some() {
+            if self.pin_blob(lease, &blob.blob.digest)?.is_some() {
                 kept.push(blob);
             }
         }
-        let fits = |blob: &&Descriptor| match (blob.media_type.layer_compression(), wanted) {
-            (Some(kind), Some(wanted)) => kind == wanted,
-            (kind, None) => kind.is_some_and(|kind| kind != LayerCompression::None),
-            (None, Some(_)) => false,
-        };
-        if let Some(blob) = kept.iter().find(fits) {
-            return Ok(blob.clone());
-        }
-        let compression = compression.unwrap_or(Compression::GZIP);
-        self.compress_layer(lease, diff_id, kept.first(), compression, threads)
-    }
-
-    /// Makes a blob of a layer: from another blob of it if there is one, for that holds the very
-    /// tar, whoever wrote it; else from its directory.
-    fn compress_layer(
-        &self,
-        lease: &Lease,
-        diff_id: &DiffId,
-        kept: Option<&Descriptor>,
-        compression: Compression,
-        threads: NonZeroUsize,
-    ) -> Result<Descriptor> {
-        let failed = |e| Error::Oci(oci::Error::io("compress", format!("layer {diff_id}"), e));
-        let output = HashedWrite::new(StagedBlob::create(lease)?, Algorithm::Sha256);
-        let encoder = Encoder::new(compression, threads, output)?;
-        let mut tar = HashedWrite::new(encoder, diff_id.0.algorithm());
-        match kept {
-            Some(blob) => {
-                let kind = blob.media_type.layer_compression().unwrap_or(LayerCompression::None);
-                let mut plain = decoder(kind, Box::new(self.open(blob)?))?;
-                io::copy(&mut plain, &mut tar).map_err(failed)?;
-            }
-            None => {
-                let layers = self.require_layers(lease, std::slice::from_ref(diff_id))?;
-                write_layer(&Root::open(&layers[0].tree())?, &mut tar)?;
-            }
-        }
-        let (encoder, actual) = tar.finish();
-        if actual != diff_id.0 {
-            let (diff_id, actual) = (diff_id.clone(), DiffId(actual));
-            return Err(Error::LayerNotReproducible { diff_id, actual });
-        }
-        let (mut file, digest) = encoder.finish().map_err(failed)?.finish();
-        let size = file.finish()?;
-        let media_type = compression.layer_compression().oci_media_type();
-        let blob = Descriptor::new(media_type, digest, size);
-        self.state().write("record a layer's blob", |c| {
-            file.place(c, &blob.digest)?;
-            Ok(rows::link_blob(c, diff_id, &blob)?)
-        })?;
-        Ok(blob)
+        Ok(kept)
     }
 }
 
@@ -210,32 +199,4 @@ fn as_oci(mut blob: Descriptor) -> Descriptor {
         blob.media_type = compression.oci_media_type();
     }
     blob
-}
-
-/// Hashes what passes on its way to `inner`.
-pub(super) struct HashedWrite<W> {
-    inner: W,
-    hasher: Hasher,
-}
-
-impl<W> HashedWrite<W> {
-    pub(super) fn new(inner: W, algorithm: Algorithm) -> HashedWrite<W> {
-        HashedWrite { inner, hasher: algorithm.hasher() }
-    }
-
-    pub(super) fn finish(self) -> (W, Digest) {
-        (self.inner, self.hasher.finish())
-    }
-}
-
-impl<W: Write> Write for HashedWrite<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

@@ -112,7 +112,7 @@ impl Store {
                 if let Some(file) = file {
                     file.place(c, &descriptor.digest)?;
                 }
-                rows::link_blob(c, diff_id, descriptor)?;
+                rows::link_blob(c, diff_id, descriptor, None)?;
             }
             let is_new = rows::layer_size(c, diff_id)?.is_none();
             if is_new {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use oci::{Algorithm, DiffId, Digest};
 
-use super::compressed::HashedWrite;
 use super::layers::tree_of;
+use super::making::HashedWrite;
 use super::{Container, Layer, Store};
 use crate::lease::Lease;
 use crate::whiteout;

@@ -8,6 +8,7 @@ mod containers;
 mod crash;
 mod images;
 mod layers;
+mod making;
 mod model;
 mod prune;
 mod pulled;
