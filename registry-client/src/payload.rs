@@ -40,27 +40,37 @@ pub(crate) enum Payload<'a> {
         offset: u64,
         length: u64,
     },
+    /// All of `source`, which does not know yet how much that is.
+    Growing {
+        source: &'a dyn BodySource,
+    },
 }
 
 impl Payload<'_> {
-    /// The body's length in bytes.
-    pub(crate) fn length(&self) -> u64 {
+    /// The body's length in bytes, if it is known.
+    pub(crate) fn length(&self) -> Option<u64> {
         match self {
-            Payload::Nothing => 0,
-            Payload::Bytes(bytes) => bytes.len() as u64,
-            Payload::Stream { length, .. } => *length,
+            Payload::Nothing => Some(0),
+            Payload::Bytes(bytes) => Some(bytes.len() as u64),
+            Payload::Stream { length, .. } => Some(*length),
+            Payload::Growing { .. } => None,
         }
     }
 
     /// Opens the body, with the watch that tells how its sending goes.
     pub(crate) async fn open(&self) -> io::Result<(reqwest::Body, Watch)> {
-        let watch = Watch::new(!matches!(self, Payload::Stream { .. }));
+        let watch = Watch::new(matches!(self, Payload::Nothing | Payload::Bytes(_)));
         let body = match self {
             Payload::Nothing => reqwest::Body::default(),
             Payload::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
             Payload::Stream { source, offset, length } => {
                 let inner = source.open(*offset).await?;
-                reqwest::Body::wrap_stream(Exactly { inner, left: *length, watch: watch.clone() })
+                let left = Some(*length);
+                reqwest::Body::wrap_stream(Watched { inner, left, watch: watch.clone() })
+            }
+            Payload::Growing { source } => {
+                let inner = source.open(0).await?;
+                reqwest::Body::wrap_stream(Watched { inner, left: None, watch: watch.clone() })
             }
         };
         Ok((body, watch))
@@ -111,24 +121,24 @@ impl Watch {
     }
 }
 
-/// Passes exactly `left` bytes on: an HTTP body with another length than was announced would
-/// leave the connection in disorder.
-struct Exactly {
+/// Passes bytes on, exactly `left` where that is said: an HTTP body with another length than was
+/// announced would leave the connection in disorder.
+struct Watched {
     inner: BoxStream<'static, io::Result<Bytes>>,
-    left: u64,
+    left: Option<u64>,
     watch: Watch,
 }
 
-impl Exactly {
+impl Watched {
     fn fail(&mut self, error: io::Error) -> io::Error {
         let told = io::Error::new(error.kind(), "the source of the body failed");
         self.watch.with(|progress| progress.failed = Some(error));
-        self.left = 0;
+        self.left = Some(0);
         told
     }
 }
 
-impl Stream for Exactly {
+impl Stream for Watched {
     type Item = io::Result<Bytes>;
 
     fn poll_next(
@@ -143,7 +153,7 @@ impl Stream for Exactly {
         });
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(None) if self.left == 0 => {
+            Poll::Ready(None) if matches!(self.left, None | Some(0)) => {
                 self.watch.with(|progress| progress.all_taken = true);
                 Poll::Ready(None)
             }
@@ -153,14 +163,16 @@ impl Stream for Exactly {
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.fail(error)))),
             Poll::Ready(Some(Ok(mut bytes))) => {
-                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                let Some(left) = self.left else { return Poll::Ready(Some(Ok(bytes))) };
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                 let rest = bytes.split_off(take);
                 if !rest.is_empty() {
                     // A chunk of an upload ends here; the rest belongs to the next request.
                     self.inner = stream::empty().boxed();
                 }
-                self.left -= take as u64;
-                if self.left == 0 {
+                let left = left - take as u64;
+                self.left = Some(left);
+                if left == 0 {
                     self.watch.with(|progress| progress.all_taken = true);
                 }
                 Poll::Ready(Some(Ok(bytes)))
@@ -176,7 +188,7 @@ mod tests {
     async fn collect(bytes: &'static [u8], offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let source = Bytes::from_static(bytes);
         let inner = source.open(offset).await?;
-        let mut stream = Exactly { inner, left: length, watch: Watch::new(false) };
+        let mut stream = Watched { inner, left: Some(length), watch: Watch::new(false) };
         let mut all = Vec::new();
         while let Some(chunk) = stream.next().await {
             all.extend_from_slice(&chunk?);

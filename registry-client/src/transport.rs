@@ -182,7 +182,7 @@ impl Transport {
         // A body may itself come out of this registry: if it held a permit, the requests for its
         // bytes might wait for it forever.
         let _permit = match request.payload {
-            Payload::Stream { .. } => None,
+            Payload::Stream { .. } | Payload::Growing { .. } => None,
             _ => Some(host.permits.acquire().await.expect("the semaphore is never closed")),
         };
         let answer = self.authenticate(host, request).await?;
@@ -312,7 +312,10 @@ impl Transport {
             builder = builder.header(header::AUTHORIZATION, authorization.clone());
         }
         if matches!(*method, Method::PUT | Method::POST | Method::PATCH) {
-            builder = builder.header(header::CONTENT_LENGTH, request.payload.length()).body(body);
+            if let Some(length) = request.payload.length() {
+                builder = builder.header(header::CONTENT_LENGTH, length);
+            }
+            builder = builder.body(body);
         }
         let answer = match *method {
             Method::PUT => self.idle() * COMMIT_PATIENCE,

@@ -133,6 +133,23 @@ impl UploadCalls<'_> {
         Ok(())
     }
 
+    /// Sends all that `source` will ever have, of which nobody knows yet how much it is.
+    pub(crate) async fn patch_growing(
+        &self,
+        session: &mut Session,
+        source: &dyn BodySource,
+    ) -> Result<()> {
+        let request = self
+            .request(Method::PATCH, session.location.clone())
+            .header(header::CONTENT_TYPE, OCTETS)
+            .payload(Payload::Growing { source });
+        let answer = self.client.transport.send_once(self.host, &request).await?;
+        if let Some(location) = self.location(&answer)? {
+            session.location = location;
+        }
+        Ok(())
+    }
+
     /// Asks how far an upload has come; `None` if the registry knows nothing of it any more.
     pub(crate) async fn status(&self, mut session: Session) -> Result<Option<Session>> {
         // Where a registry forgot the session, or says how far it is by an error.

@@ -1,7 +1,7 @@
 //! Uploads: mount, send whole, send in chunks, and go on where it broke.
 
 use http::StatusCode;
-use oci::{Descriptor, Reference};
+use oci::{Descriptor, Digest, Reference};
 
 use crate::Result;
 use crate::auth::Access;
@@ -67,6 +67,31 @@ impl Client {
         }
         .run()
         .await
+    }
+}
+
+impl Client {
+    /// Sends a blob while it is being made, in one try: as a stream whose end nobody knows, as
+    /// docker does. `digest` comes when the stream has ended, or never if it was given up.
+    pub(crate) async fn upload_growing(
+        &self,
+        repository: &Reference,
+        source: &dyn BodySource,
+        digest: impl Future<Output = Option<Digest>>,
+    ) -> Result<Digest> {
+        let host = self.host(repository.registry())?;
+        let place = InRepository { name: repository, access: Access::Push };
+        let call = place.call("push blob", "that is being made");
+        let calls = UploadCalls { client: self, host: &host, place, call };
+        let Opened::Session(mut session) = calls.open(None).await? else {
+            return Err(Error::protocol(&calls.call, "has a blob that nobody has named"));
+        };
+        calls.patch_growing(&mut session, source).await?;
+        let Some(digest) = digest.await else {
+            return Err(Error::protocol(&calls.call, "took a blob before its end"));
+        };
+        calls.put_end(&session, &digest).await?;
+        Ok(digest)
     }
 }
 

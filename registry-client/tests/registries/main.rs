@@ -7,6 +7,7 @@ mod auth;
 mod docker_registry;
 mod download;
 mod faults;
+mod growing;
 mod image;
 mod lists;
 mod pull;
