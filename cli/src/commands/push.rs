@@ -1,10 +1,11 @@
 //! `tierce push`: an image into a registry.
 
+use std::fs::File;
 use std::sync::Arc;
 
-use layerfs::{ImageRecord, Lease, NewImage};
-use oci::{Digest, ImageSink, Reference};
-use registry_client::blocking::{BlobProgress, Sink, SinkOptions};
+use layerfs::{Follower, ImageRecord, Lease, NewImage, Onlooker};
+use oci::{Descriptor, Digest, ImageSink, Reference};
+use registry_client::blocking::{BlobProgress, EarlyUploads, GrowingBlob, Sink, SinkOptions};
 
 use crate::app::App;
 use crate::clients::ConnectionArgs;
@@ -50,6 +51,28 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     Ok(0)
 }
 
+/// Sends blobs while they are compressed.
+struct Sending<'a>(&'a EarlyUploads);
+
+impl Onlooker for Sending<'_> {
+    fn begins(&self, file: File) -> Option<Box<dyn Follower>> {
+        Some(Box::new(Sent(self.0.begin(file))))
+    }
+}
+
+/// One blob on its way.
+struct Sent(GrowingBlob);
+
+impl Follower for Sent {
+    fn grew(&mut self, size: u64) {
+        self.0.grew(size);
+    }
+
+    fn completed(self: Box<Self>, blob: &Descriptor) {
+        self.0.completed(blob.size, blob.digest.clone());
+    }
+}
+
 /// Pushes an image of the store, and notes the digest that it has there.
 pub(crate) fn push(
     app: &App,
@@ -60,19 +83,25 @@ pub(crate) fn push(
     quiet: bool,
 ) -> Result<Digest, Failure> {
     let store = app.store()?;
-    let image = store.manifest(lease, record, None)?;
     let blobs = pulling::anywhere(app, connection, name.registry())?;
+    let defaults = SinkOptions::default();
+    // What has to be compressed first is sent meanwhile.
+    let (client, handle) = (blobs.client.clone(), blobs.handle.clone());
+    let early = EarlyUploads::new(client, handle, name.clone(), defaults.parallel);
+    let image = store.manifest_watched(lease, record, None, &Sending(&early))?;
+    let early = early.finish();
     let transfer = Arc::new(Transfer::new(app.transfers(quiet)));
     let (mounts, shown) = (blobs.clone(), transfer.clone());
     let options = SinkOptions {
         mounts: Arc::new(move |digest| mounts.repositories(digest)),
         progress: Arc::new(move |blob, progress| match progress {
+            BlobProgress::Present if early.contains(&blob.digest) => shown.ended(blob, "pushed"),
             BlobProgress::Present => shown.ended(blob, "already there"),
             BlobProgress::Mounted => shown.ended(blob, "mounted"),
             BlobProgress::Sent => shown.ended(blob, "pushed"),
             BlobProgress::At(bytes) => shown.moved(blob, bytes),
         }),
-        ..SinkOptions::default()
+        ..defaults
     };
     let sink = Sink::new(blobs.client.clone(), blobs.handle.clone(), options);
     let digest =
