@@ -326,3 +326,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_encoder_of_one_name_makes_the_same_bytes_for_ever() {
+    // Stores and registries know layers by these bytes. If this fails after an update, the new
+    // encoder needs a new name.
+    let data = sample((2 << 20) + 77);
+    let made: Vec<(String, String)> =
+        [Compression::GZIP, Compression::Gzip { level: 6 }, Compression::ZSTD]
+            .map(|compression| {
+                let digest = oci::Digest::sha256(&compressed(compression, 2, &data));
+                (compression.encoder().unwrap(), digest.to_string())
+            })
+            .into();
+    let expected = [
+        (
+            "gzip 1 libdeflate 1.26",
+            "sha256:85e0387355efaf737d4912f0671d10621d8b35122c7e91fcac1faa6fb3bc1e86",
+        ),
+        (
+            "gzip 6 libdeflate 1.26",
+            "sha256:7d9981bdf58c17cd7e06d9164c3bc44b8e3dd928b35d2929aee910f2b19bdaa5",
+        ),
+        (
+            "zstd 3 libzstd 1.5.7",
+            "sha256:04a3d9c926833a03e2e666a9c4ce9e3b65c10edff9905b0a38f1206c3adafb41",
+        ),
+    ];
+    assert_eq!(made, expected.map(|(name, digest)| (name.to_owned(), digest.to_owned())));
+    assert_eq!(Compression::None.encoder(), None);
+}
