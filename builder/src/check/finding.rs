@@ -112,8 +112,8 @@ impl Report {
         self.push(rule, later, span, lines, detail);
     }
 
-    /// Adds a finding at `span`, part of the instruction at `place`, whose last line stands for
-    /// it.
+    /// Adds a finding at `span`, a line that continues the instruction at `place`, whose last
+    /// line stands for it; the last of the file if the instruction ends before `span`.
     pub(super) fn add_in(
         &mut self,
         rule: &'static Rule,
@@ -121,7 +121,10 @@ impl Report {
         span: Span,
         detail: String,
     ) {
-        let last = self.lines.range(place.span.start, place.span.end).last;
+        let last = match span.start < place.span.end {
+            true => self.lines.range(place.span.start, place.span.end).last,
+            false => self.lines.last(),
+        };
         let lines = LineRange { first: last, last };
         self.push(rule, place, span, lines, detail);
     }

@@ -34,7 +34,8 @@ fn find(subject: &Subject<'_>, report: &mut Report) {
             }
             let path = clean(&path.text);
             // The context itself is left out by what matches any name only.
-            if subject.ignore.matches(&path) && (path != "." || subject.ignore.matches("any")) {
+            let is_context = path == "." || path == "/";
+            if subject.ignore.matches(&path) && (!is_context || subject.ignore.matches("any")) {
                 let detail =
                     format!("Attempting to {verb} file {path:?} that is excluded by .dockerignore");
                 report.add(&RULE, visit.place, detail);

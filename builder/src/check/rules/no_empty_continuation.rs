@@ -23,23 +23,18 @@ fn find(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
-/// The instruction that holds `blank`.
+/// The instruction that `blank` continues: the last that begins before it.
 fn around<'a>(subject: &Subject<'a>, blank: Span) -> Option<Place<'a>> {
     let dockerfile = subject.dockerfile;
-    let global = dockerfile.meta_args.iter().find_map(|statement| holds(statement, blank));
-    // The last stage that begins before it has it.
-    let stage = dockerfile.stages.partition_point(|stage| stage.from.span.start <= blank.start);
-    let stage = stage.checked_sub(1).map(|index| &dockerfile.stages[index]);
-    global.or_else(|| {
-        let stage = stage?;
-        let body = &stage.body;
-        let next = body.partition_point(|statement| statement.span.start <= blank.start);
-        let inside = next.checked_sub(1).and_then(|index| holds(&body[index], blank));
-        inside.or_else(|| holds(&stage.from, blank))
-    })
+    let stages = &dockerfile.stages;
+    let later = stages.partition_point(|stage| stage.from.span.start <= blank.start);
+    match later.checked_sub(1).map(|index| &stages[index]) {
+        None => before(&dockerfile.meta_args, blank),
+        Some(stage) => before(&stage.body, blank).or(Some(Place::of(&stage.from))),
+    }
 }
 
-fn holds<I>(statement: &Statement<I>, blank: Span) -> Option<Place<'_>> {
-    let span = statement.span;
-    (span.start <= blank.start && blank.end <= span.end).then(|| Place::of(statement))
+fn before<I>(statements: &[Statement<I>], blank: Span) -> Option<Place<'_>> {
+    let later = statements.partition_point(|statement| statement.span.start <= blank.start);
+    later.checked_sub(1).map(|index| Place::of(&statements[index]))
 }

@@ -13,7 +13,12 @@ pub struct Shown<'a> {
     pub text: &'a str,
 }
 
-/// All findings, each with the lines that it is about; and a blank line if an error follows.
+/// Where the text is longer, findings are named without their lines: each may be about a long
+/// instruction as a whole.
+const LONGEST: usize = 8 << 20;
+
+/// All findings, each with the lines that it is about, and a blank line behind them if an error
+/// follows.
 pub fn findings(findings: &[Finding], shown: &Shown<'_>, error_follows: bool) -> String {
     let mut out = match findings.len() {
         0 if error_follows => String::new(),
@@ -21,16 +26,21 @@ pub fn findings(findings: &[Finding], shown: &Shown<'_>, error_follows: bool) ->
         1 => "Check complete, 1 warning has been found!\n".to_owned(),
         count => format!("Check complete, {count} warnings have been found!\n"),
     };
-    let lines: Vec<&str> = shown.text.split('\n').collect();
+    let lines = shown.text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let lines: Vec<&str> = lines.collect();
     let mut findings: Vec<&Finding> = findings.iter().collect();
     findings.sort_by_key(|finding| finding.lines.first);
     for finding in findings {
         let url = finding.rule.url;
         let link = if url.is_empty() { String::new() } else { format!(" - {url}") };
         let _ = write!(out, "\nWARNING: {}{link}\n{}\n", finding.rule.name, finding.detail);
-        excerpt(&mut out, shown.path, &lines, finding.lines);
+        if out.len() < LONGEST {
+            excerpt(&mut out, shown.path, &lines, finding.lines);
+        } else {
+            let _ = writeln!(out, "{}:{}", shown.path, finding.lines.first);
+        }
     }
-    if error_follows {
+    if error_follows && !out.is_empty() {
         out.push('\n');
     }
     out
