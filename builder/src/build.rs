@@ -17,7 +17,7 @@ use crate::progress::{Event, Progress, StepId};
 use crate::remote::Remotes;
 use crate::request::BuildRequest;
 use crate::solve::{Outcome, Session, solve};
-use crate::stage::{Parsed, parse};
+use crate::stage::{MOST_ERRORS, Parsed, parse};
 
 /// How often a build is begun again because somebody removed, while it ran, a layer that it had
 /// found.
@@ -90,7 +90,8 @@ impl Builder<'_> {
     ) -> Result<(), BuildError> {
         let checked = check_parsed(request, parsed, images, Reach::Target)?;
         if checked.is_error && !checked.findings.is_empty() {
-            let errors = checked.findings.iter().map(Finding::to_error).collect();
+            let findings = checked.findings.iter().take(MOST_ERRORS);
+            let errors = findings.map(Finding::to_error).collect();
             return Err(BuildError::Diagnostics(errors));
         }
         for finding in &checked.findings {

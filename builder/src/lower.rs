@@ -98,7 +98,8 @@ pub(crate) fn lower(
     let target_name = dockerfile.stages[target].name();
     let defaults = arguments::predefined(request, &platform, target_name);
     let global = arguments::global(request, dockerfile, defaults, escape).map_err(one)?;
-    let froms = bases::expand_froms(dockerfile, &global, escape).map_err(one)?;
+    let froms = bases::expand_froms(dockerfile, &global, escape);
+    let froms = froms.map_err(BuildError::Diagnostics)?;
 
     let needed = needed_stages(dockerfile, &froms, target);
     let refused = refuse::refused(dockerfile, &needed, request);

@@ -1,8 +1,16 @@
 //! Instructions into stages.
 
+use std::collections::HashMap;
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::instruction::{Arg, From, Instruction, Statement, parse_statement, takes_heredocs};
-use crate::syntax::{Directives, LogicalLine, LogicalLines, Source, Span};
+use crate::syntax::{Directives, LogicalLine, LogicalLines, Source, Span, foreign_frontend};
+
+/// Reading stops behind this many errors.
+pub(crate) const MOST_ERRORS: usize = 50;
+
+/// More warnings are not kept.
+const MOST_WARNINGS: usize = 1000;
 
 /// A Dockerfile, read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,6 +21,8 @@ pub struct Dockerfile {
     pub meta_args: Vec<Statement<Arg>>,
     /// The stages, in order.
     pub stages: Vec<Stage>,
+    /// The stages of each name, in order.
+    named: HashMap<String, Vec<usize>>,
 }
 
 /// `FROM` and what follows it.
@@ -69,9 +79,9 @@ impl Dockerfile {
 
     /// The stage that FROM means: one of that name before `stage`. Numbers are images.
     pub fn base(&self, name: &str, stage: usize) -> Option<usize> {
-        let folded = name.to_lowercase();
-        let earlier = self.stages.get(..stage)?;
-        earlier.iter().rposition(|stage| stage.name() == Some(&folded))
+        let named = self.named.get(&name.to_lowercase())?;
+        let earlier = named.partition_point(|index| *index < stage);
+        earlier.checked_sub(1).map(|at| named[at])
     }
 
     /// The stage that `COPY --from` in `stage` means: a number, or a name.
@@ -101,10 +111,16 @@ impl Dockerfile {
     }
 }
 
-/// Reads a Dockerfile. Reading never stops at an error: all of them are reported.
+/// Reads a Dockerfile. Reading goes on behind an error, so that all of them are reported, up to
+/// a number that nobody reads.
 pub fn parse(source: &Source) -> Parsed {
-    let (directives, wrong) = Directives::parse(source);
+    if let Some(diagnostic) = foreign_frontend(source) {
+        return Parsed { dockerfile: Dockerfile::default(), diagnostics: vec![diagnostic] };
+    }
+    let (directives, mut wrong) = Directives::parse(source);
+    wrong.truncate(MOST_ERRORS);
     let mut parser = Parser {
+        errors: wrong.len(),
         dockerfile: Dockerfile { directives, ..Dockerfile::default() },
         diagnostics: wrong,
         seen_from: false,
@@ -112,6 +128,10 @@ pub fn parse(source: &Source) -> Parsed {
     };
     let directives = parser.dockerfile.directives.clone();
     for line in LogicalLines::new(source, &directives, takes_heredocs) {
+        if parser.errors >= MOST_ERRORS {
+            parser.give_up();
+            break;
+        }
         parser.line(line);
     }
     parser.finish(source)
@@ -120,6 +140,8 @@ pub fn parse(source: &Source) -> Parsed {
 struct Parser {
     dockerfile: Dockerfile,
     diagnostics: Vec<Diagnostic>,
+    /// How many of them are errors.
+    errors: usize,
     /// Whether a FROM was seen, right or wrong.
     seen_from: bool,
     seen_any: bool,
@@ -130,15 +152,30 @@ impl Parser {
         self.seen_any = true;
         let line = match line {
             Ok(line) => line,
-            Err(diagnostic) => return self.diagnostics.push(diagnostic),
+            Err(diagnostic) => return self.error(diagnostic),
         };
-        self.diagnostics.extend(blank_continuation(&line));
+        if self.diagnostics.len() - self.errors < MOST_WARNINGS {
+            self.diagnostics.extend(blank_continuation(&line));
+        }
         match parse_statement(&line) {
             Ok(statement) => self.statement(statement),
             Err(diagnostic) => {
                 self.seen_from |= line.split().keyword.text.eq_ignore_ascii_case("FROM");
-                self.diagnostics.push(diagnostic);
+                self.error(diagnostic);
             }
+        }
+    }
+
+    fn error(&mut self, diagnostic: Diagnostic) {
+        self.errors += 1;
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Says that what follows the last error was not read.
+    fn give_up(&mut self) {
+        if let Some(last) = self.diagnostics.pop() {
+            let note = format!("reading ends here, after {} errors", self.errors);
+            self.diagnostics.push(last.note(note));
         }
     }
 
@@ -148,6 +185,10 @@ impl Parser {
             Instruction::From(from) => {
                 self.seen_from = true;
                 let index = self.dockerfile.stages.len();
+                if let Some(name) = &from.name {
+                    let named = self.dockerfile.named.entry(name.folded.clone());
+                    named.or_default().push(index);
+                }
                 let from = rest.with(from);
                 self.dockerfile.stages.push(Stage { index, from, body: Vec::new() });
             }
@@ -162,7 +203,7 @@ impl Parser {
                     let keyword = instruction.keyword();
                     let message = format!("{keyword} stands before the first FROM");
                     let error = Diagnostic::error(rest.keyword.span, message);
-                    self.diagnostics.push(error.note("only ARG may stand there"));
+                    self.error(error.note("only ARG may stand there"));
                 }
             },
         }
@@ -171,16 +212,27 @@ impl Parser {
     fn finish(mut self, source: &Source) -> Parsed {
         let end = Span::new(source.text.len(), source.text.len());
         if !self.seen_any {
-            self.diagnostics.push(Diagnostic::error(end, "the file has no instructions"));
-        } else if !self.seen_from && !self.has_errors() {
-            self.diagnostics.push(Diagnostic::error(end, "the file has no FROM"));
+            self.error(Diagnostic::error(end, "the file has no instructions"));
+        } else if !self.seen_from && self.errors == 0 {
+            self.error(Diagnostic::error(end, "the file has no FROM"));
         }
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+        self.tell_of_frontend();
         Parsed { dockerfile: self.dockerfile, diagnostics: self.diagnostics }
     }
 
-    fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    /// Says with the first error that the file may be written for another frontend.
+    fn tell_of_frontend(&mut self) {
+        let frontend = self.dockerfile.directives.syntax.as_ref();
+        let Some(frontend) = frontend.filter(|image| !image.text.contains("docker/dockerfile"))
+        else {
+            return;
+        };
+        let is_error = |diagnostic: &&mut Diagnostic| diagnostic.severity == Severity::Error;
+        if let Some(first) = self.diagnostics.iter_mut().find(is_error) {
+            let note = format!("the file is written for `{}`, which is not run", frontend.text);
+            *first = first.clone().note(note);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`LogicalLine::split`] then parts a line into keyword, flags and arguments.
 
 mod directive;
+mod frontend;
 mod heredoc;
 mod json;
 mod line;
@@ -14,6 +15,7 @@ mod text;
 mod words;
 
 pub use directive::{Check, Directives, Escape, Skip};
+pub use frontend::foreign_frontend;
 pub use heredoc::Heredoc;
 pub use json::{JsonArray, json_strings};
 pub use line::{Comment, LogicalLine, LogicalLines};

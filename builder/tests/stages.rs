@@ -1,5 +1,6 @@
 //! What names mean: of stages, and of the instructions that triggers and changes may be.
 
+use builder::diagnostic::Footer;
 use builder::instruction::{Instruction, parse_change, parse_onbuild_trigger};
 use builder::stage::{Dockerfile, StageRef, parse};
 use builder::syntax::Source;
@@ -30,6 +31,19 @@ fn stages_are_found_by_name_in_any_case_and_by_number() {
     assert_eq!(file.copy_source("last", 1), StageRef::TooLate(3));
     assert_eq!(file.mount_source("1", 2), StageRef::NotAStage);
     assert_eq!(file.mount_source("build", 1), StageRef::Stage(0));
+}
+
+#[test]
+fn reading_ends_after_as_many_errors_as_anybody_reads() {
+    let text = format!("FROM scratch\n{}", "NOPE\n".repeat(1000));
+    let parsed = parse(&Source::new("Dockerfile", text.as_str()));
+    assert_eq!(parsed.diagnostics.len(), 50);
+    let told = |footers: &[Footer]| {
+        footers.contains(&Footer::Note("reading ends here, after 50 errors".to_owned()))
+    };
+    let last = parsed.diagnostics.last().expect("an error");
+    assert!(told(&last.footers), "{last:?}");
+    assert!(!told(&parsed.diagnostics[48].footers));
 }
 
 #[test]

@@ -60,7 +60,8 @@ impl Stages {
             images: vec![None; count],
         };
         let expanded = global.map_err(one).and_then(|global| {
-            let froms = expand_froms(dockerfile, &global, escape).map_err(one);
+            let froms = expand_froms(dockerfile, &global, escape);
+            let froms = froms.map_err(BuildError::Diagnostics);
             stages.global = global;
             froms
         });

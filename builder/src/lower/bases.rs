@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::images::{BaseImage, BaseImages};
 use crate::progress::StepId;
-use crate::stage::{Dockerfile, StageRef};
+use crate::stage::{Dockerfile, MOST_ERRORS, Stage, StageRef};
 use crate::syntax::{Escape, Span, Word};
 
 /// The name of the image without files.
@@ -29,35 +29,51 @@ pub(crate) struct FromLine {
     pub(crate) platform: Option<Platform>,
 }
 
-/// Expands every FROM, also those of stages that are not built: a wrong one is an error.
+/// Expands every FROM, also those of stages that are not built.
+///
+/// # Errors
+/// Those that are wrong, in order.
 pub(crate) fn expand_froms(
     dockerfile: &Dockerfile,
     global: &Environment,
     escape: Escape,
-) -> Result<Vec<FromLine>, Diagnostic> {
+) -> Result<Vec<FromLine>, Vec<Diagnostic>> {
     let scope = Scope { env: global, escape };
-    dockerfile
-        .stages
-        .iter()
-        .map(|stage| {
-            let from = &stage.from.instruction;
-            let image = scope.word(&from.image)?;
-            let span = from.image.span;
-            if image.is_empty() {
-                let message = format!("base name ({}) should not be blank", from.image.text);
-                return Err(Diagnostic::error(span, message));
-            }
-            let platform = match &from.platform {
-                None => None,
-                Some(flag) => Some(expand_platform(&scope, &flag.value)?),
-            };
-            let base = dockerfile.base(&image, stage.index);
-            if base.is_none() && image != SCRATCH {
-                check_name(&image, span)?;
-            }
-            Ok(FromLine { image, span, base, platform })
-        })
-        .collect()
+    let mut froms = Vec::new();
+    let mut wrong = Vec::new();
+    for stage in &dockerfile.stages {
+        match expand_from(dockerfile, &scope, stage) {
+            Ok(from) => froms.push(from),
+            Err(diagnostic) => wrong.push(diagnostic),
+        }
+        if wrong.len() >= MOST_ERRORS {
+            break;
+        }
+    }
+    if wrong.is_empty() { Ok(froms) } else { Err(wrong) }
+}
+
+fn expand_from(
+    dockerfile: &Dockerfile,
+    scope: &Scope<'_>,
+    stage: &Stage,
+) -> Result<FromLine, Diagnostic> {
+    let from = &stage.from.instruction;
+    let image = scope.word(&from.image)?;
+    let span = from.image.span;
+    if image.is_empty() {
+        let message = format!("base name ({}) should not be blank", from.image.text);
+        return Err(Diagnostic::error(span, message));
+    }
+    let platform = match &from.platform {
+        None => None,
+        Some(flag) => Some(expand_platform(scope, &flag.value)?),
+    };
+    let base = dockerfile.base(&image, stage.index);
+    if base.is_none() && image != SCRATCH {
+        check_name(&image, span)?;
+    }
+    Ok(FromLine { image, span, base, platform })
 }
 
 fn expand_platform(scope: &Scope<'_>, word: &Word) -> Result<Platform, Diagnostic> {

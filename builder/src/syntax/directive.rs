@@ -69,12 +69,11 @@ impl Directives {
         let mut wrong = Vec::new();
         let mut seen: Vec<Key> = Vec::new();
         let text = source.text.as_str();
-        let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        if text[at..].starts_with("#!") {
-            at = line_end(text, at);
+        let mut at = start(text);
+        if text[..at].contains("#!") {
             found.end = at;
         }
-        while let Some((key, key_range, value)) = read_line(text, at) {
+        while let Some((key, key_range, value)) = read_line(text, at, "#") {
             if seen.contains(&key) {
                 let message = format!("the directive `{}` is given more than once", key.name());
                 wrong.push(Diagnostic::error(key_range.into(), message));
@@ -135,10 +134,28 @@ fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
 }
 
+/// Where directives may start: behind a byte order mark and a `#!` line.
+pub(super) fn start(text: &str) -> usize {
+    let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    if text[at..].starts_with("#!") { line_end(text, at) } else { at }
+}
+
+/// The value of the first `syntax` among the directives whose lines begin with `comment`.
+pub(super) fn syntax_after(text: &str, comment: &str) -> Option<Word> {
+    let mut at = start(text);
+    while let Some((key, _, value)) = read_line(text, at, comment) {
+        if key == Key::Syntax {
+            return Some(first_word(&Word::new(&text[value.clone()], value.into())));
+        }
+        at = line_end(text, at);
+    }
+    None
+}
+
 /// The directive on the line at `at`: its key, and where key and value stand.
-fn read_line(text: &str, at: usize) -> Option<(Key, Range<usize>, Range<usize>)> {
+fn read_line(text: &str, at: usize, comment: &str) -> Option<(Key, Range<usize>, Range<usize>)> {
     let line = &text[at..line_end(text, at)];
-    let body = line.trim_start().strip_prefix('#')?.trim_start();
+    let body = line.trim_start().strip_prefix(comment)?.trim_start();
     let (name, value) = body.split_once('=')?;
     let name = name.trim_end();
     let key = [Key::Syntax, Key::Escape, Key::Check]
