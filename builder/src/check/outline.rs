@@ -1,7 +1,6 @@
 //! What a build of a target can be given: `--call outline`.
 
-use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::collections::{HashMap, HashSet};
 
 use crate::dockerignore::Ignore;
 use crate::error::BuildError;
@@ -16,7 +15,7 @@ use super::Reach;
 use super::lines::{LineRange, Lines};
 use super::stages::Stages;
 use super::subject::Subject;
-use super::targets::description;
+use super::targets::Descriptions;
 use super::walk::{Visit, each_argument, walk};
 
 /// What a target takes.
@@ -76,15 +75,15 @@ pub fn outline(request: &BuildRequest, images: &dyn BaseImages) -> Result<Outlin
     }
 }
 
-/// What the stages declare and mount.
+/// What a stage declares and mounts.
 #[derive(Default)]
 struct Gathered {
-    /// With the stage of each; a later declaration in the same stage replaces an earlier one.
-    arguments: Vec<(usize, OutlineArgument)>,
-    /// The names that stages declare or that FROM uses.
-    used: Vec<(usize, String)>,
-    secrets: Vec<(usize, OutlineMount)>,
-    agents: Vec<(usize, OutlineMount)>,
+    /// By name; a later declaration replaces an earlier one.
+    arguments: HashMap<String, OutlineArgument>,
+    /// The names that it declares or that its FROM uses.
+    used: Vec<String>,
+    secrets: Vec<OutlineMount>,
+    agents: Vec<OutlineMount>,
 }
 
 fn gather(request: &BuildRequest, parsed: &Parsed, stages: Stages, target: usize) -> Outline {
@@ -92,21 +91,25 @@ fn gather(request: &BuildRequest, parsed: &Parsed, stages: Stages, target: usize
     let subject = Subject::new(request, parsed, Ignore::default(), stages);
     let lines = Lines::of(&request.dockerfile);
     let globals = globals(&subject, &lines);
-    let mut gathered = Gathered::default();
+    let mut gathered: Vec<Gathered> = Vec::new();
+    gathered.resize_with(dockerfile.stages.len(), Gathered::default);
     used_by_from(&subject, &mut gathered);
     walk(&subject, |visit| match visit.instruction {
-        Instruction::Arg(_) => arguments(&subject, visit, &lines, &mut gathered),
-        Instruction::Run(run) => mounts(&subject, visit, run, &lines, &mut gathered),
+        Instruction::Arg(_) => arguments(&subject, visit, &lines, &mut gathered[visit.stage]),
+        Instruction::Run(run) => mounts(&subject, visit, run, &lines, &mut gathered[visit.stage]),
         _ => {}
     });
     let order = order(&subject, target);
+    let in_order = || order.iter().map(|stage| &gathered[*stage]);
     let stage = &dockerfile.stages[target];
     Outline {
         name: stage.name().map(str::to_owned),
-        description: stage.name().and_then(|name| description(&stage.from.comments, name)),
-        arguments: choose_arguments(&gathered, &globals, &order),
-        secrets: choose_mounts(&gathered.secrets, &order),
-        agents: choose_mounts(&gathered.agents, &order),
+        description: stage
+            .name()
+            .and_then(|name| Descriptions::of(&stage.from.comments).of_name(name)),
+        arguments: choose_arguments(in_order(), &globals),
+        secrets: choose_mounts(in_order().flat_map(|stage| &stage.secrets)),
+        agents: choose_mounts(in_order().flat_map(|stage| &stage.agents)),
     }
 }
 
@@ -116,9 +119,10 @@ struct Global {
     uses: Vec<String>,
 }
 
-fn globals(subject: &Subject<'_>, lines: &Lines) -> Vec<Global> {
-    let mut globals: Vec<Global> = Vec::new();
+fn globals(subject: &Subject<'_>, lines: &Lines) -> HashMap<String, Global> {
+    let mut globals = HashMap::new();
     for statement in &subject.dockerfile.meta_args {
+        let descriptions = Descriptions::of(&statement.comments);
         for definition in &statement.instruction.arguments {
             let Some(name) = subject.expand(&definition.name, &subject.stages.global) else {
                 continue;
@@ -129,46 +133,45 @@ fn globals(subject: &Subject<'_>, lines: &Lines) -> Vec<Global> {
             let uses = expansion.filter(|_| !given).map(|e| e.used).unwrap_or_default();
             let value = subject.stages.global.get(&name.text).unwrap_or_default().to_owned();
             let argument = OutlineArgument {
-                description: description(&statement.comments, &name.text),
-                name: name.text,
+                description: descriptions.of_name(&name.text),
+                name: name.text.clone(),
                 value,
                 lines: lines.statement(statement),
             };
-            globals.retain(|known| known.argument.name != argument.name);
-            globals.push(Global { argument, uses: uses.into_iter().collect() });
+            globals.insert(name.text, Global { argument, uses: uses.into_iter().collect() });
         }
     }
     globals
 }
 
 /// The names that the FROM of each stage that is reached uses.
-fn used_by_from(subject: &Subject<'_>, gathered: &mut Gathered) {
+fn used_by_from(subject: &Subject<'_>, gathered: &mut [Gathered]) {
     let stages = subject.dockerfile.stages.iter();
     for stage in stages.filter(|stage| subject.stages.reached[stage.index]) {
         let from = &stage.from.instruction;
         let platform = from.platform.as_ref().map(|flag| &flag.value);
         for word in [Some(&from.image), platform].into_iter().flatten() {
             let expansion = subject.expand(word, &subject.stages.global).unwrap_or_default();
-            gathered.used.extend(expansion.used.into_iter().map(|name| (stage.index, name)));
+            gathered[stage.index].used.extend(expansion.used);
         }
     }
 }
 
 fn arguments(subject: &Subject<'_>, visit: &Visit<'_>, lines: &Lines, gathered: &mut Gathered) {
     let Instruction::Arg(arg) = visit.instruction else { return };
+    let descriptions = Descriptions::of(&visit.statement.comments);
     each_argument(subject, &visit.state.env, arg, |declared| {
         let name = declared.name.clone();
-        gathered.used.push((visit.stage, name.clone()));
+        gathered.used.push(name.clone());
         if !declared.is_inherited {
             let argument = OutlineArgument {
-                description: description(&visit.statement.comments, &name),
-                name,
+                description: descriptions.of_name(&name),
+                name: name.clone(),
                 value: declared.value.clone().unwrap_or_default(),
                 lines: visit.place.lines(lines),
             };
-            gathered.arguments.push((visit.stage, argument));
+            gathered.arguments.insert(name, argument);
         }
-        ControlFlow::Continue(())
     });
 }
 
@@ -190,7 +193,7 @@ fn mounts(
             Ok(MountSpec::Ssh { id, required, .. }) => (&mut gathered.agents, id, required),
             _ => continue,
         };
-        list.push((visit.stage, OutlineMount { id, required, lines: visit.place.lines(lines) }));
+        list.push(OutlineMount { id, required, lines: visit.place.lines(lines) });
     }
 }
 
@@ -217,28 +220,26 @@ fn order(subject: &Subject<'_>, target: usize) -> Vec<usize> {
     order
 }
 
-fn choose_arguments(
-    gathered: &Gathered,
-    globals: &[Global],
-    order: &[usize],
+/// Each argument that is used, as the first stage in order that uses it has it.
+fn choose_arguments<'g>(
+    stages: impl Iterator<Item = &'g Gathered>,
+    globals: &'g HashMap<String, Global>,
 ) -> Vec<OutlineArgument> {
     let mut chosen: Vec<OutlineArgument> = Vec::new();
-    let mut seen: HashSet<String> = HashSet::new();
-    for stage in order {
-        let names = gathered.used.iter().filter(|(of, _)| of == stage).map(|(_, name)| name);
-        let mut todo: Vec<String> = names.rev().cloned().collect();
+    let mut seen: HashSet<&str> = HashSet::new();
+    for stage in stages {
+        let mut todo: Vec<&str> = stage.used.iter().rev().map(String::as_str).collect();
         while let Some(name) = todo.pop() {
-            if seen.contains(&name) {
+            if seen.contains(name) {
                 continue;
             }
-            let own = gathered.arguments.iter().rev();
-            let own = own.filter(|(of, _)| of == stage).map(|(_, a)| a).find(|a| a.name == name);
-            let global = globals.iter().find(|global| global.argument.name == name);
+            let own = stage.arguments.get(name);
+            let global = globals.get(name);
             if let Some(argument) = own.or(global.map(|global| &global.argument)) {
                 chosen.push(argument.clone());
                 seen.insert(name);
                 if own.is_none() {
-                    todo.extend(global.into_iter().flat_map(|global| global.uses.clone()));
+                    todo.extend(global.into_iter().flat_map(|global| &global.uses).map(|n| &**n));
                 }
             }
         }
@@ -247,15 +248,10 @@ fn choose_arguments(
     chosen
 }
 
-fn choose_mounts(mounts: &[(usize, OutlineMount)], order: &[usize]) -> Vec<OutlineMount> {
-    let mut chosen: Vec<OutlineMount> = Vec::new();
-    for stage in order {
-        for (_, mount) in mounts.iter().filter(|(of, _)| of == stage) {
-            if !chosen.iter().any(|known| known.id == mount.id) {
-                chosen.push(mount.clone());
-            }
-        }
-    }
+fn choose_mounts<'g>(mounts: impl Iterator<Item = &'g OutlineMount>) -> Vec<OutlineMount> {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut chosen: Vec<OutlineMount> =
+        mounts.filter(|mount| seen.insert(&mount.id)).cloned().collect();
     chosen.sort_by_key(|mount| mount.lines.first);
     chosen
 }

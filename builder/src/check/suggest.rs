@@ -3,8 +3,11 @@
 /// This many wrong letters are too many.
 const TOO_FAR: usize = 3;
 
-/// Longer names are not compared: comparing takes the product of the lengths.
-const LONGEST: usize = 256;
+/// Longer names are not compared.
+const LONGEST: usize = 128;
+
+/// More candidates are not compared.
+const MOST: usize = 1000;
 
 /// The first of the candidates that are closest to `written`; none if `written` is itself one
 /// of them, or if three letters or more differ.
@@ -14,7 +17,7 @@ pub(super) fn closest<'c>(
 ) -> Option<&'c str> {
     let mut best = None;
     let mut least = TOO_FAR;
-    for candidate in candidates {
+    for candidate in candidates.into_iter().take(MOST) {
         if candidate == written {
             return None;
         }
@@ -29,22 +32,25 @@ pub(super) fn closest<'c>(
     best
 }
 
-/// The number of letters to insert, delete or replace.
+/// The number of letters to insert, delete or replace, at most [`TOO_FAR`].
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     if a.len().abs_diff(b.len()) >= TOO_FAR {
         return TOO_FAR;
     }
+    // What lies further from the diagonal is too far.
+    let near = |i: usize| i.saturating_sub(TOO_FAR)..(i + TOO_FAR).min(b.len());
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, letter) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, other) in b.iter().enumerate() {
-            let replaced = last[j] + usize::from(letter != other);
-            row.push(replaced.min(last[j + 1] + 1).min(row[j] + 1));
+        let mut row = vec![TOO_FAR; b.len() + 1];
+        row[0] = i + 1;
+        for j in near(i) {
+            let replaced = last[j] + usize::from(*letter != b[j]);
+            row[j + 1] = replaced.min(last[j + 1] + 1).min(row[j] + 1);
         }
         last = row;
     }
-    last[b.len()]
+    last[b.len()].min(TOO_FAR)
 }
 
 #[cfg(test)]
@@ -61,6 +67,9 @@ mod tests {
             ("fruit", None),
             ("Y", Some("X")),
             ("unrelated", None),
+            ("fruits are", None),
+            ("fruitss", Some("fruit")),
+            ("frui", Some("fruit")),
         ] {
             assert_eq!(closest(written, names), suggested, "{written}");
         }

@@ -1,5 +1,7 @@
 //! The stages that a file offers to build: `--call targets`.
 
+use std::collections::HashMap;
+
 use crate::error::BuildError;
 use crate::stage::{Dockerfile, parse};
 use crate::syntax::{Comment, Source};
@@ -35,7 +37,9 @@ pub fn targets(source: &Source) -> Result<Vec<Target>, BuildError> {
         let from = &stage.from.instruction;
         Target {
             name: stage.name().map(str::to_owned),
-            description: stage.name().and_then(|name| description(&stage.from.comments, name)),
+            description: stage
+                .name()
+                .and_then(|name| Descriptions::of(&stage.from.comments).of_name(name)),
             is_default: stage.index + 1 == count,
             base: from.image.text.clone(),
             platform: from.platform.as_ref().map(|flag| flag.value.text.clone()),
@@ -54,11 +58,21 @@ pub(super) fn readable(source: &Source) -> Result<Dockerfile, BuildError> {
     }
 }
 
-/// What the first of `comments` that begins with `name` says of it.
-pub(super) fn description(comments: &[Comment], name: &str) -> Option<String> {
-    let said = comments.iter().find_map(|comment| {
-        let rest = comment.text.strip_prefix(name)?;
-        rest.strip_prefix(' ')
-    });
-    said.map(str::to_owned)
+/// What the comments above an instruction say of names: each begins with the one that it is
+/// about.
+pub(super) struct Descriptions<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Descriptions<'a> {
+    pub(super) fn of(comments: &'a [Comment]) -> Descriptions<'a> {
+        let mut said = HashMap::new();
+        for (name, rest) in comments.iter().filter_map(|comment| comment.text.split_once(' ')) {
+            said.entry(name).or_insert(rest);
+        }
+        Descriptions(said)
+    }
+
+    /// What the first comment about `name` says.
+    pub(super) fn of_name(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|said| (*said).to_owned())
+    }
 }

@@ -1,7 +1,6 @@
 //! The instructions of the stages in the order of a build, each with the variables it sees.
 
-use std::collections::{BTreeSet, HashSet};
-use std::ops::ControlFlow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::environment::Environment;
@@ -12,8 +11,11 @@ use crate::syntax::Source;
 use super::finding::Place;
 use super::subject::Subject;
 
-/// A walk ends when variables have taken this many bytes.
-const BUDGET: usize = 64 << 20;
+/// What visiting an instruction costs, beside the bytes that it expands into.
+const VISIT: usize = 64;
+
+/// What a variable costs in a copy of the variables, beside its bytes.
+const VARIABLE: usize = 64;
 
 /// An instruction, and what holds before it.
 pub(super) struct Visit<'v> {
@@ -49,10 +51,11 @@ pub(super) struct Declared<'v> {
     pub(super) unset: BTreeSet<String>,
 }
 
-/// Calls `visit` with every instruction of the stages that are reached.
+/// Calls `visit` with every instruction of the stages that are reached, until the subject's
+/// budget is spent.
 pub(super) fn walk(subject: &Subject<'_>, mut visit: impl FnMut(&Visit<'_>)) {
+    subject.fill_budget();
     let mut states: Vec<State> = Vec::new();
-    let mut left = BUDGET;
     // Where a FROM is wrong, nothing is known of what follows.
     for (stage, from) in subject.dockerfile.stages.iter().zip(&subject.stages.froms) {
         let mut state = match from.base {
@@ -60,16 +63,20 @@ pub(super) fn walk(subject: &Subject<'_>, mut visit: impl FnMut(&Visit<'_>)) {
             None => initial(subject, stage.index),
         };
         if subject.stages.reached[stage.index] {
-            let triggers = triggers(subject, stage, from.base);
-            let triggered = triggers.iter().map(|statement| (statement, Place::of(&stage.from)));
+            let of_image = image_triggers(subject, stage);
+            let of_base = from.base.map_or(&[][..], |base| &subject.triggers[base][..]);
+            let triggered = of_image.iter().chain(of_base.iter().copied());
+            let triggered = triggered.map(|statement| (statement, Place::of(&stage.from)));
             let own = stage.body.iter().map(|statement| (statement, Place::of(statement)));
             for (statement, place) in triggered.chain(own) {
+                subject.spend(VISIT);
+                if subject.is_spent() {
+                    return;
+                }
                 let instruction = &statement.instruction;
                 let stage = stage.index;
                 visit(&Visit { stage, instruction, statement, place, state: &state });
-                if advance(subject, &mut state, instruction, &mut left).is_break() {
-                    return;
-                }
+                advance(subject, &mut state, instruction);
             }
         }
         states.push(state);
@@ -82,6 +89,7 @@ fn initial(subject: &Subject<'_>, stage: usize) -> State {
     if let Some(image) = &subject.stages.images[stage] {
         let config = &image.config.config;
         env = Environment::from_config(&config.env);
+        subject.spend(size(&env));
         state.has_shell = config.shell.as_ref().is_some_and(|shell| !shell.is_empty());
     }
     env.set_default("PATH", oci::DEFAULT_PATH);
@@ -89,81 +97,73 @@ fn initial(subject: &Subject<'_>, stage: usize) -> State {
     state
 }
 
-/// The triggers that FROM fires.
-fn triggers(subject: &Subject<'_>, stage: &Stage, base: Option<usize>) -> Vec<Statement> {
+/// The triggers of the image that a stage starts from.
+fn image_triggers(subject: &Subject<'_>, stage: &Stage) -> Vec<Statement> {
     let image = subject.stages.images[stage.index].as_ref();
-    let of_image = image.map_or(&[][..], |image| &image.config.config.on_build);
-    let parse = |text: &String| parse_onbuild_trigger(&Source::new("", text.as_str())).ok();
-    let mut found: Vec<Statement> = of_image.iter().filter_map(parse).collect();
-    for statement in base.map_or(&[][..], |base| &subject.dockerfile.stages[base].body) {
-        if let Instruction::Onbuild(onbuild) = &statement.instruction {
-            found.push((*onbuild.statement).clone());
-        }
+    let texts = image.map_or(&[][..], |image| &image.config.config.on_build);
+    subject.spend(texts.iter().map(String::len).sum());
+    if subject.is_spent() {
+        return Vec::new();
     }
-    found
+    let parse = |text: &String| parse_onbuild_trigger(&Source::new("", text.as_str())).ok();
+    texts.iter().filter_map(parse).collect()
 }
 
 /// What `instruction` leaves behind.
-fn advance(
-    subject: &Subject<'_>,
-    state: &mut State,
-    instruction: &Instruction,
-    left: &mut usize,
-) -> ControlFlow<()> {
+fn advance(subject: &Subject<'_>, state: &mut State, instruction: &Instruction) {
     match instruction {
         Instruction::Env(env) => {
-            let set = expand_pairs(subject, &env.variables, &state.env, left)?;
-            let env = Rc::make_mut(&mut state.env);
+            let set = expand_pairs(subject, &env.variables, &state.env);
+            let env = variables(subject, state);
             set.into_iter().for_each(|(name, value)| env.set(name, value));
         }
         Instruction::Arg(arg) => {
             let mut declared = Vec::new();
             each_argument(subject, &state.env, arg, |argument| {
                 declared.push((argument.name.clone(), argument.value.clone()));
-                take(left, argument.value.as_ref().map_or(0, String::len))
             });
-            // Who is last to hold the variables changes them in place.
             for (name, value) in declared {
                 if let Some(value) = value {
-                    Rc::make_mut(&mut state.env).set(name.clone(), value);
+                    variables(subject, state).set(name.clone(), value);
                 }
-                Rc::make_mut(&mut state.declared).insert(name);
+                names(subject, state).insert(name);
             }
         }
         Instruction::Shell(_) => state.has_shell = true,
         Instruction::Workdir(_) => state.has_workdir = true,
         _ => {}
     }
-    ControlFlow::Continue(())
 }
 
-fn take(left: &mut usize, length: usize) -> ControlFlow<()> {
-    match left.checked_sub(length) {
-        Some(rest) => {
-            *left = rest;
-            ControlFlow::Continue(())
-        }
-        None => ControlFlow::Break(()),
+/// The variables of `state`, to change them. Who is last to hold them changes them in place; a
+/// copy costs.
+fn variables<'s>(subject: &Subject<'_>, state: &'s mut State) -> &'s mut Environment {
+    if Rc::strong_count(&state.env) > 1 {
+        subject.spend(size(&state.env));
     }
+    Rc::make_mut(&mut state.env)
+}
+
+/// The same of the names that are declared.
+fn names<'s>(subject: &Subject<'_>, state: &'s mut State) -> &'s mut HashSet<String> {
+    if Rc::strong_count(&state.declared) > 1 {
+        subject.spend(state.declared.iter().map(|name| name.len() + VARIABLE).sum());
+    }
+    Rc::make_mut(&mut state.declared)
+}
+
+fn size(env: &Environment) -> usize {
+    env.iter().map(|(name, value)| name.len() + value.len() + VARIABLE).sum()
 }
 
 /// All pairs see the variables before the instruction.
-fn expand_pairs(
-    subject: &Subject<'_>,
-    pairs: &[Pair],
-    env: &Environment,
-    left: &mut usize,
-) -> ControlFlow<(), Vec<(String, String)>> {
-    let mut set = Vec::new();
-    for pair in pairs {
-        let name = subject.expand(&pair.key, env);
-        let value = subject.expand(&pair.value, env);
-        if let (Some(name), Some(value)) = (name, value) {
-            take(left, name.text.len() + value.text.len())?;
-            set.push((name.text, value.text));
-        }
-    }
-    ControlFlow::Continue(set)
+fn expand_pairs(subject: &Subject<'_>, pairs: &[Pair], env: &Environment) -> Vec<(String, String)> {
+    let expand = |pair: &Pair| {
+        let name = subject.expand(&pair.key, env)?;
+        let value = subject.expand(&pair.value, env)?;
+        Some((name.text, value.text))
+    };
+    pairs.iter().filter_map(expand).collect()
 }
 
 /// Calls `each` with every argument of `arg`; a default sees the arguments before it.
@@ -171,15 +171,16 @@ pub(super) fn each_argument(
     subject: &Subject<'_>,
     env: &Environment,
     arg: &Arg,
-    mut each: impl FnMut(&Declared<'_>) -> ControlFlow<()>,
+    mut each: impl FnMut(&Declared<'_>),
 ) {
-    let mut env = std::borrow::Cow::Borrowed(env);
+    let mut earlier: HashMap<String, String> = HashMap::new();
     for definition in &arg.arguments {
-        let Some(name) = subject.expand(&definition.name, &env) else { continue };
+        let get = |name: &str| earlier.get(name).map(String::as_str).or_else(|| env.get(name));
+        let Some(name) = subject.expand_by(&definition.name, get) else { continue };
         let name = name.text;
         let given = subject.request.build_args.get(&name).cloned();
         let default = match (&given, &definition.default) {
-            (None, Some(default)) => subject.expand(default, &env),
+            (None, Some(default)) => subject.expand_by(default, get),
             _ => None,
         };
         let global = match (&given, &definition.default) {
@@ -191,13 +192,11 @@ pub(super) fn each_argument(
             Some(expansion) => (Some(expansion.text), expansion.unset),
             None => (given.or(global), BTreeSet::new()),
         };
+        subject.spend(value.as_ref().map_or(0, String::len));
         let declared = Declared { definition, name, value, is_inherited, unset };
-        if each(&declared).is_break() {
-            return;
-        }
-        let more = arg.arguments.len() > 1;
-        if let (Some(value), true) = (declared.value, more) {
-            env.to_mut().set(declared.name, value);
+        each(&declared);
+        if let Some(value) = declared.value {
+            earlier.insert(declared.name, value);
         }
     }
 }

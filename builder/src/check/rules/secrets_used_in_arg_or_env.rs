@@ -1,7 +1,5 @@
 //! A variable whose name tells of a secret, which would stay in the image.
 
-use std::ops::ControlFlow;
-
 use super::{Phase, Report, Rule, Subject};
 use crate::check::walk::{each_argument, walk};
 use crate::instruction::Instruction;
@@ -46,7 +44,6 @@ fn find(subject: &Subject<'_>, report: &mut Report) {
         match visit.instruction {
             Instruction::Arg(arg) => each_argument(subject, &visit.state.env, arg, |declared| {
                 check("ARG", &declared.definition.name.text);
-                ControlFlow::Continue(())
             }),
             Instruction::Env(env) => {
                 for pair in &env.variables {

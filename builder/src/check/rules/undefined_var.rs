@@ -1,12 +1,10 @@
 //! A variable that nothing sets before its use.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use super::{Phase, Report, Rule, Subject};
 use crate::check::suggest::closest;
 use crate::check::walk::{Visit, each_argument, walk};
-use crate::expand;
 use crate::instruction::{CopySource, Flag, Instruction, Pair};
 use crate::syntax::{Heredoc, Word};
 
@@ -29,7 +27,6 @@ fn find(subject: &Subject<'_>, report: &mut Report) {
         if let Instruction::Arg(arg) = visit.instruction {
             each_argument(subject, env, arg, |declared| {
                 add(report, visit, &declared.unset);
-                ControlFlow::Continue(())
             });
         }
         for word in words(visit.instruction) {
@@ -38,9 +35,7 @@ fn find(subject: &Subject<'_>, report: &mut Report) {
             }
         }
         for heredoc in heredocs(visit.instruction).filter(|heredoc| heredoc.expand) {
-            let get = |name: &str| env.get(name).map(str::to_owned);
-            let (escape, mode) = (crate::syntax::Escape::Backslash, expand::Mode::Heredoc);
-            if let Ok(expansion) = expand::expand(&heredoc.body(), &get, escape, mode) {
+            if let Some(expansion) = subject.expand_heredoc(heredoc, env) {
                 add(report, visit, &expansion.unset);
             }
         }
