@@ -29,7 +29,7 @@ use stages::Stages;
 use subject::Subject;
 
 pub use finding::Finding;
-pub use lines::LineRange;
+pub use lines::{LineRange, error_lines};
 pub use outline::{Outline, OutlineArgument, OutlineMount, outline};
 pub use rules::{RULES, Rule};
 pub use targets::{Target, targets};
@@ -76,17 +76,24 @@ pub(crate) enum Reach {
 /// Checks the Dockerfile of `request` without building it. Where no target is named, stages
 /// that a build would not reach are checked, too.
 ///
-/// # Errors
-/// If the Dockerfile, its ignore file or the check options cannot be read.
-pub fn check(request: &BuildRequest, images: &dyn BaseImages) -> Result<Checked, BuildError> {
+/// What cannot be read cannot be checked: the failure is then all that is known.
+pub fn check(request: &BuildRequest, images: &dyn BaseImages) -> Checked {
     let parsed = parse(&request.dockerfile);
-    if parsed.has_errors() {
-        return Err(BuildError::Diagnostics(parsed.diagnostics));
-    }
-    check_parsed(request, &parsed, images, Reach::All)
+    let checked = match parsed.has_errors() {
+        true => Err(BuildError::Diagnostics(parsed.diagnostics)),
+        false => check_parsed(request, &parsed, images, Reach::All),
+    };
+    checked.unwrap_or_else(|failure| Checked {
+        findings: Vec::new(),
+        is_error: false,
+        failure: Some(failure),
+    })
 }
 
 /// Checks what has been parsed without errors.
+///
+/// # Errors
+/// If the ignore file or the check options cannot be read.
 pub(crate) fn check_parsed(
     request: &BuildRequest,
     parsed: &Parsed,

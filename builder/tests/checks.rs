@@ -9,9 +9,10 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use builder::check::show::{json, tables, text};
-use builder::check::{check, outline, targets};
+use builder::check::{check, error_lines, outline, targets};
 use builder::syntax::Source;
 use builder::{BaseImage, BaseImages, BuildRequest, Grants, NetworkMode, Sandbox};
 use indexmap::IndexMap;
@@ -34,7 +35,7 @@ impl BaseImages for Images {
     }
 }
 
-fn request(case: &Path) -> BuildRequest {
+fn request_of_case(case: &Path) -> BuildRequest {
     let read = |name: &str| fs::read_to_string(case.join(name)).unwrap_or_default();
     let mut build_args = IndexMap::new();
     let mut target = None;
@@ -51,12 +52,17 @@ fn request(case: &Path) -> BuildRequest {
             other => panic!("{other} in {}", case.display()),
         }
     }
+    let text = fs::read_to_string(case.join("Dockerfile")).unwrap();
+    BuildRequest { ignore: read(".dockerignore"), build_args, target, ..request(&text) }
+}
+
+fn request(text: &str) -> BuildRequest {
     BuildRequest {
-        dockerfile: Source::new("Dockerfile", fs::read_to_string(case.join("Dockerfile")).unwrap()),
+        dockerfile: Source::new("Dockerfile", text),
         context: None,
-        ignore: read(".dockerignore"),
-        build_args,
-        target,
+        ignore: String::new(),
+        build_args: IndexMap::new(),
+        target: None,
         platform: None,
         build_platform: "linux/amd64".parse().unwrap(),
         no_cache: false,
@@ -81,11 +87,22 @@ fn answer(name: &str, request: &BuildRequest) -> String {
     let shown = text::Shown { path: "Dockerfile", text: &source.text };
     match name {
         "expected" => {
-            let checked = check(request, &Images).unwrap();
+            let checked = check(request, &Images);
             let fails = checked.failure.is_some() || !checked.violated().is_empty();
             text::findings(&checked.findings, &shown, fails)
         }
-        "check.json" => json::check(&check(request, &Images).unwrap().findings, None, source),
+        "check.json" => {
+            let checked = check(request, &Images);
+            let violated = checked.violated().join(", ");
+            let message = match &checked.failure {
+                Some(failure) => failure.to_string(),
+                None => format!("lint violation found for rules: {violated}"),
+            };
+            let fails = checked.failure.is_some() || !violated.is_empty();
+            let lines = checked.failure.as_ref().and_then(|error| error_lines(error, source));
+            let failure = json::Failure { message: &message, lines };
+            json::check(&checked.findings, fails.then_some(&failure), source)
+        }
         "outline" => tables::outline(&outline(request, &Images).unwrap()),
         "outline.json" => json::outline(&outline(request, &Images).unwrap(), source),
         "targets" => tables::targets(&targets(source).unwrap()),
@@ -107,7 +124,7 @@ fn cases() -> Vec<PathBuf> {
 fn checks_and_calls_answer_as_docker_does() {
     let mut wrong = Vec::new();
     for case in cases() {
-        let request = request(&case);
+        let request = request_of_case(&case);
         let names =
             ["expected", "check.json", "outline", "outline.json", "targets", "targets.json"];
         for name in names.into_iter().filter(|name| case.join(name).exists()) {
@@ -123,4 +140,52 @@ fn checks_and_calls_answer_as_docker_does() {
         }
     }
     assert!(wrong.is_empty(), "{}\n{} wrong", wrong.join("\n"), wrong.len());
+}
+
+/// Each would take minutes if time grew with the square of the length.
+#[test]
+fn long_files_are_checked_in_time() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..20_000).map(line).collect::<String>();
+    let stages = lines(&|i| format!("FROM scratch AS s{i}\nCOPY --from=s{} a b\n", i / 2));
+    for (name, text) in [
+        ("global arguments", lines(&|i| format!("ARG g{i}=1\n")) + "FROM scratch\n"),
+        (
+            "arguments",
+            "FROM scratch\n".to_owned() + &lines(&|i| format!("ARG a{i}=1 b{i}=$a{i}\n")),
+        ),
+        (
+            "described",
+            lines(&|i| format!("# a{i} x\n"))
+                + "ARG "
+                + &lines(&|i| format!("a{i} \\\n"))
+                + "z\nFROM scratch\n",
+        ),
+        ("variables", "FROM scratch\n".to_owned() + &lines(&|i| format!("ENV name{i}=$eman{i}\n"))),
+        ("stages", stages),
+        (
+            "chain",
+            "FROM scratch AS s0\n".to_owned()
+                + &lines(&|i| format!("FROM s{i} AS s{}\nENV e{i}=1\n", i + 1)),
+        ),
+        (
+            "triggers",
+            "FROM scratch AS s\n".to_owned()
+                + &lines(&|i| format!("ONBUILD ENV e{i}=1\n"))
+                + &lines(&|_| "FROM s\n".to_owned()),
+        ),
+        (
+            "secrets",
+            "FROM scratch\n".to_owned()
+                + &lines(&|i| format!("RUN --mount=type=secret,id=s{i} x\n")),
+        ),
+        ("continuations", lines(&|i| format!("ARG a{i}=\\\n\n1\n")) + "FROM scratch\n"),
+    ] {
+        let request = request(&text);
+        let begun = Instant::now();
+        let source = &request.dockerfile;
+        for answer_of in ["expected", "check.json", "outline.json", "targets.json"] {
+            assert!(!answer(answer_of, &request).is_empty(), "{name}: {}", source.name);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name}: {:?}", begun.elapsed());
+    }
 }

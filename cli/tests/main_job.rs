@@ -185,3 +185,20 @@ fn findings_are_told_and_fail_a_build_that_asks_for_that() {
     assert_eq!(checked.code, 1, "{checked:#?}");
     assert!(checked.stdout.contains("\n   4 | >>> MAINTAINER me\n"), "{}", checked.stdout);
 }
+
+#[test]
+fn every_error_of_a_dockerfile_is_told_at_once() {
+    let here = tierce();
+    here.scratch().write("context/Dockerfile", "FROM scratch\nCOPPY a /\nUSER\n");
+    let context = here.scratch().join("context").display().to_string();
+    let built = here.run(["build", &context]);
+    assert_eq!(built.code, 1, "{built:#?}");
+    for place in ["Dockerfile:2:1", "Dockerfile:3:1"] {
+        assert!(built.stderr.contains(place), "{place}: {}", built.stderr);
+    }
+    let asked = here.run(["build", "--call", "check,format=json", &context]);
+    assert_eq!(asked.code, 1, "{asked:#?}");
+    let answer: serde_json::Value = serde_json::from_str(&asked.stdout).unwrap();
+    assert_eq!(answer["warnings"], serde_json::Value::Null);
+    assert_eq!(answer["buildError"]["location"]["ranges"][0]["start"]["line"], 2);
+}

@@ -26,12 +26,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let request = request(source);
     let source = &request.dockerfile;
-    if let Ok(checked) = builder::check::check(&request, &Nothing) {
-        let shown = text::Shown { path: "Dockerfile", text: &source.text };
-        let _ = text::findings(&checked.findings, &shown, checked.failure.is_some());
-        let _ = text::summary(&checked.findings);
-        let _ = json::check(&checked.findings, None, source);
-    }
+    let checked = builder::check::check(&request, &Nothing);
+    let shown = text::Shown { path: "Dockerfile", text: &source.text };
+    let _ = text::findings(&checked.findings, &shown, checked.failure.is_some());
+    let _ = text::summary(&checked.findings);
+    let _ = json::check(&checked.findings, None, source);
     if let Ok(outline) = builder::check::outline(&request, &Nothing) {
         let _ = tables::outline(&outline);
     }

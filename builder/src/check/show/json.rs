@@ -38,14 +38,15 @@ struct SourceFile<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     message: &'a str,
+    location: Location,
 }
 
 #[derive(Serialize)]
 struct Location {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     ranges: Vec<Range>,
 }
 
-/// One for each line.
 #[derive(Serialize)]
 struct Range {
     start: Line,
@@ -110,8 +111,21 @@ struct TargetDocument<'a> {
     location: Location,
 }
 
+/// As many lines get a range of their own; further instructions get one as a whole.
+const MOST_LINES: usize = 100_000;
+
+/// Why a file cannot be built.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure<'a> {
+    /// What is wrong.
+    pub message: &'a str,
+    /// Where, if that is a place in the file.
+    pub lines: Option<LineRange>,
+}
+
 /// What the checks found, and why the file cannot be built.
-pub fn check(findings: &[Finding], error: Option<&str>, source: &Source) -> String {
+pub fn check(findings: &[Finding], failure: Option<&Failure<'_>>, source: &Source) -> String {
+    let mut ranges = Ranges::default();
     let warnings: Vec<Warning<'_>> = findings
         .iter()
         .map(|finding| Warning {
@@ -119,60 +133,80 @@ pub fn check(findings: &[Finding], error: Option<&str>, source: &Source) -> Stri
             description: finding.rule.description,
             url: finding.rule.url,
             detail: &finding.detail,
-            location: location(finding.lines),
+            location: ranges.location(finding.lines),
         })
         .collect();
     let file = SourceFile { filename: &source.name, data: data(source), language: "Dockerfile" };
     let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
-    let build_error = error.map(|message| Message { message });
+    let build_error = failure.map(|failure| Message {
+        message: failure.message,
+        location: failure.lines.map_or(Location { ranges: Vec::new() }, |l| ranges.location(l)),
+    });
     print(&Results { warnings, sources: [file], build_error })
 }
 
 /// What a target takes.
 pub fn outline(outline: &Outline, source: &Source) -> String {
+    let mut ranges = Ranges::default();
     let args = outline.arguments.iter().map(|argument| ArgumentDocument {
         name: &argument.name,
         description: argument.description.as_deref(),
         value: &argument.value,
-        location: location(argument.lines),
+        location: ranges.location(argument.lines),
     });
+    let args = args.collect();
     print(&OutlineDocument {
         name: outline.name.as_deref(),
         description: outline.description.as_deref(),
-        args: args.collect(),
-        secrets: mounts(&outline.secrets),
-        ssh: mounts(&outline.agents),
+        args,
+        secrets: mounts(&outline.secrets, &mut ranges),
+        ssh: mounts(&outline.agents, &mut ranges),
         sources: [data(source)],
     })
 }
 
 /// The stages.
 pub fn targets(targets: &[Target], source: &Source) -> String {
+    let mut ranges = Ranges::default();
     let targets = targets.iter().map(|target| TargetDocument {
         name: target.name.as_deref(),
         default: target.is_default,
         description: target.description.as_deref(),
         base: &target.base,
         platform: target.platform.as_deref(),
-        location: location(target.lines),
+        location: ranges.location(target.lines),
     });
     print(&TargetsDocument { targets: targets.collect(), sources: [data(source)] })
 }
 
-fn mounts(mounts: &[OutlineMount]) -> Vec<MountDocument<'_>> {
+fn mounts<'a>(mounts: &'a [OutlineMount], ranges: &mut Ranges) -> Vec<MountDocument<'a>> {
     mounts
         .iter()
         .map(|mount| MountDocument {
             name: &mount.id,
             required: mount.required,
-            location: location(mount.lines),
+            location: ranges.location(mount.lines),
         })
         .collect()
 }
 
-fn location(lines: LineRange) -> Location {
-    let range = |line| Range { start: Line { line }, end: Line { line } };
-    Location { ranges: (lines.first..=lines.last).map(range).collect() }
+/// Counts the lines that got a range.
+#[derive(Default)]
+struct Ranges {
+    count: usize,
+}
+
+impl Ranges {
+    /// A range for each line.
+    fn location(&mut self, lines: LineRange) -> Location {
+        let range = |first, last| Range { start: Line { line: first }, end: Line { line: last } };
+        self.count += lines.last - lines.first + 1;
+        let ranges = match self.count <= MOST_LINES {
+            true => (lines.first..=lines.last).map(|line| range(line, line)).collect(),
+            false => vec![range(lines.first, lines.last)],
+        };
+        Location { ranges }
+    }
 }
 
 fn data(source: &Source) -> String {

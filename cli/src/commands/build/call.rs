@@ -82,7 +82,7 @@ pub(super) fn answer(
     let failed = |error| super::failure(source, &error);
     match call.method {
         Method::Build => Ok(0),
-        Method::Check => report(call, args, source, check::check(request, images).map_err(failed)?),
+        Method::Check => report(call, args, source, check::check(request, images)),
         Method::Outline => {
             let outline = check::outline(request, images).map_err(failed)?;
             say(&match call.is_json {
@@ -114,7 +114,11 @@ fn report(call: Call, args: &Args, source: &Source, checked: Checked) -> Outcome
         None => Some(format!("lint violation found for rules: {}", violated.join(", "))),
     };
     let answer = match call.is_json {
-        true => json::check(&checked.findings, error.as_deref(), source),
+        true => {
+            let lines = checked.failure.as_ref().and_then(|e| check::error_lines(e, source));
+            let failure = error.as_deref().map(|message| json::Failure { message, lines });
+            json::check(&checked.findings, failure.as_ref(), source)
+        }
         false => {
             let path = shown_path(args, source);
             let shown = text::Shown { path: &path, text: &source.text };
