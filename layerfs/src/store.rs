@@ -10,6 +10,7 @@
 mod blobs;
 mod compressed;
 mod containers;
+mod hash_ahead;
 mod images;
 mod in_flight;
 mod layers;

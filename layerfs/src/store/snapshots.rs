@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use oci::{Algorithm, DiffId, Digest};
 
+use super::hash_ahead::hash_ahead;
 use super::layers::tree_of;
 use super::making::HashedWrite;
 use super::{Container, Layer, Store};
@@ -291,24 +292,8 @@ fn retain_in(
 
 /// The digest and size of the tar of the layer in `tree`.
 fn digest_layer(tree: &Path) -> Result<(Digest, u64)> {
-    let mut tar = HashedWrite::new(Counted(0), Algorithm::Sha256);
-    write_layer(&Root::open(tree)?, &mut tar)?;
-    let (Counted(size), digest) = tar.finish();
-    Ok((digest, size))
-}
-
-/// Counts what is written and keeps nothing.
-struct Counted(u64);
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let root = Root::open(tree)?;
+    hash_ahead(|tar| write_layer(&root, tar))
 }
 
 /// Writes down, beside the tree in `dir`, the directories that the layer does not describe.
