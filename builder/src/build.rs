@@ -116,7 +116,12 @@ impl Builder<'_> {
             progress: self.progress,
             cancel: self.cancel,
             ids: self.ids,
-            context: LazyContext::new(request.context.as_deref(), ignore, self.store),
+            context: LazyContext::new(
+                request.context.as_deref(),
+                ignore,
+                self.store,
+                request.parallelism.get(),
+            ),
             bases: BaseLayers::new(&bases),
             created: epoch.map_or_else(|| request.now.clone(), |epoch| epoch.to_string()),
         };

@@ -15,13 +15,19 @@ pub(crate) struct Context {
     root: Root,
     ignore: Ignore,
     index: RwLock<StatIndex>,
+    threads: usize,
 }
 
 impl Context {
     /// Opens the directory and the index of what earlier builds read of it. The index is looked
     /// for by the directory's real path, and believed only for files in the very state (inode
     /// and times of change included) in which they were read.
-    pub(crate) fn open(path: &Path, ignore: Ignore, store: &Store) -> Result<Context, StepCause> {
+    pub(crate) fn open(
+        path: &Path,
+        ignore: Ignore,
+        store: &Store,
+        threads: usize,
+    ) -> Result<Context, StepCause> {
         let real = path.canonicalize().map_err(|source| StepCause::Context {
             operation: "open the build context",
             path: path.to_owned(),
@@ -30,12 +36,17 @@ impl Context {
         let index = StatIndex::load(&store.stat_index_path(&real))
             .map_err(StepCause::store("read the index of the build context"))?;
         let root = Root::open(&real).map_err(|e| failed("open", Path::new(""), e))?;
-        Ok(Context { root, ignore, index: RwLock::new(index) })
+        Ok(Context { root, ignore, index: RwLock::new(index), threads })
     }
 
     /// The files that steps see.
     pub(crate) fn tree(&self) -> FileTree<'_> {
-        FileTree { root: &self.root, ignore: Some(&self.ignore), ids: IdMode::Full }
+        FileTree {
+            root: &self.root,
+            ignore: Some(&self.ignore),
+            ids: IdMode::Full,
+            threads: self.threads,
+        }
     }
 
     /// Keeps what was read for the next build. That it cannot be kept costs time and nothing
@@ -80,14 +91,28 @@ pub(crate) struct LazyContext<'a> {
     path: Option<PathBuf>,
     ignore: Ignore,
     store: &'a Store,
+    threads: usize,
     opened: Mutex<Option<std::sync::Arc<Context>>>,
     hashing: Mutex<()>,
 }
 
 impl<'a> LazyContext<'a> {
-    pub(crate) fn new(path: Option<&Path>, ignore: Ignore, store: &'a Store) -> LazyContext<'a> {
+    /// The context at `path`; `threads` look at its files.
+    pub(crate) fn new(
+        path: Option<&Path>,
+        ignore: Ignore,
+        store: &'a Store,
+        threads: usize,
+    ) -> LazyContext<'a> {
         let path = path.map(Path::to_owned);
-        LazyContext { path, ignore, store, opened: Mutex::new(None), hashing: Mutex::new(()) }
+        LazyContext {
+            path,
+            ignore,
+            store,
+            threads,
+            opened: Mutex::new(None),
+            hashing: Mutex::new(()),
+        }
     }
 
     /// The context; `wanted` is the path that asks for it, for the error when there is none.
@@ -99,7 +124,7 @@ impl<'a> LazyContext<'a> {
         let Some(path) = &self.path else {
             return Err(StepCause::NoContext { path: wanted.to_owned() });
         };
-        let context = Context::open(path, self.ignore.clone(), self.store)?;
+        let context = Context::open(path, self.ignore.clone(), self.store, self.threads)?;
         Ok(opened.insert(std::sync::Arc::new(context)).clone())
     }
 

@@ -4,6 +4,7 @@ mod filter;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layerfs::{Dir, FileKind, IdMode, Metadata, Root};
 
@@ -12,6 +13,13 @@ use crate::error::StepCause;
 use crate::select::{Wanted, joined};
 
 use filter::{Filter, Verdict, matches_of};
+
+/// A directory's entries are looked at by several threads from this many on: below, starting
+/// them costs more.
+const PARALLEL_FROM: usize = 32;
+
+/// Into how many shares each thread's work is cut, since some directories hold more than others.
+const SHARES: usize = 8;
 
 /// How many symlinks one path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -26,6 +34,8 @@ pub(crate) struct FileTree<'a> {
     pub(crate) ignore: Option<&'a Ignore>,
     /// How owners are read.
     pub(crate) ids: IdMode,
+    /// How many threads look at large directories.
+    pub(crate) threads: usize,
 }
 
 /// A file of a tree.
@@ -107,7 +117,8 @@ impl FileTree<'_> {
         let (includes, excludes) = (wanted.includes(), &wanted.excludes.patterns);
         let filter = Filter { ignore: self.ignore, includes, excludes };
         let verdict = filter.top(path);
-        let mut walk = Walk { tree: self, filter, base: path, entries: &mut entries };
+        let threads = self.threads;
+        let mut walk = Walk { tree: self, filter, base: path, threads, entries: &mut entries };
         if metadata.kind == FileKind::Dir {
             let dir = self.root.open_dir(path).map_err(|e| failed("open", path, e))?;
             let xattrs = self.xattrs(&dir, OsStr::new("."), metadata.kind, path)?;
@@ -152,6 +163,8 @@ struct Walk<'a, 'e> {
     tree: &'a FileTree<'a>,
     filter: Filter<'a>,
     base: &'a Path,
+    /// How many threads may look at one directory's entries.
+    threads: usize,
     entries: &'e mut Vec<Entry>,
 }
 
@@ -170,28 +183,86 @@ impl Walk<'_, '_> {
             .owned(dir, OsStr::new("."), metadata)
             .map_err(|e| failed_io("examine", &here, e.into()))?;
         self.entries.push(Entry { path: path.to_owned(), metadata, link: None, xattrs });
-        for (name, _) in dir.read().map_err(|e| failed_io("list", &here, e.into()))? {
-            let in_tree = here.join(&name);
-            let at = path.join(&name);
-            let verdict = self.filter.entry(self.base, &at, &verdict.below);
-            if verdict.left_out && !verdict.may_hold {
-                continue;
-            }
-            // What vanished since it was listed was never there.
-            let stat = dir.stat(&name).map_err(|e| failed_io("examine", &in_tree, e.into()))?;
-            let Some(metadata) = stat else { continue };
-            if metadata.kind == FileKind::Dir {
-                let child =
-                    dir.open_dir(&name).map_err(|e| failed_io("open", &in_tree, e.into()))?;
-                let xattrs = self.tree.xattrs(dir, &name, metadata.kind, &in_tree)?;
-                self.directory(&child, &at, metadata, xattrs, &verdict)?;
-            } else if !verdict.left_out {
-                self.file(dir, &name, at, metadata)?;
+        let names = dir.read().map_err(|e| failed_io("list", &here, e.into()))?;
+        if self.threads > 1 && names.len() >= PARALLEL_FROM {
+            self.in_parallel(dir, path, &names, verdict)?;
+        } else {
+            for (name, _) in &names {
+                self.entry(dir, path, name, verdict)?;
             }
         }
         // A directory that is left out is there only for the sake of what it holds.
         if verdict.left_out && self.entries.len() == first + 1 {
             self.entries.pop();
+        }
+        Ok(())
+    }
+
+    /// An entry of a directory, with all below it.
+    fn entry(
+        &mut self,
+        dir: &Dir,
+        parent: &Path,
+        name: &OsStr,
+        of_parent: &Verdict,
+    ) -> Result<(), StepCause> {
+        let at = parent.join(name);
+        let in_tree = joined(self.base, &at);
+        let verdict = self.filter.entry(self.base, &at, &of_parent.below);
+        if verdict.left_out && !verdict.may_hold {
+            return Ok(());
+        }
+        // What vanished since it was listed was never there.
+        let stat = dir.stat(name).map_err(|e| failed_io("examine", &in_tree, e.into()))?;
+        let Some(metadata) = stat else { return Ok(()) };
+        if metadata.kind == FileKind::Dir {
+            let child = dir.open_dir(name).map_err(|e| failed_io("open", &in_tree, e.into()))?;
+            let xattrs = self.tree.xattrs(dir, name, metadata.kind, &in_tree)?;
+            return self.directory(&child, &at, metadata, xattrs, &verdict);
+        }
+        if verdict.left_out {
+            return Ok(());
+        }
+        self.file(dir, name, at, metadata)
+    }
+
+    /// A directory's entries, by several threads, in their order. Below that each goes on alone.
+    fn in_parallel(
+        &mut self,
+        dir: &Dir,
+        path: &Path,
+        names: &[(OsString, FileKind)],
+        verdict: &Verdict,
+    ) -> Result<(), StepCause> {
+        let chunks: Vec<_> = names.chunks(names.len().div_ceil(self.threads * SHARES)).collect();
+        let next = AtomicUsize::new(0);
+        let (tree, filter, base) = (self.tree, self.filter, self.base);
+        let work = || {
+            let mut done = Vec::new();
+            while let Some((number, chunk)) = {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                chunks.get(number).map(|chunk| (number, chunk))
+            } {
+                let mut entries = Vec::new();
+                let mut walk = Walk { tree, filter, base, threads: 1, entries: &mut entries };
+                let walked =
+                    chunk.iter().try_for_each(|(name, _)| walk.entry(dir, path, name, verdict));
+                done.push((number, walked.map(|()| entries)));
+            }
+            done
+        };
+        let mut walked = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
+            let mut walked = work();
+            for other in others {
+                let done = other.join();
+                walked.extend(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            walked
+        });
+        walked.sort_unstable_by_key(|(number, _)| *number);
+        for (_, entries) in walked {
+            self.entries.append(&mut entries?);
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ impl Session<'_> {
             return Ok(digest);
         }
         let view = self.view(&inputs[part.input], graph)?;
-        let files = FileTree { root: &view.root, ignore: None, ids: self.ids };
+        let files = FileTree { root: &view.root, ignore: None, ids: self.ids, threads: 1 };
         let selected = select(&files, &Wanted::itself(&part.path))?;
         let digest = content_digest(&files, &selected, None, self.parallelism())?;
         self.record_digest(key, digest)?;
@@ -139,7 +139,7 @@ impl Session<'_> {
         mount: Option<&OwnedFd>,
         part: &TreePart,
     ) -> Result<MountSource, StepCause> {
-        let files = FileTree { root, ignore: None, ids: self.ids };
+        let files = FileTree { root, ignore: None, ids: self.ids, threads: 1 };
         let path = Path::new(part.path.trim_start_matches('/'));
         let Some((path, _)) = files.resolve(path)? else {
             let path = part.path.clone();
@@ -249,7 +249,7 @@ impl Session<'_> {
         inputs: &[Outcome],
     ) -> Result<(), StepCause> {
         let view = self.view(&inputs[part.input], graph)?;
-        let files = FileTree { root: &view.root, ignore: None, ids: self.ids };
+        let files = FileTree { root: &view.root, ignore: None, ids: self.ids, threads: 1 };
         let selected = select(&files, &Wanted::itself(&part.path))?;
         let op = Copy {
             sources: Vec::new(),

@@ -50,6 +50,7 @@ pub(super) struct Sources {
     /// What is copied, in the order of the instruction.
     found: Vec<Found>,
     ids: IdMode,
+    threads: usize,
 }
 
 impl Sources {
@@ -60,11 +61,14 @@ impl Sources {
     fn tree(&self, tree: SourceTree) -> FileTree<'_> {
         let opened = match tree {
             SourceTree::Context => self.context.as_ref().map(|context| context.tree()),
-            SourceTree::Input(number) => self
-                .views
-                .iter()
-                .find(|(known, _)| *known == number)
-                .map(|(_, view)| FileTree { root: &view.root, ignore: None, ids: self.ids }),
+            SourceTree::Input(number) => {
+                self.views.iter().find(|(known, _)| *known == number).map(|(_, view)| FileTree {
+                    root: &view.root,
+                    ignore: None,
+                    ids: self.ids,
+                    threads: self.threads,
+                })
+            }
         };
         opened.expect("a tree is opened before it is read")
     }
@@ -189,8 +193,13 @@ impl Session<'_> {
 
     /// Opens what a copy reads, and finds in it what is copied.
     fn find(&self, op: &Copy, graph: &Graph, inputs: &[Outcome]) -> Result<Sources, StepCause> {
-        let mut sources =
-            Sources { context: None, views: Vec::new(), found: Vec::new(), ids: self.ids };
+        let mut sources = Sources {
+            context: None,
+            views: Vec::new(),
+            found: Vec::new(),
+            ids: self.ids,
+            threads: self.parallelism(),
+        };
         for source in &op.sources {
             let found = match source {
                 CopySource::Inline { name, content } => {

@@ -66,7 +66,7 @@ fn the_device_that_means_a_deletion_is_copied_nowhere() {
     let device = rustix::fs::makedev(0, 0);
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     let kind = rustix::fs::FileType::CharacterDevice;
-    rustix::fs::mknodat(rustix::fs::CWD, dir.join("etc"), kind, mode, device).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, dir.join("gone"), kind, mode, device).unwrap();
     for dockerfile in ["FROM busybox\nCOPY . /to\n", "FROM busybox\nCOPY . /\n"] {
         let error = world.build(&request(dockerfile, Some(&dir))).unwrap_err();
         assert!(crate::common::describe(&error).contains("create"), "{error}");

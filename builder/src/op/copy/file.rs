@@ -94,12 +94,15 @@ impl<'a> FileCopier<'a> {
         if size > SMALL {
             return io::copy(input, output).map(drop);
         }
-        self.buffer.clear();
-        // One byte more than there should be shows the end without another read.
-        input.take(size + 1).read_to_end(&mut self.buffer)?;
-        output.write_all(&self.buffer)?;
-        // It grew since it was looked at.
-        if self.buffer.len() as u64 > size { io::copy(input, output).map(drop) } else { Ok(()) }
+        // One byte more than there should be: who reads less has seen the end.
+        let wanted = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        let count = input.read(&mut self.buffer[..wanted])?;
+        output.write_all(&self.buffer[..count])?;
+        // It changed since it was looked at, or the read was cut short.
+        if count as u64 == size { Ok(()) } else { io::copy(input, output).map(drop) }
     }
 }
 
