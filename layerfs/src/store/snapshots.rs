@@ -11,7 +11,6 @@ use oci::{Algorithm, DiffId, Digest};
 
 use super::hash_ahead::hash_ahead;
 use super::layers::tree_of;
-use super::making::HashedWrite;
 use super::{Container, Layer, Store};
 use crate::lease::Lease;
 use crate::whiteout;
