@@ -11,7 +11,7 @@ mod walk;
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::root::{Metadata, Root};
+use crate::root::Root;
 
 pub use settle::{DirectoryTimes, Settled, settle};
 
@@ -33,8 +33,6 @@ pub struct Change {
     pub path: PathBuf,
     /// What happened to it.
     pub kind: ChangeKind,
-    /// What is there now; `None` if it is deleted.
-    pub metadata: Option<Metadata>,
 }
 
 /// What the directory `upper` changes of `lower`, the layers below it shown together; `None` for

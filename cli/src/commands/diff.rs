@@ -1,6 +1,8 @@
 //! `tierce diff`: what a container changed.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use layerfs::ChangeKind;
 
@@ -29,15 +31,15 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             ChangeKind::Modified => 'C',
             ChangeKind::Deleted => 'D',
         };
-        let path = std::path::Path::new("/").join(&change.path);
         if args.format == "json" {
+            let path = Path::new("/").join(&change.path);
             let line = serde_json::json!({ "Kind": letter, "Path": path.to_string_lossy() });
             writeln!(out, "{line}")?;
         } else {
             // A path is bytes; what is no text is printed as it is.
-            write!(out, "{letter} ")?;
-            out.write_all(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))?;
-            writeln!(out)?;
+            write!(out, "{letter} /")?;
+            out.write_all(change.path.as_os_str().as_bytes())?;
+            out.write_all(b"\n")?;
         }
     }
     out.flush()?;

@@ -45,17 +45,6 @@ pub(super) fn same(
     }
 }
 
-/// Corrects what the system says of `name` by what it should be.
-pub(super) fn corrected(dir: &Dir, name: &OsStr, metadata: &mut Metadata) -> Result<(), Failure> {
-    if matches!(metadata.kind, FileKind::File | FileKind::Dir)
-        && let Some(value) = dir.xattr(name, Intended::key())?
-        && let Some(intended) = Intended::from_value(&value)
-    {
-        intended.correct(metadata);
-    }
-    Ok(())
-}
-
 /// The extended attributes that are part of the image; `metadata` is corrected by ours.
 fn split_xattrs(
     dir: &Dir,

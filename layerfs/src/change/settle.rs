@@ -7,9 +7,9 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::Change;
 use super::compare::same;
-use super::walk::{Found, walk};
+use super::walk::{Found, link, walk};
+use super::{Change, ChangeKind};
 use crate::root::{Root, Timestamp};
 use crate::whiteout;
 use crate::{Error, Result};
@@ -79,9 +79,10 @@ fn make_whiteouts(upper: &Root, found: &Found) -> Result<()> {
 }
 
 fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
+    let linked = linked(upper, found)?;
     // A directory comes after what is in it: it is known to be idle when it is left.
     for idle in &found.idle {
-        if idle.link.is_some_and(|link| found.linked.contains(&link)) {
+        if idle.link.is_some_and(|link| linked.contains(&link)) {
             continue;
         }
         let failed = |e| Error::tree("remove", &idle.path, e);
@@ -97,6 +98,19 @@ fn remove_idle(upper: &Root, found: &Found) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The identities of changed files with several names, which copies that say nothing may be names
+/// of as well; nobody asks while no such copy has another name.
+fn linked(upper: &Root, found: &Found) -> Result<HashSet<(u64, u64)>> {
+    let mut linked = HashSet::new();
+    if found.idle.iter().all(|idle| idle.link.is_none()) {
+        return Ok(linked);
+    }
+    for change in found.changes.iter().filter(|change| change.kind != ChangeKind::Deleted) {
+        linked.extend(upper.stat(&change.path)?.and_then(|now| link(&now)));
+    }
+    Ok(linked)
 }
 
 /// Puts back the times that whiteouts and removing changed.

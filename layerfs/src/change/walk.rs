@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::compare::{corrected, same};
+use super::compare::same;
 use super::{Change, ChangeKind};
 use crate::root::{Dir, FileKind, Metadata, Root, Timestamp};
 use crate::whiteout;
@@ -27,8 +27,6 @@ pub(super) struct Found {
     pub(super) dirs: Vec<UpperDir>,
     /// What is deleted only because a directory above it is opaque.
     pub(super) hidden: Vec<PathBuf>,
-    /// The identities of changed files that have several names.
-    pub(super) linked: HashSet<(u64, u64)>,
 }
 
 /// Something in the upper that says nothing.
@@ -63,9 +61,10 @@ struct Level {
     pending: Option<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a name stands, and in the upper as what.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Upper,
+    Upper(FileKind),
     LowerOnly,
 }
 
@@ -90,8 +89,24 @@ pub(super) fn walk(upper: &Root, lower: Option<&Root>) -> Result<Found> {
             continue;
         };
         let path = level.path.join(&name);
-        let next = found.visit(level, &name, place, &path).map_err(|e| e.of(&path))?;
-        if let Some((upper, lower, hides, pending)) = next {
+        let below = match place {
+            Place::LowerOnly => {
+                found.hidden.push(path.clone());
+                found.change(path, ChangeKind::Deleted);
+                continue;
+            }
+            // Nothing below is like it, whatever it is; a directory has a time to keep, and a
+            // character device may be a whiteout.
+            Place::Upper(kind)
+                if level.lower.is_none()
+                    && !matches!(kind, FileKind::Dir | FileKind::CharDevice) =>
+            {
+                found.change(path, ChangeKind::Added);
+                continue;
+            }
+            Place::Upper(_) => found.visit(level, &name, &path).map_err(|e| e.of(&path))?,
+        };
+        if let Some((upper, lower, hides, pending)) = below {
             if levels.len() >= MAX_DEPTH {
                 return Err(Error::tree("descend into", &path, Errno::NAMETOOLONG));
             }
@@ -101,31 +116,25 @@ pub(super) fn walk(upper: &Root, lower: Option<&Root>) -> Result<Found> {
     Ok(found)
 }
 
+/// What a file is the same as, if it has several names.
+pub(super) fn link(metadata: &Metadata) -> Option<(u64, u64)> {
+    (metadata.nlink > 1 && metadata.kind != FileKind::Dir).then_some((metadata.dev, metadata.ino))
+}
+
 /// A directory to go into: the upper's, the lower's, whether the lower is hidden in it, and where
 /// it stands in the changes if it may yet be none.
 type Below = Option<(Dir, Option<Dir>, bool, Option<usize>)>;
 
 impl Found {
-    fn visit(
-        &mut self,
-        level: &Level,
-        name: &OsStr,
-        place: Place,
-        path: &Path,
-    ) -> Result<Below, Failure> {
-        if place == Place::LowerOnly {
-            self.hidden.push(path.to_owned());
-            self.change(path, ChangeKind::Deleted, None);
-            return Ok(None);
-        }
-        let Some(mut now) = level.upper.stat(name)? else { return Ok(None) };
+    fn visit(&mut self, level: &Level, name: &OsStr, path: &Path) -> Result<Below, Failure> {
+        let Some(now) = level.upper.stat(name)? else { return Ok(None) };
         let before = match &level.lower {
             Some(lower) => lower.stat(name)?,
             None => None,
         };
         if whiteout::is_whiteout(&now) {
             if before.is_some() {
-                self.change(path, ChangeKind::Deleted, None);
+                self.change(path.to_owned(), ChangeKind::Deleted);
             } else {
                 self.idle.push(Idle { path: path.to_owned(), is_dir: false, link: None });
             }
@@ -139,17 +148,14 @@ impl Found {
                 (!same(&level.upper, lower, name, &now, before)?).then_some(ChangeKind::Modified)
             }
         };
-        let link = (now.nlink > 1 && now.kind != FileKind::Dir).then_some((now.dev, now.ino));
-        corrected(&level.upper, name, &mut now)?;
         if now.kind == FileKind::Dir {
             return self.visit_dir(level, name, path, &now, before.as_ref(), kind).map(Some);
         }
         match kind {
-            Some(kind) => {
-                self.linked.extend(link);
-                self.change(path, kind, Some(now));
+            Some(kind) => self.change(path.to_owned(), kind),
+            None => {
+                self.idle.push(Idle { path: path.to_owned(), is_dir: false, link: link(&now) });
             }
-            None => self.idle.push(Idle { path: path.to_owned(), is_dir: false, link }),
         }
         Ok(None)
     }
@@ -166,7 +172,7 @@ impl Found {
         let merges = before.filter(|before| before.kind == FileKind::Dir);
         let opaque = whiteout::is_opaque(&level.upper, name)?;
         let pending = kind.is_none().then_some(self.changes.len());
-        self.change(path, kind.unwrap_or(ChangeKind::Modified), Some(*now));
+        self.change(path.to_owned(), kind.unwrap_or(ChangeKind::Modified));
         let lower = match (&level.lower, merges) {
             (Some(lower), Some(_)) => Some(lower.open_dir(name)?),
             _ => None,
@@ -191,8 +197,8 @@ impl Found {
         }
     }
 
-    fn change(&mut self, path: &Path, kind: ChangeKind, metadata: Option<Metadata>) {
-        self.changes.push(Change { path: path.to_owned(), kind, metadata });
+    fn change(&mut self, path: PathBuf, kind: ChangeKind) {
+        self.changes.push(Change { path, kind });
     }
 }
 
@@ -209,7 +215,7 @@ impl Level {
             .read()
             .map_err(failed)?
             .into_iter()
-            .map(|(name, _)| (name, Place::Upper))
+            .map(|(name, kind)| (name, Place::Upper(kind)))
             .collect();
         if hides && let Some(lower) = &lower {
             let there: HashSet<OsString> = todo.iter().map(|(name, _)| name.clone()).collect();
@@ -217,7 +223,7 @@ impl Level {
             let hidden = hidden.filter(|name| !there.contains(name));
             todo.extend(hidden.map(|name| (name, Place::LowerOnly)));
         }
-        todo.sort_unstable_by(|a, b| b.cmp(a));
+        todo.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
         Ok(Level { upper, lower, path, todo, hides, pending })
     }
 }
