@@ -9,6 +9,7 @@
 mod dir;
 mod ensure;
 mod metadata;
+mod opened;
 mod remove;
 
 use std::ffi::{OsStr, OsString};
@@ -23,6 +24,7 @@ use rustix::io::Errno;
 pub use dir::Dir;
 pub(crate) use dir::check_name;
 pub use metadata::{FileKind, Metadata, Timestamp};
+pub(crate) use opened::file_xattrs;
 
 use crate::{Error, Result};
 

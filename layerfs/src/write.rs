@@ -10,13 +10,14 @@ mod output;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::root::{Dir, FileKind, Metadata, Root};
+use crate::root::{Dir, FileKind, Metadata, Root, file_xattrs};
 use crate::whiteout::{self, Intended, OPAQUE_NAME, PREFIX};
 use crate::{Error, Result};
 use header::{Header, Kind};
@@ -43,26 +44,30 @@ pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
     let failed = |e| Error::tree("examine", "/", e);
     if !whiteout::is_implicit(&top, this).map_err(failed)? {
         let metadata = top.metadata().map_err(failed)?;
-        writer.entry(&top, this, Path::new(""), metadata)?;
+        writer.entry(&top, this, Path::new(""), metadata, None)?;
     }
     let mut levels = vec![writer.enter(top, PathBuf::new())?];
     while let Some(level) = levels.last_mut() {
-        let Some((tar_name, name)) = level.todo.pop() else {
+        let Some((name, kind)) = level.todo.pop() else {
             levels.pop();
             continue;
         };
-        let path = level.path.join(&tar_name);
+        let path = level.path.join(&name);
         let failed = |e| Error::tree("examine", &path, e);
-        if tar_name != name {
+        let Some(kind) = kind else {
             writer.marker(&path)?;
             continue;
-        }
-        let Some(metadata) = level.dir.stat(&name).map_err(failed)? else {
-            return Err(failed(Errno::NOENT));
+        };
+        let (metadata, file) = if kind == FileKind::File {
+            let (file, metadata) = level.dir.open_file_with_metadata(&name).map_err(failed)?;
+            (metadata, Some(file))
+        } else {
+            let metadata = level.dir.stat(&name).map_err(failed)?;
+            (metadata.ok_or(Errno::NOENT).map_err(failed)?, None)
         };
         let is_dir = metadata.kind == FileKind::Dir;
         if !is_dir || !whiteout::is_implicit(&level.dir, &name).map_err(failed)? {
-            writer.entry(&level.dir, &name, &path, metadata)?;
+            writer.entry(&level.dir, &name, &path, metadata, file)?;
         }
         if is_dir {
             if levels.len() >= MAX_DEPTH {
@@ -79,9 +84,9 @@ pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
 struct Level {
     dir: Dir,
     path: PathBuf,
-    /// What is left, last first: names in the archive and in the directory. They differ for
-    /// whiteouts; the opaque marker has none in the directory.
-    todo: Vec<(OsString, OsString)>,
+    /// What is left, last first: names in the archive, and what is there; nothing is where the
+    /// name is a marker's.
+    todo: Vec<(OsString, Option<FileKind>)>,
 }
 
 struct Writer<'w> {
@@ -102,15 +107,15 @@ impl Writer<'_> {
                 && dir.stat(&name).map_err(failed)?.is_some_and(|m| whiteout::is_whiteout(&m));
             if whiteout {
                 let tar_name = [PREFIX, name.as_bytes()].concat();
-                todo.push((OsString::from_vec(tar_name), name));
+                todo.push((OsString::from_vec(tar_name), None));
             } else if kind != FileKind::Socket {
-                todo.push((name.clone(), name));
+                todo.push((name, Some(kind)));
             }
         }
         if whiteout::is_opaque(&dir, OsStr::new(".")).map_err(failed)? {
-            todo.push((OsStr::from_bytes(OPAQUE_NAME).to_owned(), OsString::new()));
+            todo.push((OsStr::from_bytes(OPAQUE_NAME).to_owned(), None));
         }
-        todo.sort_unstable_by(|a, b| b.cmp(a));
+        todo.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
         Ok(Level { dir, path, todo })
     }
 
@@ -119,15 +124,21 @@ impl Writer<'_> {
         Header::new(path.as_os_str().as_bytes(), Kind::File).write(&mut self.out)
     }
 
+    /// Writes what is at `name`; `file` is that, opened, if it is a regular file.
     fn entry(
         &mut self,
         dir: &Dir,
         name: &OsStr,
         path: &Path,
         mut metadata: Metadata,
+        file: Option<File>,
     ) -> Result<()> {
         let failed = |e| Error::tree("read", path, e);
-        let mut xattrs = dir.xattrs(name).map_err(failed)?;
+        let mut xattrs = match &file {
+            Some(file) => file_xattrs(file),
+            None => dir.xattrs(name),
+        }
+        .map_err(failed)?;
         if let Some((_, value)) = xattrs.iter().find(|(key, _)| key == Intended::key())
             && let Some(intended) = Intended::from_value(value)
         {
@@ -162,7 +173,10 @@ impl Writer<'_> {
                 FileKind::Fifo => Kind::Fifo,
                 FileKind::Socket => return Ok(()),
                 FileKind::File => {
-                    content = Some(dir.open_file(name).map_err(failed)?);
+                    content = Some(match file {
+                        Some(file) => file,
+                        None => dir.open_file(name).map_err(failed)?,
+                    });
                     Kind::File
                 }
             }

@@ -328,7 +328,10 @@ fn read_xattr(path: &Path, key: &OsStr) -> Result<Option<Vec<u8>>> {
 
 /// Calls `read` with a small buffer, and with the largest that the kernel fills if that is not
 /// enough.
-fn sized(out: &mut Vec<u8>, mut read: impl FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
+pub(super) fn sized(
+    out: &mut Vec<u8>,
+    mut read: impl FnMut(&mut [u8]) -> Result<usize>,
+) -> Result<()> {
     let mut small = [0; 256];
     match read(&mut small) {
         Ok(n) => out.extend_from_slice(&small[..n]),
@@ -365,7 +368,7 @@ pub(crate) fn check_name(name: &OsStr) -> Result<()> {
     Ok(())
 }
 
-fn checked(name: &OsStr) -> Result<&OsStr> {
+pub(super) fn checked(name: &OsStr) -> Result<&OsStr> {
     check_name(name).map(|()| name)
 }
 

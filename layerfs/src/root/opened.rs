@@ -1,0 +1,57 @@
+//! A regular file, and all that is to be known of it, through one opened handle: the path to it is
+//! walked once.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, Result};
+
+use super::dir::{checked, sized};
+use super::{Dir, Metadata};
+
+impl Dir {
+    /// The regular file `name` for reading, and what it is.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(crate) fn open_file_with_metadata(&self, name: &OsStr) -> Result<(File, Metadata)> {
+        // NONBLOCK: opening a fifo must not wait for its writer.
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(self, checked(name)?, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&fd)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok((File::from(fd), Metadata::from(&stat))),
+            FileType::Directory => Err(Errno::ISDIR),
+            _ => Err(Errno::INVAL),
+        }
+    }
+}
+
+/// The extended attributes of an open file, sorted by their names.
+///
+/// # Errors
+/// If the system refuses; a file system without them has none.
+pub(crate) fn file_xattrs(file: &File) -> Result<Vec<(OsString, Vec<u8>)>> {
+    let mut list = Vec::new();
+    match sized(&mut list, |list| rustix::fs::flistxattr(file, list)) {
+        Ok(()) => {}
+        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    }
+    let mut found = Vec::new();
+    for key in list.split(|b| *b == 0).filter(|key| !key.is_empty()) {
+        let key = OsStr::from_bytes(key);
+        let mut value = Vec::new();
+        match sized(&mut value, |value| rustix::fs::fgetxattr(file, key, value)) {
+            Ok(()) => found.push((key.to_owned(), value)),
+            // It went meanwhile.
+            Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
