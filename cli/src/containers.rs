@@ -94,6 +94,10 @@ pub(crate) fn run_to_end(
         });
     }
     let signals = signals::Forwarded::catch()?;
+    // Until its own process is known, ours stands for it: whoever finds it dead knows the end.
+    if let Some(starting) = ContainerState::running(std::process::id()) {
+        store.set_container_state(&container.id, starting)?;
+    }
     let mut process = match runtime::spawn(spec) {
         Ok(process) => process,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! `kill -9` at many points of every command that changes something, and the command again.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -271,4 +272,21 @@ fn prune() {
         again: said_nothing,
         outcome: |tried| images(&tried.store).concat(),
     });
+}
+
+/// Killed at the first sign of life, before anybody had time to write down what runs.
+#[test]
+fn a_container_that_said_a_word_was_started() {
+    let template = Template::new();
+    for round in 0..KILLS {
+        let store = template.tierce.copied();
+        let args = ["run", "--name", "word", "busybox", "sh", "-c", "echo up; exec sleep 1006"];
+        let mut run = start(&store, &words(&args));
+        run.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+        run.kill().unwrap();
+        end(run);
+        let status = store.ok(["ps", "-a", "--format", "{{.Names}}: {{.Status}}"]);
+        assert!(status.lines().any(|line| line == "word: Exited (137)"), "{round}: {status}");
+        assert_nothing_runs(&store);
+    }
 }
