@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oci::{DiffId, Digest};
@@ -38,6 +38,8 @@ pub struct Lease {
     has_pins: AtomicBool,
     /// The layers pinned so far and the sizes of their tars: to pin them again costs nothing.
     layers: Mutex<HashMap<DiffId, u64>>,
+    /// Of layers pinned here, which never change: the directories that they do not describe.
+    implicit: Mutex<HashMap<DiffId, Arc<[PathBuf]>>>,
 }
 
 impl Lease {
@@ -61,6 +63,7 @@ impl Lease {
                 made: AtomicU64::new(0),
                 has_pins: AtomicBool::new(false),
                 layers: Mutex::new(HashMap::new()),
+                implicit: Mutex::new(HashMap::new()),
             });
         }
     }
@@ -128,6 +131,22 @@ impl Lease {
     pub(crate) fn remember_layers<'a>(&self, layers: impl IntoIterator<Item = (&'a DiffId, u64)>) {
         let mut kept = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(layers.into_iter().map(|(diff_id, size)| (diff_id.clone(), size)));
+    }
+
+    /// The directories that a layer does not describe, from `read` the first time. The layer must
+    /// be pinned.
+    pub(crate) fn implicit_of(
+        &self,
+        layer: &DiffId,
+        read: impl FnOnce() -> Result<Vec<PathBuf>>,
+    ) -> Result<Arc<[PathBuf]>> {
+        let mut known = self.implicit.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(implicit) = known.get(layer) {
+            return Ok(implicit.clone());
+        }
+        let implicit: Arc<[PathBuf]> = read()?.into();
+        known.insert(layer.clone(), implicit.clone());
+        Ok(implicit)
     }
 
     /// Keeps a container for this lease, inside a transaction of the caller's in which it is

@@ -11,8 +11,9 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 
 use crate::root::{Dir, FileKind, Metadata};
 
@@ -42,6 +43,18 @@ pub(crate) fn make_whiteout(dir: &Dir, name: &OsStr) -> Result<()> {
 /// Whether the directory `name` hides what lower layers have in it. `.` is `dir` itself.
 pub(crate) fn is_opaque(dir: &Dir, name: &OsStr) -> Result<bool> {
     Ok(dir.xattr(name, OsStr::new(OPAQUE))?.is_some_and(|value| value == b"y"))
+}
+
+/// Whether the layer in the directory `tree` hides all that is below it.
+pub(crate) fn is_opaque_layer(tree: &Path) -> Result<bool> {
+    // By its path: stacks are deep, and this is one call a layer.
+    let mut value = [0; 8];
+    match rustix::fs::getxattr(tree, OPAQUE, &mut value) {
+        Ok(length) => Ok(value[..length] == *b"y"),
+        // A longer value is not ours.
+        Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Makes the directory `name` hide what lower layers have in it.

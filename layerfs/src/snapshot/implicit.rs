@@ -5,6 +5,7 @@
 //! it, and would show those. One more layer on top of the stack puts them right: it has nothing
 //! but these directories, as the layers below describe them.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -34,11 +35,7 @@ pub struct LayerOfStack<'a> {
 /// # Errors
 /// If a layer cannot be read or `on_top` not be written.
 pub fn complete_implicit(layers: &[LayerOfStack<'_>], on_top: &Root) -> Result<bool> {
-    let mut stack = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let implicit = layer.implicit.iter().map(PathBuf::as_path).collect();
-        stack.push(Layer { root: Root::open(&layer.layer.tree)?, implicit });
-    }
+    let stack: Vec<Layer<'_>> = layers.iter().map(Layer::new).collect();
     let mut candidates: Vec<&Path> =
         layers.iter().flat_map(|layer| layer.implicit).map(PathBuf::as_path).collect();
     candidates.sort_unstable();
@@ -47,7 +44,7 @@ pub fn complete_implicit(layers: &[LayerOfStack<'_>], on_top: &Root) -> Result<b
     let mut wanted: BTreeMap<PathBuf, Dir> = BTreeMap::new();
     for path in candidates {
         let failed = |e| Error::tree("examine", path, e);
-        let Some(seen) = look(&stack, path).map_err(failed)? else { continue };
+        let Some(seen) = look(&stack, path)? else { continue };
         if let Some(described) = seen.described
             && !equal(&seen.shown, &described).map_err(failed)?
         {
@@ -61,8 +58,7 @@ pub fn complete_implicit(layers: &[LayerOfStack<'_>], on_top: &Root) -> Result<b
     for path in &paths {
         for above in path.ancestors().skip(1) {
             if !wanted.contains_key(above)
-                && let Some(seen) =
-                    look(&stack, above).map_err(|e| Error::tree("examine", above, e))?
+                && let Some(seen) = look(&stack, above)?
             {
                 wanted.insert(above.to_owned(), seen.described.unwrap_or(seen.shown));
             }
@@ -86,8 +82,25 @@ fn make(wanted: &BTreeMap<PathBuf, Dir>, on_top: &Root) -> Result<()> {
 }
 
 struct Layer<'a> {
-    root: Root,
+    tree: &'a Path,
+    /// Opened when something is looked for in it: of a deep stack that is a few.
+    root: OnceCell<Root>,
     implicit: HashSet<&'a Path>,
+}
+
+impl<'a> Layer<'a> {
+    fn new(layer: &LayerOfStack<'a>) -> Self {
+        let implicit = layer.implicit.iter().map(PathBuf::as_path).collect();
+        Layer { tree: &layer.layer.tree, root: OnceCell::new(), implicit }
+    }
+
+    fn root(&self) -> Result<&Root> {
+        if let Some(root) = self.root.get() {
+            return Ok(root);
+        }
+        let root = Root::open(self.tree)?;
+        Ok(self.root.get_or_init(|| root))
+    }
 }
 
 /// A directory of the stack.
@@ -100,24 +113,30 @@ struct Seen {
 }
 
 /// The directory `path` in the stack, if it has one there.
-fn look(stack: &[Layer<'_>], path: &Path) -> rustix::io::Result<Option<Seen>> {
+fn look(stack: &[Layer<'_>], path: &Path) -> Result<Option<Seen>> {
+    let failed = |e| Error::tree("examine", path, e);
     let mut shown = None;
     for layer in stack.iter().rev() {
-        let (found, hides) = look_in(&layer.root, path)?;
+        let implicit = layer.implicit.contains(path);
+        // Every layer has a root. One that is neither shown nor described only may hide others.
+        if implicit && path.as_os_str().is_empty() && shown.is_some() {
+            if whiteout::is_opaque_layer(layer.tree).map_err(failed)? {
+                break;
+            }
+            continue;
+        }
+        let (found, hides) = look_in(layer.root()?, path).map_err(failed)?;
         match found {
             InLayer::Hidden => break,
             InLayer::Absent => {}
-            InLayer::Dir(dir) => {
-                let implicit = layer.implicit.contains(path);
-                match shown.take() {
-                    None if implicit => shown = Some(dir),
-                    None => return Ok(Some(Seen { shown: dir, described: None })),
-                    Some(shown) if !implicit => {
-                        return Ok(Some(Seen { shown, described: Some(dir) }));
-                    }
-                    first => shown = first,
+            InLayer::Dir(dir) => match shown.take() {
+                None if implicit => shown = Some(dir),
+                None => return Ok(Some(Seen { shown: dir, described: None })),
+                Some(shown) if !implicit => {
+                    return Ok(Some(Seen { shown, described: Some(dir) }));
                 }
-            }
+                first => shown = first,
+            },
         }
         if hides {
             break;

@@ -5,6 +5,7 @@
 //! killed. Features that make an upper directory depend on more than itself are off, so that it
 //! can be read without the mount and become a layer by being moved.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -86,23 +87,25 @@ impl OverlaySnapshotter {
     /// it, with the empty directory below them if they are fewer than `least`.
     fn lowers(&self, layers: &[Committed], least: usize) -> Result<Vec<PathBuf>> {
         let mut lowers = Vec::with_capacity(layers.len() + 1);
-        for layer in layers {
-            // Overlayfs does not look for the mark on the roots of layers.
-            let root = Root::open(&layer.tree)?;
-            let opaque = whiteout::is_opaque(root.top(), OsStr::new("."))
-                .map_err(|e| Error::tree("examine", &layer.tree, e))?;
-            if opaque {
-                lowers.clear();
-            }
+        let mut seen = HashSet::with_capacity(layers.len());
+        for layer in layers.iter().rev() {
             // A layer that is there twice (as the empty layer of commands that change nothing is)
             // hides itself: what the upper one has is what the lower one had. Overlayfs refuses
             // such a stack (ELOOP).
-            lowers.retain(|lower| *lower != layer.tree);
+            if !seen.insert(layer.tree.as_os_str()) {
+                continue;
+            }
             lowers.push(layer.tree.clone());
+            // Overlayfs does not look for the mark on the roots of layers.
+            let opaque = whiteout::is_opaque_layer(&layer.tree);
+            if opaque.map_err(|e| Error::tree("examine", &layer.tree, e))? {
+                break;
+            }
         }
         if lowers.len() < least {
-            lowers.insert(0, self.empty.clone());
+            lowers.push(self.empty.clone());
         }
+        lowers.reverse();
         if lowers.len() > MAX_LAYERS {
             return Err(Error::TooManyLayers { layers: lowers.len(), limit: MAX_LAYERS });
         }

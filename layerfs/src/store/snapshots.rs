@@ -214,9 +214,11 @@ impl Store {
         let layers = self.require_layers(lease, layers)?;
         let mut stack: Vec<Committed> =
             layers.iter().map(|layer| Committed { tree: layer.tree() }).collect();
-        let implicit: Vec<Vec<PathBuf>> =
-            layers.iter().map(|layer| read_implicit(&layer.dir)).collect::<Result<_>>()?;
-        if implicit.iter().all(Vec::is_empty) {
+        let implicit = layers
+            .iter()
+            .map(|layer| lease.implicit_of(&layer.diff_id, || read_implicit(&layer.dir)))
+            .collect::<Result<Vec<_>>>()?;
+        if implicit.iter().all(|paths| paths.is_empty()) {
             return Ok(stack);
         }
         let described: Vec<LayerOfStack<'_>> = stack
