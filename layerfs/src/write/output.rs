@@ -1,8 +1,11 @@
 //! Gathers the pieces of an archive into large writes.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use crate::apply::BLOCK;
 use crate::{Error, Result};
@@ -13,23 +16,19 @@ const BUFFER: usize = 256 * 1024;
 /// The archive being written.
 pub(super) struct Output<'w> {
     out: &'w mut dyn Write,
-    buffer: Box<[u8]>,
-    filled: usize,
+    /// Never grows beyond its capacity, of which only what is filled is memory that was touched.
+    buffer: Vec<u8>,
 }
 
 impl<'w> Output<'w> {
     pub(super) fn new(out: &'w mut dyn Write) -> Output<'w> {
-        Output { out, buffer: vec![0; BUFFER].into_boxed_slice(), filled: 0 }
+        Output { out, buffer: Vec::with_capacity(BUFFER) }
     }
 
     pub(super) fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            if self.filled == self.buffer.len() {
-                self.flush()?;
-            }
-            let take = bytes.len().min(self.buffer.len() - self.filled);
-            self.buffer[self.filled..self.filled + take].copy_from_slice(&bytes[..take]);
-            self.filled += take;
+            let take = bytes.len().min(self.room()?);
+            self.buffer.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
         }
         Ok(())
@@ -46,22 +45,20 @@ impl<'w> Output<'w> {
         let failed = |e| Error::tree("read the file", path, e);
         let mut left = size;
         while left > 0 {
-            if self.filled == self.buffer.len() {
-                self.flush()?;
-            }
-            let room = &mut self.buffer[self.filled..];
-            let want = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
-            match file.read(&mut room[..want]) {
+            self.room()?;
+            match rustix::io::read(&*file, spare_capacity(&mut self.buffer)) {
                 Ok(0) => {
                     let short = "the file became shorter while it was read";
                     return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, short)));
                 }
                 Ok(n) => {
-                    self.filled += n;
-                    left -= n as u64;
+                    // What was added to the file since its size was told is no part of it.
+                    let more = (n as u64).saturating_sub(left);
+                    self.buffer.truncate(self.buffer.len() - more as usize);
+                    left -= n as u64 - more;
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(failed(e)),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(failed(e.into())),
             }
         }
         self.pad(size)
@@ -79,11 +76,17 @@ impl<'w> Output<'w> {
         if over == 0 { Ok(()) } else { self.put(&[0; BLOCK][over..]) }
     }
 
+    /// How much the buffer takes, which is written first if it is full.
+    fn room(&mut self) -> Result<usize> {
+        if self.buffer.len() == self.buffer.capacity() {
+            self.flush()?;
+        }
+        Ok(self.buffer.capacity() - self.buffer.len())
+    }
+
     fn flush(&mut self) -> Result<()> {
-        self.out
-            .write_all(&self.buffer[..self.filled])
-            .map_err(|source| Error::WriteArchive { source })?;
-        self.filled = 0;
+        self.out.write_all(&self.buffer).map_err(|source| Error::WriteArchive { source })?;
+        self.buffer.clear();
         Ok(())
     }
 }
