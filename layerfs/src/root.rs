@@ -24,7 +24,7 @@ use rustix::io::Errno;
 pub use dir::Dir;
 pub(crate) use dir::check_name;
 pub use metadata::{FileKind, Metadata, Timestamp};
-pub(crate) use opened::file_xattrs;
+pub(crate) use opened::opened_xattrs;
 
 use crate::{Error, Result};
 

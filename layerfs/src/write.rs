@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::root::{Dir, FileKind, Metadata, Root, file_xattrs};
+use crate::root::{Dir, FileKind, Metadata, Root, opened_xattrs};
 use crate::whiteout::{self, Intended, OPAQUE_NAME, PREFIX};
 use crate::{Error, Result};
 use header::{Header, Kind};
@@ -135,7 +135,7 @@ impl Writer<'_> {
     ) -> Result<()> {
         let failed = |e| Error::tree("read", path, e);
         let mut xattrs = match &file {
-            Some(file) => file_xattrs(file),
+            Some(file) => opened_xattrs(file),
             None => dir.xattrs(name),
         }
         .map_err(failed)?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 
+use super::opened::{opened_xattr, opened_xattrs};
 use super::{FileKind, Metadata, Timestamp};
 
 /// The kernel's limit for one attribute's value and for the list of their names, in bytes.
@@ -185,6 +186,9 @@ impl Dir {
     /// # Errors
     /// If it does not exist or the system refuses; a file system without them has none.
     pub fn xattrs(&self, name: &OsStr) -> Result<Vec<(OsString, Vec<u8>)>> {
+        if name == "." {
+            return opened_xattrs(&self.0);
+        }
         let path = self.through_proc(name)?;
         let mut list: Vec<u8> = Vec::new();
         match sized(&mut list, |list| rustix::fs::llistxattr(path.as_path(), list)) {
@@ -208,6 +212,9 @@ impl Dir {
     /// # Errors
     /// If `name` does not exist or the system refuses.
     pub fn xattr(&self, name: &OsStr, key: &OsStr) -> Result<Option<Vec<u8>>> {
+        if name == "." {
+            return opened_xattr(&self.0, key);
+        }
         read_xattr(&self.through_proc(name)?, key)
     }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -30,13 +31,13 @@ impl Dir {
     }
 }
 
-/// The extended attributes of an open file, sorted by their names.
+/// The extended attributes of an open file or directory, sorted by their names.
 ///
 /// # Errors
 /// If the system refuses; a file system without them has none.
-pub(crate) fn file_xattrs(file: &File) -> Result<Vec<(OsString, Vec<u8>)>> {
+pub(crate) fn opened_xattrs(file: impl AsFd) -> Result<Vec<(OsString, Vec<u8>)>> {
     let mut list = Vec::new();
-    match sized(&mut list, |list| rustix::fs::flistxattr(file, list)) {
+    match sized(&mut list, |list| rustix::fs::flistxattr(&file, list)) {
         Ok(()) => {}
         Err(Errno::NOTSUP) => return Ok(Vec::new()),
         Err(e) => return Err(e),
@@ -44,14 +45,24 @@ pub(crate) fn file_xattrs(file: &File) -> Result<Vec<(OsString, Vec<u8>)>> {
     let mut found = Vec::new();
     for key in list.split(|b| *b == 0).filter(|key| !key.is_empty()) {
         let key = OsStr::from_bytes(key);
-        let mut value = Vec::new();
-        match sized(&mut value, |value| rustix::fs::fgetxattr(file, key, value)) {
-            Ok(()) => found.push((key.to_owned(), value)),
-            // It went meanwhile.
-            Err(Errno::NODATA | Errno::NOTSUP) => {}
-            Err(e) => return Err(e),
+        // It may have gone meanwhile.
+        if let Some(value) = opened_xattr(&file, key)? {
+            found.push((key.to_owned(), value));
         }
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// The extended attribute `key` of an open file or directory; `None` if it has no such.
+///
+/// # Errors
+/// If the system refuses.
+pub(super) fn opened_xattr(file: impl AsFd, key: &OsStr) -> Result<Option<Vec<u8>>> {
+    let mut value = Vec::new();
+    match sized(&mut value, |value| rustix::fs::fgetxattr(&file, key, value)) {
+        Ok(()) => Ok(Some(value)),
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
