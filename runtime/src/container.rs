@@ -82,8 +82,8 @@ enum End {
 ///
 /// A thread of its own starts the container and stays as long as it runs: the kernel ties the
 /// container's life to the thread that started it (`PR_SET_PDEATHSIG`), so that killing this
-/// program leaves no container behind; where the container's process 1 has changed its user, a
-/// small process beside it sees to that. The calling thread may end whenever it likes.
+/// program leaves no container behind; where the container's process 1 is its program, which may
+/// change its user, a small process beside it sees to that. The calling thread may end whenever it likes.
 ///
 /// # Errors
 /// What keeps the container from starting, the step and its object named.
@@ -135,7 +135,7 @@ struct Started {
     pidfd: OwnedFd,
     /// Another descriptor of the process, for the keeper.
     held: OwnedFd,
-    warden: Warden,
+    warden: Option<Warden>,
 }
 
 /// Starts the process, and its warden. Returns when its program runs.
@@ -151,8 +151,10 @@ fn start(mut plan: Plan, name: &str) -> Result<Started, Error> {
     })
     .map_err(|errno| failed("start a process in new namespaces", errno))?;
     drop(report);
-    // As early as can be: later than this the container's program may change its user.
-    let warden = Warden::over(pidfd.as_fd());
+    // As early as can be: later than this the container's program may change its user. An init
+    // never does, so that the kernel's own signal is enough.
+    let needs_warden = !plan.has_init();
+    let warden = needs_warden.then(|| Warden::over(pidfd.as_fd())).transpose();
     plan.close();
     let result = outcome(reader, &plan, name).and_then(|()| {
         let warden = warden.map_err(|errno| failed("start a process to watch it", errno))?;

@@ -43,6 +43,11 @@ impl Plan {
         self.descriptors[handle.0].as_fd()
     }
 
+    /// Whether process 1 stays an init of ours.
+    pub(crate) fn has_init(&self) -> bool {
+        self.steps.contains(&Step::Init)
+    }
+
     /// Closes the descriptors: in the caller, once the new process has its copies. A reader of
     /// the container's output would wait for ever for the end of what the caller holds open.
     pub(crate) fn close(&mut self) {

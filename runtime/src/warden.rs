@@ -2,8 +2,8 @@
 //!
 //! The kernel does that by itself with `PR_SET_PDEATHSIG`, unless process 1 of the container has
 //! become another user since: that clears the signal (prctl(2)), as with every service that gives
-//! its root rights up. This process never changes, so it keeps its own. It runs under the rules of
-//! `child`: no allocation, no lock, no panic.
+//! its root rights up. An init of ours never does, and needs no warden. Nor does this process, so
+//! it keeps its own signal. It runs under the rules of `child`: no allocation, no lock, no panic.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
