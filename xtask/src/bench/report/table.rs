@@ -34,12 +34,19 @@ pub(crate) fn table(results: &Results, scenarios: Names) -> String {
 
 /// The row that is made of all others.
 fn memory(results: &Results, scenarios: Names) -> String {
-    let peaks = scenarios.iter().filter_map(|(name, _)| {
-        let peak = results.rows.get(*name)?.ours()?.peak();
-        Some((peak, *name))
-    });
-    let (peak, at, verdict) = match peaks.max() {
-        Some((peak, name)) if peak <= MEMORY => (megabytes(peak), name, "met".to_owned()),
+    let peaks: Vec<_> = scenarios
+        .iter()
+        .filter_map(|(name, _)| {
+            let peak = results.rows.get(*name)?.ours()?.peak();
+            Some((peak, *name))
+        })
+        .collect();
+    let met = match peaks.len() {
+        all if all == scenarios.len() => "met".to_owned(),
+        some => format!("met in the {some} of {} that ran", scenarios.len()),
+    };
+    let (peak, at, verdict) = match peaks.iter().copied().max() {
+        Some((peak, name)) if peak <= MEMORY => (megabytes(peak), name, met),
         Some((peak, name)) => {
             (megabytes(peak), name, format!("missed: over {}", megabytes(MEMORY)))
         }
@@ -215,7 +222,7 @@ mod tests {
                 "| **one**: first | 500 ms | docker 4.50 s | 9.0× | 2.0× | 500 ms to 4.50 s | 1 MB | met (2 pairs only) |",
                 "| **two**: second | did not run: no / registry | | | | | | missed |",
                 "| **three**: third | has not run | | | | | | missed |",
-                "| **memory**: the most that a process of Tierce held in any of these (one) | | | | | | 1 MB | met |",
+                "| **memory**: the most that a process of Tierce held in any of these (one) | | | | | | 1 MB | met in the 1 of 3 that ran |",
             ]
         );
     }
