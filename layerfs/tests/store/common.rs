@@ -161,6 +161,8 @@ pub(crate) fn build(
         }
         let mut file = root.create_file(path, 0o644).unwrap();
         file.write_all(content.as_bytes()).unwrap();
+        // The same files make the same layer, whenever it is made.
+        root.set_mtime(path, layerfs::Timestamp::at(1_000_000_000)).unwrap();
     }
     store.commit(lease, snapshot, DirectoryTimes::Keep).unwrap()
 }
