@@ -47,7 +47,8 @@ const TEN_THOUSAND: Change = Change {
 
 const HUNDRED: Change = Change {
     count: 100,
-    script: "i=0; while [ $i -lt 100 ]; do echo changed here >> /files/small/$i/$((i*250)); \
+    // A file need not end in a line's end.
+    script: "i=0; while [ $i -lt 100 ]; do printf '\\nchanged here\\n' >> /files/small/$i/$((i*250)); \
              i=$((i+1)); done",
     counted: "find /files -type f | xargs grep -l '^changed here$' | wc -l",
     many: true,
