@@ -26,7 +26,7 @@ use crate::graph::Graph;
 use crate::images::{BaseImage, BaseImages};
 use crate::instruction::Instruction;
 use crate::metadata::Draft;
-use crate::op::Times;
+use crate::op::{Remote, Times};
 use crate::progress::{Event, Progress, StepId};
 use crate::request::BuildRequest;
 use crate::stage::{Dockerfile, StageRef};
@@ -78,6 +78,8 @@ struct Lowerer<'a> {
     stages: Vec<Option<StageState>>,
     /// The steps that take a path out of the context for mounts.
     taken: HashMap<String, StepId>,
+    /// The steps that fetch something.
+    fetches: HashMap<Remote, StepId>,
     /// The arguments that anything declares.
     declared: HashSet<String>,
 }
@@ -118,6 +120,7 @@ pub(crate) fn lower(
         graph: Graph::default(),
         stages: vec![None; dockerfile.stages.len()],
         taken: HashMap::new(),
+        fetches: HashMap::new(),
         declared: arguments::declared(dockerfile),
         global,
         platform,

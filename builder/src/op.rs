@@ -162,7 +162,7 @@ impl Copy {
 }
 
 /// Something that `ADD` fetches. Its result is a tree of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Remote {
     /// A file.
     File(RemoteUrl),
@@ -171,7 +171,7 @@ pub(crate) enum Remote {
 }
 
 /// A file behind a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RemoteUrl {
     /// The URL.
     pub(crate) url: String,

@@ -57,7 +57,7 @@ impl std::fmt::Debug for RemoteFile {
 }
 
 /// A part of a git repository.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct GitSource {
     /// Where the repository is: an `http`, `https`, `git` or `ssh` URL, or `user@host:path`.
     pub url: String,

@@ -137,24 +137,22 @@ impl Lowerer<'_> {
 
     /// The step that fetches something; the same for all who want the same.
     fn fetch(&mut self, statement: &Statement, op: op::Remote) -> StepId {
+        if let Some(step) = self.fetches.get(&op) {
+            return *step;
+        }
         let name = match &op {
             op::Remote::File(file) => file.url.clone(),
             op::Remote::Git(source) => source.url.clone(),
         };
-        let known =
-            (0..self.graph.len()).map(StepId).find(|step| match &self.graph.get(*step).op {
-                Op::Remote(known) => *known == op,
-                _ => false,
-            });
-        known.unwrap_or_else(|| {
-            self.graph.add(Vertex {
-                op: Op::Remote(op),
-                inputs: Vec::new(),
-                span: statement.span,
-                text: statement.text.clone(),
-                name,
-            })
-        })
+        let step = self.graph.add(Vertex {
+            op: Op::Remote(op.clone()),
+            inputs: Vec::new(),
+            span: statement.span,
+            text: statement.text.clone(),
+            name,
+        });
+        self.fetches.insert(op, step);
+        step
     }
 
     /// The step whose tree `--from` means.

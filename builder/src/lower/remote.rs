@@ -71,10 +71,11 @@ pub(super) fn parse(source: &str, kind: Kind, wishes: &Wishes<'_>) -> Result<Rem
             let mut git = git(source)?;
             git.keep_git_dir |= wishes.keep_git_dir;
             if let Some(checksum) = wishes.checksum {
-                if git.commit.as_deref().is_some_and(|commit| commit != checksum) {
+                let wanted = commit(checksum)?;
+                if git.commit.as_ref().is_some_and(|commit| *commit != wanted) {
                     return Err("`--checksum` and the URL want different commits".to_owned());
                 }
-                git.commit = Some(commit(checksum)?);
+                git.commit = Some(wanted);
             }
             Ok(Remote::Git(git))
         }
@@ -271,6 +272,11 @@ mod tests {
         ] {
             assert_eq!(git(&format!("https://h/a.git{text}")), Ok(source), "{text}");
         }
+        let pinned = |checksum| {
+            let wishes = Wishes { checksum: Some(checksum), keep_git_dir: false };
+            parse("https://h/a.git?commit=ABCDEF0", Kind::Git, &wishes)
+        };
+        assert!(pinned("AbcDef0").is_ok() && pinned("abcdef1").is_err());
         for wrong in ["#:../a", "?x=y", "?ref=a#b", "?checksum=xyz", "?submodules=maybe"] {
             assert!(git(&format!("https://h/a.git{wrong}")).is_err(), "{wrong}");
         }
