@@ -98,7 +98,8 @@ impl Root {
         let path = path.as_ref();
         // NONBLOCK: opening a fifo must not wait for its writer.
         self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())
-            .and_then(dir::regular)
+            .and_then(opened::regular)
+            .map(|(file, _)| file)
             .map_err(|e| Error::tree("open the file", path, e))
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 
-use super::opened::{opened_xattr, opened_xattrs};
+use super::opened::{listed_xattrs, opened_xattr, opened_xattrs};
 use super::{FileKind, Metadata, Timestamp};
 
 /// The kernel's limit for one attribute's value and for the list of their names, in bytes.
@@ -56,9 +56,7 @@ impl Dir {
     /// # Errors
     /// If it is none.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.0, checked(name.as_ref())?, flags, Mode::empty()).and_then(regular)
+        self.open_file_with_metadata(name.as_ref()).map(|(file, _)| file)
     }
 
     /// Creates the regular file `name` for writing, with the bits `mode & 0o777` less the
@@ -196,15 +194,7 @@ impl Dir {
             Err(Errno::NOTSUP) => return Ok(Vec::new()),
             Err(e) => return Err(e),
         }
-        let mut found = Vec::new();
-        for key in list.split(|b| *b == 0).filter(|key| !key.is_empty()) {
-            let key = OsStr::from_bytes(key);
-            if let Some(value) = read_xattr(&path, key)? {
-                found.push((key.to_owned(), value));
-            }
-        }
-        found.sort_unstable();
-        Ok(found)
+        listed_xattrs(&list, |key| read_xattr(&path, key))
     }
 
     /// The extended attribute `key` of `name`; `None` if it has no such.
@@ -350,16 +340,6 @@ pub(super) fn sized(
         Err(e) => return Err(e),
     }
     Ok(())
-}
-
-/// The file behind `fd`, if it is a regular one.
-pub(super) fn regular(fd: OwnedFd) -> Result<File> {
-    let stat = rustix::fs::fstat(&fd)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(File::from(fd)),
-        FileType::Directory => Err(Errno::ISDIR),
-        _ => Err(Errno::INVAL),
-    }
 }
 
 fn bits(mode: u32) -> Mode {

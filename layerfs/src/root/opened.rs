@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -21,13 +21,17 @@ impl Dir {
         // NONBLOCK: opening a fifo must not wait for its writer.
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(self, checked(name)?, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&fd)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok((File::from(fd), Metadata::from(&stat))),
-            FileType::Directory => Err(Errno::ISDIR),
-            _ => Err(Errno::INVAL),
-        }
+        rustix::fs::openat(self, checked(name)?, flags, Mode::empty()).and_then(regular)
+    }
+}
+
+/// The file behind `fd`, if it is a regular one, and what it is.
+pub(super) fn regular(fd: OwnedFd) -> Result<(File, Metadata)> {
+    let stat = rustix::fs::fstat(&fd)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok((File::from(fd), Metadata::from(&stat))),
+        FileType::Directory => Err(Errno::ISDIR),
+        _ => Err(Errno::INVAL),
     }
 }
 
@@ -42,11 +46,20 @@ pub(crate) fn opened_xattrs(file: impl AsFd) -> Result<Vec<(OsString, Vec<u8>)>>
         Err(Errno::NOTSUP) => return Ok(Vec::new()),
         Err(e) => return Err(e),
     }
+    listed_xattrs(&list, |key| opened_xattr(&file, key))
+}
+
+/// The attributes of a list as the system gives it, each ended by a zero byte, sorted by their
+/// names.
+pub(super) fn listed_xattrs(
+    list: &[u8],
+    read: impl Fn(&OsStr) -> Result<Option<Vec<u8>>>,
+) -> Result<Vec<(OsString, Vec<u8>)>> {
     let mut found = Vec::new();
     for key in list.split(|b| *b == 0).filter(|key| !key.is_empty()) {
         let key = OsStr::from_bytes(key);
         // It may have gone meanwhile.
-        if let Some(value) = opened_xattr(&file, key)? {
+        if let Some(value) = read(key)? {
             found.push((key.to_owned(), value));
         }
     }
