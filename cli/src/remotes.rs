@@ -4,7 +4,6 @@ use std::path::Path;
 
 use builder::{Cancel, GitSource, RemoteFile, Remotes};
 use registry_client::Client;
-use registry_client::blocking::FileReader;
 use tokio::runtime::Handle;
 
 use crate::app::App;
@@ -33,7 +32,7 @@ impl Remotes for Network {
             etag: download.etag().map(str::to_owned),
             last_modified: download.last_modified(),
             size: download.size(),
-            body: Box::new(FileReader::new(download, self.handle.clone())),
+            body: Box::new(download.into_reader(self.handle.clone())),
         })
     }
 

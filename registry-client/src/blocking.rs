@@ -3,13 +3,12 @@
 //!
 //! Neither type may be used on the runtime's own threads: they would wait for themselves.
 
-mod file;
+mod chunks;
 mod growing;
 mod pump;
 mod sink;
 mod source;
 
-pub use file::FileReader;
 pub use growing::{EarlyUploads, GrowingBlob};
 pub use sink::{BlobProgress, Sink, SinkOptions};
 pub use source::Source;

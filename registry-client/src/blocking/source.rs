@@ -1,15 +1,15 @@
 //! Images out of a registry.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf, Bytes};
 use oci::{BlobRead, Descriptor, Digest, Image, ImageSource, Platform, Reference, Verified};
 use tokio::runtime::Handle;
 
+use super::chunks::ChunkReader;
 use super::to_oci;
-use crate::{Blob, Client, Error};
+use crate::{Client, Error};
 
 /// Finds documents that are at hand.
 type Documents = dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync;
@@ -65,7 +65,7 @@ impl Source {
         };
         let mut opened = self.client.unverified_blob(&repository, blob).map_err(failed)?;
         self.handle.block_on(opened.connect()).map_err(failed)?;
-        let reader = Reader { handle: self.handle.clone(), blob: opened, chunk: Bytes::new() };
+        let reader = ChunkReader::new(opened, self.handle.clone());
         Ok(Verified::new(Box::new(reader), blob))
     }
 
@@ -108,28 +108,5 @@ impl BlobRead for Source {
 
     fn open(&self, blob: &Descriptor) -> oci::Result<Verified<Box<dyn Read + Send + '_>>> {
         self.open_blob(blob)
-    }
-}
-
-/// Waits for each chunk. What has arrived and is not read yet waits in the connection, which
-/// holds the registry back.
-struct Reader {
-    handle: Handle,
-    blob: Blob,
-    chunk: Bytes,
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.chunk.is_empty() {
-            match self.handle.block_on(self.blob.chunk()) {
-                Ok(Some(chunk)) => self.chunk = chunk,
-                Ok(None) => return Ok(0),
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        let count = buffer.len().min(self.chunk.len());
-        self.chunk.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
     }
 }
