@@ -7,7 +7,7 @@ use std::path::Path;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use layerfs::{ApplyOptions, FileKind, IdMode, Root, apply_layer, changes, write_layer};
+use layerfs::{ApplyOptions, FileKind, IdMode, Lower, Root, apply_layer, changes, write_layer};
 
 /// How many files the tree has, in directories of a hundred.
 const FILES: usize = 5000;
@@ -56,7 +56,7 @@ fn unpack_tar(bencher: Bencher<'_, '_>) {
 fn list_changes(bencher: Bencher<'_, '_>) {
     let tree = tree();
     let root = Root::open(tree.path()).unwrap();
-    bencher.counter(ItemsCount::new(FILES)).bench(|| changes(&root, None).unwrap());
+    bencher.counter(ItemsCount::new(FILES)).bench(|| changes(&root, &Lower::default()).unwrap());
 }
 
 #[divan::bench]

@@ -6,7 +6,7 @@ use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
-use layerfs::{ApplyOptions, IdMode, Root, apply_layer, changes, write_layer};
+use layerfs::{ApplyOptions, IdMode, Lower, Root, apply_layer, changes, write_layer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
 
     let begin = processor_time();
-    let changes = changes(&layer, None)?.len();
+    let changes = changes(&layer, &Lower::default())?.len();
     println!("{changes} changes found in {:?}", processor_time() - begin);
 
     let begin = processor_time();

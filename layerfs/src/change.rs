@@ -5,6 +5,7 @@
 //! tools, the time of a directory is no property to compare: it changes with its content.
 
 mod compare;
+mod lower;
 mod settle;
 mod walk;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use crate::Result;
 use crate::root::Root;
 
+pub use lower::Lower;
 pub use settle::{DirectoryTimes, Settled, settle};
 
 /// What happened to a path.
@@ -35,8 +37,7 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// What the directory `upper` changes of `lower`, the layers below it shown together; `None` for
-/// no layers.
+/// What the directory `upper` changes of `lower`, the layers below it shown together.
 ///
 /// The changes are sorted by the components of their paths, a directory before what is in it.
 /// Directories above a change are listed as modified. What was in a directory that is gone, or
@@ -44,6 +45,6 @@ pub struct Change {
 ///
 /// # Errors
 /// If one of the trees cannot be read.
-pub fn changes(upper: &Root, lower: Option<&Root>) -> Result<Vec<Change>> {
+pub fn changes(upper: &Root, lower: &Lower) -> Result<Vec<Change>> {
     walk::walk(upper, lower).map(|found| found.changes)
 }

@@ -24,7 +24,7 @@ mod write;
 
 pub use apply::{Applied, ApplyOptions, EntryFault, IdMode, Malformed, apply_layer};
 pub use cache_mount::{CacheMount, CacheSharing};
-pub use change::{Change, ChangeKind, DirectoryTimes, Settled, changes, settle};
+pub use change::{Change, ChangeKind, DirectoryTimes, Lower, Settled, changes, settle};
 pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};
 pub use gc::{PruneImages, PruneOptions, PruneReport};

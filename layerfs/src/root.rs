@@ -66,6 +66,11 @@ impl Root {
         &self.0
     }
 
+    /// The root directory itself, alone.
+    pub(crate) fn into_top(self) -> Dir {
+        self.0
+    }
+
     /// The handle as the owned file descriptor.
     pub fn into_fd(self) -> OwnedFd {
         self.0.into_fd()

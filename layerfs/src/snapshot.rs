@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::change::{Change, DirectoryTimes, Settled};
+use crate::change::{Change, DirectoryTimes, Lower, Settled};
 use crate::root::Root;
 
 pub use implicit::{LayerOfStack, complete_implicit};
@@ -84,6 +84,16 @@ pub trait Snapshotter: Send + Sync {
     /// # Errors
     /// If the tree cannot be made.
     fn view(&self, layers: &[Committed]) -> Result<View>;
+
+    /// A tree to compare with: what [`view`](Snapshotter::view) shows, where a mount can be done
+    /// without.
+    ///
+    /// # Errors
+    /// If one of the layers cannot be read.
+    fn lower(&self, layers: &[Committed]) -> Result<Lower> {
+        let View { root, mount } = self.view(layers)?;
+        Ok(Lower::of_tree(root.into_top(), mount))
+    }
 
     /// What was changed in `active` until now, as [`changes`](crate::changes) lists it.
     ///

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::compare::same;
+use super::lower::{Lower, LowerDir};
 use super::walk::{Found, link, walk};
 use super::{Change, ChangeKind};
 use crate::root::{Root, Timestamp};
@@ -55,7 +56,7 @@ impl Settled {
 ///
 /// # Errors
 /// If one of the trees cannot be read, or `upper` not be changed.
-pub fn settle(upper: &Root, lower: Option<&Root>, times: DirectoryTimes) -> Result<Settled> {
+pub fn settle(upper: &Root, lower: &Lower, times: DirectoryTimes) -> Result<Settled> {
     let found = walk(upper, lower)?;
     make_whiteouts(upper, &found)?;
     remove_idle(upper, &found)?;
@@ -137,14 +138,15 @@ fn set_times(upper: &Root, found: &Found, times: DirectoryTimes) -> Result<()> {
 }
 
 /// The root is part of the layer only if it is not as before. Its time never counts.
-fn settle_root(upper: &Root, lower: Option<&Root>, times: DirectoryTimes) -> Result<bool> {
+fn settle_root(upper: &Root, lower: &Lower, times: DirectoryTimes) -> Result<bool> {
     let failed = |e| Error::tree("examine", "/", e);
     let (top, this) = (upper.top(), OsStr::new("."));
     let now = top.metadata().map_err(failed)?;
-    let (changed, before) = match lower {
+    let below = lower.top().map_err(failed)?;
+    let (changed, before) = match below.as_ref().and_then(LowerDir::shown) {
         Some(lower) => {
-            let before = lower.top().metadata().map_err(failed)?;
-            let same = same(top, lower.top(), this, &now, &before)
+            let before = lower.metadata().map_err(failed)?;
+            let same = same(top, lower, this, &now, &before)
                 .map_err(|e| Error::tree("compare", "/", e.0))?;
             (!same, before.mtime)
         }

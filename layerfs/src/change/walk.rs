@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::compare::same;
+use super::lower::{Lower, LowerDir};
 use super::{Change, ChangeKind};
 use crate::root::{Dir, FileKind, Metadata, Root, Timestamp};
 use crate::whiteout;
@@ -51,7 +52,7 @@ pub(super) struct UpperDir {
 /// A directory being walked.
 struct Level {
     upper: Dir,
-    lower: Option<Dir>,
+    lower: Option<LowerDir>,
     path: PathBuf,
     /// Names left, last first: in the upper, or only in the lower and hidden.
     todo: Vec<(OsString, Place)>,
@@ -68,10 +69,10 @@ enum Place {
     LowerOnly,
 }
 
-pub(super) fn walk(upper: &Root, lower: Option<&Root>) -> Result<Found> {
+pub(super) fn walk(upper: &Root, lower: &Lower) -> Result<Found> {
     let failed = |e| Error::tree("open", "/", e);
     let top = upper.top().try_clone().map_err(failed)?;
-    let below = lower.map(|lower| lower.top().try_clone()).transpose().map_err(failed)?;
+    let below = lower.top().map_err(failed)?;
     let mut found = Found::default();
     let metadata = top.metadata().map_err(failed)?;
     found.dirs.push(UpperDir {
@@ -123,13 +124,13 @@ pub(super) fn link(metadata: &Metadata) -> Option<(u64, u64)> {
 
 /// A directory to go into: the upper's, the lower's, whether the lower is hidden in it, and where
 /// it stands in the changes if it may yet be none.
-type Below = Option<(Dir, Option<Dir>, bool, Option<usize>)>;
+type Below = Option<(Dir, Option<LowerDir>, bool, Option<usize>)>;
 
 impl Found {
     fn visit(&mut self, level: &Level, name: &OsStr, path: &Path) -> Result<Below, Failure> {
         let Some(now) = level.upper.stat(name)? else { return Ok(None) };
         let before = match &level.lower {
-            Some(lower) => lower.stat(name)?,
+            Some(lower) => lower.find(name)?,
             None => None,
         };
         if whiteout::is_whiteout(&now) {
@@ -142,14 +143,14 @@ impl Found {
         }
         let kind = match &before {
             None => Some(ChangeKind::Added),
-            Some(before) if before.kind != now.kind => Some(ChangeKind::Modified),
-            Some(before) => {
-                let lower = level.lower.as_ref().unwrap_or(&level.upper);
+            Some((before, _)) if before.kind != now.kind => Some(ChangeKind::Modified),
+            Some((before, lower)) => {
                 (!same(&level.upper, lower, name, &now, before)?).then_some(ChangeKind::Modified)
             }
         };
         if now.kind == FileKind::Dir {
-            return self.visit_dir(level, name, path, &now, before.as_ref(), kind).map(Some);
+            let before = before.as_ref().map(|(before, _)| before);
+            return self.visit_dir(level, name, path, &now, before, kind).map(Some);
         }
         match kind {
             Some(kind) => self.change(path.to_owned(), kind),
@@ -168,7 +169,7 @@ impl Found {
         now: &Metadata,
         before: Option<&Metadata>,
         kind: Option<ChangeKind>,
-    ) -> Result<(Dir, Option<Dir>, bool, Option<usize>), Failure> {
+    ) -> Result<(Dir, Option<LowerDir>, bool, Option<usize>), Failure> {
         let merges = before.filter(|before| before.kind == FileKind::Dir);
         let opaque = whiteout::is_opaque(&level.upper, name)?;
         let pending = kind.is_none().then_some(self.changes.len());
@@ -205,7 +206,7 @@ impl Found {
 impl Level {
     fn enter(
         upper: Dir,
-        lower: Option<Dir>,
+        lower: Option<LowerDir>,
         path: PathBuf,
         hides: bool,
         pending: Option<usize>,
@@ -219,7 +220,7 @@ impl Level {
             .collect();
         if hides && let Some(lower) = &lower {
             let there: HashSet<OsString> = todo.iter().map(|(name, _)| name.clone()).collect();
-            let hidden = lower.read().map_err(failed)?.into_iter().map(|(name, _)| name);
+            let hidden = lower.names().map_err(failed)?.into_iter();
             let hidden = hidden.filter(|name| !there.contains(name));
             todo.extend(hidden.map(|name| (name, Place::LowerOnly)));
         }

@@ -15,12 +15,16 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 
 use super::{Active, Committed, Durability, Place, Snapshotter, View};
-use crate::change::{Change, DirectoryTimes, Settled, changes, settle};
+use crate::change::{Change, DirectoryTimes, Lower, Settled, changes, settle};
 use crate::root::{Root, Timestamp};
 use crate::{Error, Result, whiteout};
 
 /// How many lower directories overlayfs takes (`OVL_MAX_STACK`).
 const MAX_LAYERS: usize = 500;
+
+/// How many layers are looked through without a mount: a walk holds a directory open in each of
+/// them at each level.
+const MAX_UNMOUNTED: usize = 32;
 
 /// What overlayfs leaves in the work directory of a volatile mount, so that nobody mounts it again
 /// after a crash.
@@ -67,17 +71,25 @@ impl Snapshotter for OverlaySnapshotter {
         Ok(View { root, mount: Some(mount) })
     }
 
+    fn lower(&self, layers: &[Committed]) -> Result<Lower> {
+        let lowers = self.lowers(layers, 0)?;
+        if lowers.len() > MAX_UNMOUNTED {
+            let View { root, mount } = self.view(layers)?;
+            return Ok(Lower::of_tree(root.into_top(), mount));
+        }
+        let trees = lowers.iter().rev().map(|tree| Root::open(tree).map(Root::into_top));
+        trees.collect::<Result<_>>().map(Lower::of_layers)
+    }
+
     fn changes(&self, active: &Active) -> Result<Vec<Change>> {
-        let lower = self.view(&active.layers)?;
-        changes(&Root::open(&active.place.upper)?, Some(&lower.root))
+        changes(&Root::open(&active.place.upper)?, &self.lower(&active.layers)?)
     }
 
     fn commit(&self, active: Active, times: DirectoryTimes) -> Result<(Committed, Settled)> {
         let Active { root, mount, layers, place } = active;
         // Overlayfs wants its upper directory to itself while it is mounted.
         drop((root, mount));
-        let lower = self.view(&layers)?;
-        let settled = settle(&Root::open(&place.upper)?, Some(&lower.root), times)?;
+        let settled = settle(&Root::open(&place.upper)?, &self.lower(&layers)?, times)?;
         Ok((Committed { tree: place.upper }, settled))
     }
 }

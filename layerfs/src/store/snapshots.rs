@@ -16,7 +16,7 @@ use crate::lease::Lease;
 use crate::whiteout;
 use crate::{
     Active, Change, ChangeKind, Committed, Dir, DirectoryTimes, Durability, Error, FileKind,
-    LayerOfStack, Place, Result, Root, Settled, View, changes, complete_implicit, settle,
+    LayerOfStack, Lower, Place, Result, Root, Settled, View, changes, complete_implicit, settle,
     write_layer,
 };
 
@@ -88,13 +88,18 @@ impl Store {
         self.snapshotter().view(&self.stack(lease, layers)?)
     }
 
+    /// A tree of `layers`, lowest first, to compare with. The lease must live as long.
+    fn lower(&self, lease: &Lease, layers: &[DiffId]) -> Result<Lower> {
+        self.snapshotter().lower(&self.stack(lease, layers)?)
+    }
+
     /// What a container changed so far, as [`changes`](crate::changes) lists it.
     ///
     /// # Errors
     /// [`Error::LayerNotFound`], or if one of the trees cannot be read.
     pub fn container_changes(&self, lease: &Lease, container: &Container) -> Result<Vec<Change>> {
-        let lower = self.view(lease, &container.layers)?;
-        changes(&Root::open(&container.upper())?, Some(&lower.root))
+        let lower = self.lower(lease, &container.layers)?;
+        changes(&Root::open(&container.upper())?, &lower)
     }
 
     /// Makes what a build step wrote a layer. Nothing may use the tree any more.
@@ -136,23 +141,23 @@ impl Store {
         container: &Container,
         times: DirectoryTimes,
     ) -> Result<CommittedLayer> {
-        let lower = self.view(lease, &container.layers)?;
+        let lower = self.lower(lease, &container.layers)?;
         let upper = Root::open(&container.upper())?;
         let staged = lease.scratch_dir("commit")?;
         if !container.state.is_running() && self.claim_container(lease, &container.id)? {
-            let settled = settle(&upper, Some(&lower.root), times)?;
+            let settled = settle(&upper, &lower, times)?;
             let (digest, size) = self.copy_layer(&upper, &staged)?;
             return self.place_settled(lease, &staged, digest, size, settled);
         }
         // Nobody may change an upper directory under a mounted overlay: it is copied as it is, and
         // what is no change is taken out of the copy. That must be told before: the copy has
         // whole seconds only, and would be no equal of anything.
-        let changed = changes(&upper, Some(&lower.root))?;
+        let changed = changes(&upper, &lower)?;
         self.copy_layer(&upper, &staged)?;
         let tree = tree_of(&staged);
         let copy = Root::open(&tree)?;
         retain(&copy, &changed)?;
-        let settled = settle(&copy, Some(&lower.root), times)?;
+        let settled = settle(&copy, &lower, times)?;
         let (digest, size) = digest_layer(&tree)?;
         self.place_settled(lease, &staged, digest, size, settled)
     }

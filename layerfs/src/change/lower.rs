@@ -1,0 +1,101 @@
+//! The layers below an upper directory, shown together without being mounted.
+//!
+//! A few names are looked up, and overlayfs would have to be set up, to look in each layer itself,
+//! and to forget it all again; so they are looked up in the layers, topmost first.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Result;
+
+use crate::root::{Dir, FileKind, Metadata};
+use crate::whiteout;
+
+/// What the layers below an upper directory show together. The default shows nothing: there are
+/// no layers.
+#[derive(Debug, Default)]
+pub struct Lower {
+    top: LowerDir,
+    /// Keeps the tree there while it is looked at.
+    _mount: Option<OwnedFd>,
+}
+
+impl Lower {
+    /// What `trees` show, the topmost first. What the root of one that is opaque hides is not to
+    /// be among them.
+    pub(crate) fn of_layers(trees: Vec<Dir>) -> Lower {
+        Lower { top: LowerDir(trees), _mount: None }
+    }
+
+    /// One tree, which shows what it has; and its mount, if it is one.
+    pub(crate) fn of_tree(tree: Dir, mount: Option<OwnedFd>) -> Lower {
+        Lower { top: LowerDir(vec![tree]), _mount: mount }
+    }
+
+    /// The root directory; `None` if there are no layers.
+    pub(super) fn top(&self) -> Result<Option<LowerDir>> {
+        if self.top.0.is_empty() {
+            return Ok(None);
+        }
+        self.top.0.iter().map(Dir::try_clone).collect::<Result<_>>().map(LowerDir).map(Some)
+    }
+}
+
+/// One directory of the layers below: the directories that are shown as one, topmost first.
+#[derive(Debug, Default)]
+pub(super) struct LowerDir(Vec<Dir>);
+
+impl LowerDir {
+    /// The one whose attributes are shown.
+    pub(super) fn shown(&self) -> Option<&Dir> {
+        self.0.first()
+    }
+
+    /// What is at `name`, and in which of the directories.
+    pub(super) fn find(&self, name: &OsStr) -> Result<Option<(Metadata, &Dir)>> {
+        for dir in &self.0 {
+            if let Some(found) = dir.stat(name)? {
+                return Ok((!whiteout::is_whiteout(&found)).then_some((found, dir)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The directory `name`, which is there.
+    pub(super) fn open_dir(&self, name: &OsStr) -> Result<LowerDir> {
+        let mut shown = Vec::new();
+        for dir in &self.0 {
+            match dir.stat(name)? {
+                None => continue,
+                Some(found) if found.kind == FileKind::Dir => {}
+                // A whiteout, or something else: it hides what is below.
+                Some(_) => break,
+            }
+            shown.push(dir.open_dir(name)?);
+            if whiteout::is_opaque(dir, name)? {
+                break;
+            }
+        }
+        Ok(LowerDir(shown))
+    }
+
+    /// The names that are shown, in no order.
+    pub(super) fn names(&self) -> Result<Vec<OsString>> {
+        let mut seen = HashSet::new();
+        let mut shown = Vec::new();
+        for dir in &self.0 {
+            for (name, kind) in dir.read()? {
+                if !seen.insert(name.clone()) {
+                    continue;
+                }
+                let hidden = kind == FileKind::CharDevice
+                    && dir.stat(&name)?.is_some_and(|found| whiteout::is_whiteout(&found));
+                if !hidden {
+                    shown.push(name);
+                }
+            }
+        }
+        Ok(shown)
+    }
+}
