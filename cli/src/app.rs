@@ -1,6 +1,6 @@
 //! What every command works with: the surroundings, the store, the network.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -17,6 +17,8 @@ pub(crate) struct App {
     pub(crate) machine: Machine,
     root: PathBuf,
     namespace: OnceCell<Entered>,
+    /// Whoever started us entered a namespace with one id before.
+    inherits_one_id: Cell<bool>,
     store: OnceCell<Store>,
     network: OnceCell<tokio::runtime::Runtime>,
 }
@@ -28,6 +30,7 @@ impl App {
             machine,
             root,
             namespace: OnceCell::new(),
+            inherits_one_id: Cell::new(false),
             store: OnceCell::new(),
             network: OnceCell::new(),
         }
@@ -65,7 +68,12 @@ impl App {
 
     /// Whether one id stands for all owners of files, and changes of owner are pretended.
     pub(crate) fn has_one_id(&self) -> bool {
-        matches!(self.namespace.get(), Some(Entered::Single { .. }))
+        self.inherits_one_id.get() || matches!(self.namespace.get(), Some(Entered::Single { .. }))
+    }
+
+    /// We were started in a namespace with one id. Must come before the store is opened.
+    pub(crate) fn inherit_one_id(&self) {
+        self.inherits_one_id.set(true);
     }
 
     /// Which owners files can have.

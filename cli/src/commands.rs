@@ -2,24 +2,32 @@
 
 mod build;
 mod commit;
+mod create;
 mod diff;
 mod history;
 mod images;
 mod inspect;
+mod keep;
+mod kill;
 mod load;
 mod login;
 mod logout;
+mod logs;
 mod prune;
 mod ps;
 mod pull;
 mod push;
 mod registry;
+mod rename;
+mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod save;
 mod start;
+mod stop;
 mod tag;
+mod wait;
 
 use crate::app::App;
 use crate::error::Outcome;
@@ -53,7 +61,7 @@ macro_rules! commands {
             pub(crate) fn makes_trees(&self) -> bool {
                 matches!(
                     self,
-                    Command::Build(_) | Command::Run(_) | Command::Pull(_) | Command::Load(_)
+                    Command::Build(_) | Command::Run(_) | Command::Create(_) | Command::Pull(_) | Command::Load(_)
                 )
             }
         }
@@ -65,8 +73,22 @@ commands! {
     Build => build, trees: true;
     /// Run a command in a new container
     Run => run, trees: true;
-    /// Start stopped containers again
+    /// Make a container without starting it
+    Create => create, trees: true;
+    /// Start containers that do not run
     Start => start, trees: true;
+    /// Ask containers to end, and kill those that do not
+    Stop => stop, trees: true;
+    /// Stop containers and start them again
+    Restart => restart, trees: true;
+    /// Send containers a signal
+    Kill => kill, trees: true;
+    /// Wait for the end of containers and print their exit statuses
+    Wait => wait, trees: true;
+    /// Show what a container said
+    Logs => logs, trees: true;
+    /// Give a container another name
+    Rename => rename, trees: true;
     /// List containers
     Ps => ps, trees: true;
     /// Remove containers
@@ -101,4 +123,7 @@ commands! {
     Logout => logout, trees: false;
     /// Serve a registry
     Registry => registry, trees: false;
+    /// Keep a container
+    #[command(hide = true)]
+    Keep => keep, trees: true;
 }

@@ -42,8 +42,9 @@ pub(crate) fn container(container: &Container) -> Value {
     let command = config.as_ref().map(ContainerConfig::command).unwrap_or_default();
     let (status, pid, code, started, finished) = match container.state {
         ContainerState::Created => ("created", 0, 0, None, None),
-        ContainerState::Running { pid, since, .. } => ("running", pid, 0, Some(since), None),
-        ContainerState::Exited { code, at } => ("exited", 0, code, None, at),
+        ContainerState::Running(run) => ("running", run.process.pid, 0, Some(run.since), None),
+        ContainerState::Restarting { code, at, .. } => ("restarting", 0, code, None, Some(at)),
+        ContainerState::Exited { code, at, since, .. } => ("exited", 0, code, since, at),
     };
     let time = |second: Option<i64>| {
         let time = second.and_then(|second| Timestamp::from_second(second).ok());

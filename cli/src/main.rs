@@ -8,6 +8,7 @@ mod commands;
 mod containers;
 mod error;
 mod inspected;
+mod keeper;
 mod machine;
 mod pulling;
 mod remotes;

@@ -1,16 +1,13 @@
 //! Signals that people and service managers send us: what runs in a container gets them, and a
 //! build ends.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use builder::Cancel;
-use runtime::{Container, ExitStatus};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Failure;
-use crate::terminal::Sizes;
 
 /// What is passed on. SIGKILL cannot be; the container dies with us then.
 const PASSED_ON: [(Signal, SignalKind); 6] = [
@@ -26,46 +23,44 @@ const PASSED_ON: [(Signal, SignalKind); 6] = [
 pub(crate) const CANCELLED: u8 = 130;
 
 /// Signals caught for a container that is about to start.
-pub(crate) struct Forwarded(tokio::runtime::Runtime);
+pub(crate) struct Caught(tokio::runtime::Runtime);
 
-impl Forwarded {
+impl Caught {
     /// Catches them from now on: one that comes while the container starts is not lost.
-    pub(crate) fn catch() -> Result<Forwarded, Failure> {
-        Ok(Forwarded(watcher()?))
+    pub(crate) fn catch() -> Result<Caught, Failure> {
+        Ok(Caught(watcher()?))
     }
 
-    /// Passes signals on to the container until it has ended.
-    /// Where the container has a terminal, it hears of new sizes, too.
-    pub(crate) fn forward_until_end(
-        self,
-        container: &mut Container,
-        sizes: Option<Sizes>,
-    ) -> Result<ExitStatus, Failure> {
-        let pidfd: OwnedFd = container.pidfd().try_clone_to_owned()?;
-        let pidfd = std::sync::Arc::new(pidfd);
+    /// Tells the number of each signal that comes.
+    pub(crate) fn tell(&self, to: impl Fn(i32) + Clone + Send + 'static) -> Result<(), Failure> {
         for (number, kind) in PASSED_ON {
-            let pidfd = pidfd.clone();
+            let to = to.clone();
             let _guard = self.0.enter();
             let mut stream = signal(kind)?;
             self.0.spawn(async move {
                 while stream.recv().await.is_some() {
-                    // A container that has just ended needs no signal any more.
-                    let _ = pidfd_send_signal(&pidfd, number);
+                    to(number.as_raw());
                 }
             });
         }
-        if let Some(sizes) = sizes {
-            let _guard = self.0.enter();
-            let mut changed = signal(SignalKind::window_change())?;
-            self.0.spawn(async move {
-                while changed.recv().await.is_some() {
-                    sizes.take();
-                }
-            });
-        }
-        let status = container.wait()?;
+        Ok(())
+    }
+
+    /// Tells each time that our terminal has another size.
+    pub(crate) fn tell_size(&self, to: impl Fn() + Send + 'static) -> Result<(), Failure> {
+        let _guard = self.0.enter();
+        let mut changed = signal(SignalKind::window_change())?;
+        self.0.spawn(async move {
+            while changed.recv().await.is_some() {
+                to();
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells nobody any more.
+    pub(crate) fn ignore(self) {
         self.0.shutdown_background();
-        Ok(status)
     }
 }
 

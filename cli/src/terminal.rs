@@ -1,15 +1,16 @@
-//! A terminal for a container, joined to ours.
+//! Terminals: those that containers get, and ours while it is joined to one of them.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::thread::{self, JoinHandle};
+use std::str::FromStr;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::error::Failure;
+use crate::keeper::wire::Size;
 
 /// A new terminal: what is written to one side is read from the other.
 pub(crate) struct Terminal {
@@ -21,7 +22,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Makes one, as large as ours.
+    /// Makes one.
     pub(crate) fn open() -> Result<Terminal, Failure> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let ours = openpt(flags)?;
@@ -34,9 +35,7 @@ impl Terminal {
             rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC,
             rustix::fs::Mode::empty(),
         )?;
-        let terminal = Terminal { ours: ours.into(), theirs: theirs.into(), device };
-        terminal.take_size();
-        Ok(terminal)
+        Ok(Terminal { ours: ours.into(), theirs: theirs.into(), device })
     }
 
     /// The container's side, once more.
@@ -44,81 +43,44 @@ impl Terminal {
         Ok(self.theirs.try_clone()?.into())
     }
 
-    /// Our side, to tell it about new sizes.
-    pub(crate) fn sizes(&self) -> io::Result<Sizes> {
-        Ok(Sizes(self.ours.try_clone()?))
+    /// Our side, once more.
+    pub(crate) fn ours(&self) -> io::Result<File> {
+        self.ours.try_clone()
     }
 
-    fn take_size(&self) {
-        if let Ok(sizes) = self.sizes() {
-            sizes.take();
-        }
-    }
-
-    /// Joins the terminal to our own input and output until the container has closed its side.
-    /// Must come when the container has its descriptors: ours of its side is closed here.
-    pub(crate) fn join(self, with_input: bool) -> Result<Joined, Failure> {
-        let Terminal { ours, theirs, .. } = self;
-        drop(theirs);
-        let raw = if with_input { Raw::set()? } else { None };
-        if with_input {
-            let mut to = ours.try_clone()?;
-            // Ends with the process: nobody can end a read of our standard input.
-            thread::Builder::new().name("terminal input".into()).spawn(move || {
-                let _ = copy(&mut io::stdin().lock(), &mut to);
-            })?;
-        }
-        let output = thread::Builder::new().name("terminal output".into()).spawn(move || {
-            // Reading ends with EIO when the other side is closed.
-            let _ = copy(&mut &ours, &mut io::stdout());
-        })?;
-        Ok(Joined { output: Some(output), raw })
+    /// Our side alone: reading from it ends when the container has closed its own.
+    pub(crate) fn into_ours(self) -> File {
+        self.ours
     }
 }
 
-/// Two joined terminals; dropped, ours is as it was before.
-pub(crate) struct Joined {
-    output: Option<JoinHandle<()>>,
-    raw: Option<Raw>,
+/// The size of the terminal that we are used from.
+pub(crate) fn our_size() -> Option<Size> {
+    let sizes = [tcgetwinsize(io::stdout()), tcgetwinsize(io::stdin())];
+    let size = sizes.into_iter().find_map(Result::ok)?;
+    Some(Size { rows: size.ws_row, columns: size.ws_col })
 }
 
-impl Drop for Joined {
-    fn drop(&mut self) {
-        if let Some(output) = self.output.take() {
-            // All that the container wrote is shown first.
-            let _ = output.join();
-        }
-        self.raw = None;
+/// Fails where our standard input is no terminal.
+pub(crate) fn require_ours() -> Result<(), Failure> {
+    if io::stdin().is_terminal() {
+        return Ok(());
     }
+    Err(Failure::new("standard input is no terminal").hint("leave out `--tty`, or `--interactive`"))
 }
 
-/// Passes the size of our terminal on.
-pub(crate) struct Sizes(File);
-
-impl Sizes {
-    /// Takes ours over; without one there is nothing to take.
-    pub(crate) fn take(&self) {
-        let from = [tcgetwinsize(io::stdout()), tcgetwinsize(io::stdin())];
-        if let Some(size) = from.into_iter().find_map(Result::ok) {
-            let _ = tcsetwinsize(&self.0, size);
-        }
-    }
-}
-
-/// Our terminal while every key goes to the container.
-struct Raw(Termios);
+/// Our terminal while every key goes to the container; dropped, it is as it was before.
+pub(crate) struct Raw(Termios);
 
 impl Raw {
-    fn set() -> Result<Option<Raw>, Failure> {
-        if !io::stdin().is_terminal() {
-            return Err(Failure::new("standard input is no terminal")
-                .hint("leave out `--tty`, or `--interactive`"));
-        }
+    /// Sets it.
+    pub(crate) fn set() -> Result<Raw, Failure> {
+        require_ours()?;
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
         tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
-        Ok(Some(Raw(before)))
+        Ok(Raw(before))
     }
 }
 
@@ -129,17 +91,87 @@ impl Drop for Raw {
     }
 }
 
-/// Copies at once what comes, without waiting for more.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
-    let mut buffer = [0; 8192];
-    loop {
-        let count = match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+/// The keys that leave a container to itself, and how many of them were typed so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DetachKeys {
+    keys: Vec<u8>,
+    typed: usize,
+}
+
+impl Default for DetachKeys {
+    /// Control-P, control-Q.
+    fn default() -> DetachKeys {
+        DetachKeys { keys: vec![0x10, 0x11], typed: 0 }
+    }
+}
+
+impl DetachKeys {
+    /// Looks for the keys in what was typed. What certainly belongs to no sequence is passed on;
+    /// the second value says whether the sequence is complete.
+    pub(crate) fn take(&mut self, typed: &[u8]) -> (Vec<u8>, bool) {
+        let mut passed = Vec::with_capacity(typed.len());
+        for byte in typed {
+            if self.keys.get(self.typed) == Some(byte) {
+                self.typed += 1;
+                if self.typed == self.keys.len() {
+                    self.typed = 0;
+                    return (passed, true);
+                }
+                continue;
+            }
+            passed.extend_from_slice(&self.keys[..self.typed]);
+            self.typed = usize::from(self.keys.first() == Some(byte) && self.keys.len() > 1);
+            if self.typed == 0 {
+                passed.push(*byte);
+            }
+        }
+        (passed, false)
+    }
+}
+
+impl FromStr for DetachKeys {
+    type Err = String;
+
+    /// Docker's notation: single characters and `ctrl-X`, with commas between; nothing at all
+    /// turns them off.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let key = |key: &str| match key.as_bytes() {
+            [byte] => Ok(*byte),
+            [b'c', b't', b'r', b'l', b'-', control @ (b'a'..=b'z' | b'@' | b'['..=b'_')] => {
+                Ok(control.to_ascii_uppercase() - b'@')
+            }
+            _ => Err(format!("`{key}` is no key: a key is a character or ctrl-CHARACTER")),
         };
-        to.write_all(&buffer[..count])?;
-        to.flush()?;
+        let keys = if text.is_empty() {
+            Vec::new()
+        } else {
+            text.split(',').map(key).collect::<Result<_, _>>()?
+        };
+        Ok(DetachKeys { keys, typed: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_over_several_reads_and_nothing_else_is_lost() {
+        let mut keys = DetachKeys::default();
+        assert_eq!(keys.take(b"ab\x10"), (b"ab".to_vec(), false));
+        assert_eq!(keys.take(b"c"), (b"\x10c".to_vec(), false));
+        assert_eq!(keys.take(b"\x10\x10"), (b"\x10".to_vec(), false));
+        assert_eq!(keys.take(b"\x11rest"), (Vec::new(), true));
+        let mut none: DetachKeys = "".parse().unwrap();
+        assert_eq!(none.take(b"\x10\x11"), (b"\x10\x11".to_vec(), false));
+    }
+
+    #[test]
+    fn keys_are_read_in_dockers_notation() {
+        let keys: DetachKeys = "ctrl-a,x,ctrl-@,ctrl-]".parse().unwrap();
+        assert_eq!(keys.keys, [1, b'x', 0, 0x1d]);
+        for text in ["ctrl-", "xy", "ctrl-A1", "a,,b"] {
+            assert!(text.parse::<DetachKeys>().is_err(), "{text}");
+        }
     }
 }

@@ -66,7 +66,7 @@ fn main_job(here: &Tierce, there: &Tierce) {
     assert_eq!(here.ok(["diff", "box"]), changes);
     here.ok(["commit", "-c", "CMD cat /root/new", "box", "boxed"]);
     assert_eq!(here.ok(["run", "--rm", "boxed"]), "new\n");
-    here.ok(["start", "box"]);
+    here.ok(["start", "-a", "box"]);
     here.ok(["rm", "box"]);
 
     let registry = EmbeddedRegistry::in_memory(here);
@@ -267,7 +267,7 @@ fn a_killed_program_leaves_nothing() {
         let user = OrdinaryUser::new(ids);
         let tierce = with_busybox(&user);
         let mark = tierce.root().display().to_string();
-        let mut run = tierce.command(["run", "busybox", "sleep", "1004"]).spawn().unwrap();
+        let mut run = tierce.command(["run", "--rm", "busybox", "sleep", "1004"]).spawn().unwrap();
         wait_until("it runs", || {
             processes_with(&mark).iter().any(|line| line.starts_with("sleep 1004"))
         });

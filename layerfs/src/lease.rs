@@ -160,6 +160,15 @@ impl Lease {
         pins::add(connection, &self.id, PinKind::Container, id)
     }
 
+    /// Keeps a container no longer, inside a transaction of the caller's.
+    pub(crate) fn unpin_container(
+        &self,
+        connection: &rusqlite::Connection,
+        id: &str,
+    ) -> rusqlite::Result<()> {
+        pins::remove(connection, &self.id, PinKind::Container, id)
+    }
+
     /// Whether another process is at work with a container.
     pub(crate) fn is_others_container(
         &self,

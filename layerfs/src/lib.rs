@@ -37,8 +37,9 @@ pub use snapshot::{
 };
 pub use stat_index::{FileStat, StatIndex};
 pub use store::{
-    BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Follower, ImageRecord,
-    Layer, NewImage, Onlooker, Progress, Record, Store, StoreOptions, Untagged,
+    BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Follower, Health,
+    ImageRecord, Layer, NewImage, Onlooker, ProcessId, Progress, Record, Run, Store, StoreOptions,
+    Untagged,
 };
 pub use write::write_layer;
 

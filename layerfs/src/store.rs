@@ -9,6 +9,7 @@
 
 mod blobs;
 mod compressed;
+mod container_state;
 mod containers;
 mod hash_ahead;
 mod images;
@@ -31,7 +32,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use blobs::StagedBlob;
-pub use containers::{Container, ContainerSpec, ContainerState};
+pub use container_state::{ContainerState, Health, ProcessId, Run};
+pub use containers::{Container, ContainerSpec};
 pub use images::{ImageRecord, NewImage, Untagged};
 pub use layers::Layer;
 pub use making::{Follower, Onlooker};

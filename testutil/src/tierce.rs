@@ -1,8 +1,9 @@
 //! The program under test.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::{Peer, Scratch, run_ok};
 
@@ -102,6 +103,19 @@ impl Tierce {
     /// Runs it.
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
         self.command(args).output().expect("tierce starts").into()
+    }
+
+    /// Runs it with something to read.
+    pub fn run_with_input<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Output {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("tierce starts");
+        child.stdin.take().expect("an input").write_all(input).expect("it reads");
+        child.wait_with_output().expect("an end").into()
     }
 
     /// Runs it and answers with its standard output; it must succeed.

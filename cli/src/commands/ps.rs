@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::app::App;
-use crate::containers::{ContainerConfig, status};
+use crate::containers::ContainerConfig;
+use crate::containers::status::{status, word};
 use crate::error::Outcome;
 use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
@@ -48,11 +49,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             "CreatedSince": human::ago(created, now),
             "RunningFor": human::ago(created, now),
             "Status": status(&container, now),
-            "State": match container.state {
-                layerfs::ContainerState::Created => "created",
-                layerfs::ContainerState::Running { .. } => "running",
-                layerfs::ContainerState::Exited { .. } => "exited",
-            },
+            "State": word(container.state),
             "Names": container.name,
             "Networks": config.as_ref().map(|config| config.network),
             "Ports": "",

@@ -1,12 +1,13 @@
 //! `tierce rm`: removes containers.
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use layerfs::{ContainerState, Store};
+use layerfs::Store;
+use runtime::Signal;
 
 use crate::app::App;
+use crate::containers::each;
 use crate::error::{Failure, Outcome};
-use crate::ui::say;
+use crate::keeper::ask::ask_for_end;
+use crate::keeper::wire::Request;
 
 /// What `tierce rm` takes.
 #[derive(clap::Args)]
@@ -14,7 +15,7 @@ pub(crate) struct Args {
     /// Names or ids of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
-    /// Kill containers that run
+    /// Kill containers that run, and mind none that is not there
     #[arg(short, long)]
     force: bool,
 }
@@ -22,31 +23,28 @@ pub(crate) struct Args {
 /// Carries it out; what can be removed is removed even if something else cannot.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
-    let mut status = 0;
-    for name in &args.containers {
-        match remove(store, name, args.force) {
-            Ok(()) => say!("{name}"),
-            Err(failure) => {
-                anstream::eprintln!("{}{failure}", crate::ui::ERROR);
-                status = 1;
-            }
-        }
-    }
-    Ok(status)
+    each(&args.containers, |name| remove(store, name, args.force))
 }
 
 fn remove(store: &Store, name: &str, force: bool) -> Result<(), Failure> {
-    let container = store.container(name)?;
-    if let ContainerState::Running { pid, .. } = container.state {
+    let container = match store.container(name) {
+        Err(layerfs::Error::ContainerNotFound { .. }) if force => {
+            anstream::eprintln!("no such container: {name}");
+            return Ok(());
+        }
+        result => result?,
+    };
+    if container.state.is_running() {
         if !force {
             return Err(Failure::new(format!("container {} is running", container.name))
                 .hint("remove it all the same with `--force`"));
         }
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            // Gone already is just as well.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        store.set_container_state(&container.id, ContainerState::exited(137))?;
+        let kill = Request::Stop { signal: Signal::KILL.number(), seconds: None };
+        ask_for_end(store, &container, &kill)?;
     }
-    Ok(store.remove_container(&store.lease()?, &container.id)?)
+    match store.remove_container(&store.lease()?, &container.id) {
+        // Somebody else did, or it was to be removed with its end.
+        Err(layerfs::Error::ContainerNotFound { .. }) => Ok(()),
+        result => Ok(result?),
+    }
 }

@@ -1,164 +1,103 @@
 //! `tierce run`: a command in a new container.
 
-use std::path::PathBuf;
-
-use layerfs::{ContainerSpec, Durability};
-use oci::{Platform, RuntimeConfig};
-use serde_json::json;
+use layerfs::{Container, Lease, Store};
 
 use crate::app::App;
-use crate::containers::{Attached, ContainerConfig, NetworkChoice, OWN_FAILURE, run_to_end};
+use crate::containers::options::{CreateOptions, Stdin, create};
+use crate::containers::{ContainerConfig, OWN_FAILURE, run_here};
 use crate::error::{Failure, Outcome};
-use crate::pulling::{self, PullPolicy};
+use crate::keeper::joined::{Joining, Parted};
+use crate::keeper::launch::launch;
+use crate::keeper::restart::RestartPolicy;
+use crate::keeper::{ask, wire};
+use crate::signals::Caught;
+use crate::terminal::DetachKeys;
+use crate::ui::say;
 
 /// What `tierce run` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Remove the container when it has ended
-    #[arg(long)]
-    rm: bool,
-    /// The container's name
-    #[arg(long)]
-    name: Option<String>,
-    /// Set a variable: NAME=VALUE, or NAME to take it from here
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// Set the variables of a file with a NAME=VALUE a line
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-    /// Where the command starts
-    #[arg(short, long, value_name = "DIR")]
-    workdir: Option<String>,
-    /// As whom the command runs: name or id, with an optional :group
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    user: Option<String>,
-    /// What runs in place of the image's entrypoint
-    #[arg(long, value_name = "PROGRAM")]
-    entrypoint: Option<String>,
-    /// The name of the machine that the command sees
-    #[arg(long, value_name = "NAME")]
-    hostname: Option<String>,
-    /// The network that the command sees
-    #[arg(long, value_enum, default_value = "host")]
-    network: NetworkChoice,
-    /// Pass standard input on
+    /// Leave the container to itself once it runs, and print its id
     #[arg(short, long)]
-    interactive: bool,
-    /// Give the command a terminal
-    #[arg(short, long)]
-    tty: bool,
-    /// Set a label of the container: NAME=VALUE
-    #[arg(short, long, value_name = "NAME=VALUE")]
-    label: Vec<String>,
-    /// When to ask the registry for the image
-    #[arg(long, value_enum, default_value = "missing")]
-    pull: PullPolicy,
-    /// Which image of several
-    #[arg(long)]
-    platform: Option<Platform>,
-    /// The image, and the command with its arguments in place of the image's
+    detach: bool,
+    /// The keys that leave the container to itself, as ctrl-p,ctrl-q
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: DetachKeys,
+    /// Pass signals on to the container
     #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "IMAGE"
+        long,
+        value_name = "BOOL",
+        default_value = "true",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = clap::ArgAction::Set
     )]
-    image_and_command: Vec<String>,
+    sig_proxy: bool,
+    #[command(flatten)]
+    options: CreateOptions,
 }
 
 /// Carries it out: its status is the command's.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     start(args, app).map_err(|failure| {
         // docker's statuses: 126 and 127 are the command's fault, all else is ours.
-        let code = if matches!(failure.code, 126 | 127) { failure.code } else { OWN_FAILURE };
+        let code = if matches!(failure.code, 126 | 127 | 141) { failure.code } else { OWN_FAILURE };
         failure.code(code)
     })
 }
 
 fn start(args: &Args, app: &App) -> Outcome {
-    let Some((image_name, command)) = args.image_and_command.split_first() else {
-        return Err(Failure::new("no image is named"));
-    };
     let store = app.store()?;
     let lease = store.lease()?;
-    let image = pulling::image(app, &lease, image_name, args.platform.as_ref(), args.pull)?;
-    let config = store.config(&image.id)?;
-    let runtime = changed(args, app, config.config.clone(), command)?;
-    let mut spec = ContainerSpec {
-        name: args.name.clone(),
-        image: Some(image.id.clone()),
-        image_name: image_name.clone(),
-        layers: pulling::unpacked_layers(app, &lease, &image)?,
-        config: json!(null),
+    let options = &args.options;
+    let joining = Joining {
+        input: options.interactive,
+        terminal: options.tty,
+        signals: args.sig_proxy && !options.tty,
+        detach_keys: args.detach_keys.clone(),
     };
-    let kept = ContainerConfig {
-        runtime,
-        hostname: args.hostname.clone(),
-        network: args.network,
-        terminal: args.tty,
-    };
-    spec.config = serde_json::to_value(&kept)?;
-    let container = store.create_container(&lease, &spec)?;
-    // What is removed at the end need not survive a power cut.
-    let attached = Attached { input: args.interactive, terminal: args.tty };
-    let durability = if args.rm { Durability::Volatile } else { Durability::Durable };
-    let status = run_to_end(app, store, &lease, &container, durability, attached);
-    if args.rm {
+    if args.detach {
+        let (container, _) = create(options, app, store, &lease, Stdin::Anybodys)?;
+        launch(app, store, &lease, &container, None)?;
+        say!("{}", container.id);
+        return Ok(0);
+    }
+    joining.check()?;
+    let (container, config) = create(options, app, store, &lease, Stdin::Ours)?;
+    if may_stay_here(args, &config) {
+        let status = run_here(app, store, &lease, &container, &config);
         store.remove_container(&lease, &container.id)?;
+        return status;
     }
-    status
+    attached(app, store, lease, &container, &joining)
 }
 
-/// The image's way to run with what the command line changes, by docker's rules.
-fn changed(
-    args: &Args,
+/// Whether nobody can leave the container, or come to it, or read what it said afterwards: then
+/// it needs no process of its own that keeps it.
+fn may_stay_here(args: &Args, config: &ContainerConfig) -> bool {
+    config.auto_remove && !config.terminal && args.sig_proxy && config.restart == RestartPolicy::No
+}
+
+/// Runs it under a keeper and takes part until its end.
+fn attached(
     app: &App,
-    mut runtime: RuntimeConfig,
-    command: &[String],
-) -> Result<RuntimeConfig, Failure> {
-    if let Some(entrypoint) = &args.entrypoint {
-        // A new entrypoint takes its arguments from the command line alone.
-        runtime.entrypoint = (!entrypoint.is_empty()).then(|| vec![entrypoint.clone()]);
-        runtime.cmd = None;
-    }
-    if !command.is_empty() {
-        runtime.cmd = Some(command.to_vec());
-    }
-    for file in &args.env_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
-        for line in text.lines().map(str::trim_start) {
-            if !line.is_empty() && !line.starts_with('#') {
-                set_variable(app, &mut runtime.env, line);
-            }
+    store: &Store,
+    lease: Lease,
+    container: &Container,
+    joining: &Joining,
+) -> Outcome {
+    let caught = Caught::catch()?;
+    let attach: wire::Attach = joining.attach(true);
+    let keeper = launch(app, store, &lease, container, Some(attach))?;
+    drop(lease);
+    match joining.until_we_part(&keeper, caught)? {
+        Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),
+        Parted::Left => Ok(0),
+        Parted::Lost => {
+            let state = store.container(&container.id).map(|container| container.state);
+            Err(Failure::new(format!("the keeper of container {} was killed", container.name))
+                .code(state.map_or(OWN_FAILURE, |state| ask::last_code(state) as u8)))
         }
-    }
-    args.env.iter().for_each(|pair| set_variable(app, &mut runtime.env, pair));
-    if let Some(dir) = &args.workdir {
-        runtime.working_dir.clone_from(dir);
-    }
-    if let Some(user) = &args.user {
-        runtime.user.clone_from(user);
-    }
-    for label in &args.label {
-        let (name, value) = label.split_once('=').unwrap_or((label, ""));
-        runtime.labels.insert(name.to_owned(), value.to_owned());
-    }
-    Ok(runtime)
-}
-
-/// `NAME=VALUE` replaces; `NAME` alone takes our value, and removes where we have none.
-fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) {
-    let name = pair.split('=').next().unwrap_or(pair).to_owned();
-    let value = match pair.split_once('=') {
-        Some((_, value)) => Some(value.to_owned()),
-        None => app.machine.variable(&name),
-    };
-    let place = env.iter().position(|old| old.split('=').next() == Some(&name));
-    match (value, place) {
-        (Some(value), Some(place)) => env[place] = format!("{name}={value}"),
-        (Some(value), None) => env.push(format!("{name}={value}")),
-        (None, Some(place)) => drop(env.remove(place)),
-        (None, None) => {}
     }
 }

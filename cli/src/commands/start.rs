@@ -1,39 +1,76 @@
-//! `tierce start`: runs a container again, to its end.
+//! `tierce start`: runs containers again.
 
-use layerfs::Durability;
+use layerfs::Store;
 
 use crate::app::App;
-use crate::containers::{Attached, ContainerConfig, OWN_FAILURE, run_to_end};
+use crate::containers::{ContainerConfig, OWN_FAILURE, each};
 use crate::error::{Failure, Outcome};
+use crate::keeper::joined::{Joining, Parted};
+use crate::keeper::launch::launch;
+use crate::signals::Caught;
+use crate::terminal::DetachKeys;
 
 /// What `tierce start` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Show its output and pass signals on, which is what `start` does; docker wants to be told
+    /// Show its output and pass signals on, until it ends
     #[arg(short, long)]
     attach: bool,
     /// Pass standard input on
     #[arg(short, long)]
     interactive: bool,
+    /// The keys that leave the container to itself, as ctrl-p,ctrl-q
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: DetachKeys,
     /// Names or ids of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
-/// Carries it out, one container after the other.
+/// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
-    let mut status = 0;
-    for name in &args.containers {
-        let container = store.container(name)?;
-        if container.state.is_running() {
-            return Err(Failure::new(format!("container {} is running already", container.name))
-                .code(OWN_FAILURE));
-        }
-        let terminal = ContainerConfig::of(&container)?.terminal;
-        let attached = Attached { input: args.interactive, terminal };
-        let lease = store.lease()?;
-        status = run_to_end(app, store, &lease, &container, Durability::Durable, attached)?;
+    if !args.attach && !args.interactive {
+        return each(&args.containers, |name| start(app, store, name));
     }
-    Ok(status)
+    match &args.containers[..] {
+        [name] => attached(args, app, store, name),
+        _ => Err(Failure::new("one container at a time can be attached to")),
+    }
+}
+
+/// Starts a container; one that runs is as good as started.
+pub(crate) fn start(app: &App, store: &Store, name: &str) -> Result<(), Failure> {
+    let container = store.container(name)?;
+    if container.state.is_running() {
+        return Ok(());
+    }
+    let lease = store.lease()?;
+    launch(app, store, &lease, &container, None).map(drop)
+}
+
+fn attached(args: &Args, app: &App, store: &Store, name: &str) -> Outcome {
+    let container = store.container(name)?;
+    if container.state.is_running() {
+        return Err(Failure::new(format!("container {} is running already", container.name))
+            .hint("`tierce attach` takes part in a container that runs"));
+    }
+    let config = ContainerConfig::of(&container)?;
+    let joining = Joining {
+        input: args.interactive && config.open_stdin,
+        terminal: config.terminal,
+        signals: !config.terminal,
+        detach_keys: args.detach_keys.clone(),
+    };
+    joining.check()?;
+    let caught = Caught::catch()?;
+    let attach = joining.attach(config.stdin_once);
+    let lease = store.lease()?;
+    let keeper = launch(app, store, &lease, &container, Some(attach))?;
+    drop(lease);
+    match joining.until_we_part(&keeper, caught)? {
+        Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),
+        Parted::Left => Ok(0),
+        Parted::Lost => Err(Failure::new(format!("the keeper of {} was killed", container.name))),
+    }
 }

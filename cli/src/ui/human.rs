@@ -1,6 +1,9 @@
 //! Sizes and times as people read them, in Docker's words.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// A size in decimal units: `4.27MB`.
 pub(crate) fn size(bytes: u64) -> String {
@@ -47,9 +50,77 @@ pub(crate) fn duration(seconds: i64) -> String {
     }
 }
 
+/// A moment as people name it: a time (RFC 3339, in UTC where it says nothing of that), a second
+/// since 1970, or how long ago it was (`1h30m`).
+pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let unknown = || format!("`{text}` is no time, no second since 1970 and no length of time");
+    if let Some(ago) = length(text) {
+        let ago = jiff::SignedDuration::try_from(ago).map_err(|_| unknown())?;
+        return now.checked_sub(ago).map_err(|_| unknown());
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        let nanos = (seconds * 1e9) as i128;
+        return Timestamp::from_nanosecond(nanos).map_err(|_| unknown());
+    }
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let local: jiff::civil::DateTime = text.parse().map_err(|_| unknown())?;
+    local.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| unknown())
+}
+
+/// A length of time in Go's notation: `1h30m`, `2.5s`, `100ms`; `None` if it is none.
+pub(crate) fn length(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..end].parse().ok()?;
+        let unit_end =
+            rest[end..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| end + at);
+        seconds += number
+            * match &rest[end..unit_end] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_named_in_three_ways() {
+        let now: Timestamp = "2024-05-06T07:08:09Z".parse().unwrap();
+        for (text, expected) in [
+            ("1h30m", "2024-05-06T05:38:09Z"),
+            ("1.5s", "2024-05-06T07:08:07.5Z"),
+            ("1714979289", "2024-05-06T07:08:09Z"),
+            ("2024-01-02T03:04:05+01:00", "2024-01-02T02:04:05Z"),
+            ("2024-01-02T03:04:05", "2024-01-02T03:04:05Z"),
+            ("2024-01-02", "2024-01-02T00:00:00Z"),
+        ] {
+            assert_eq!(
+                moment(text, now).map(|time| time.to_string()),
+                Ok(expected.into()),
+                "{text}"
+            );
+        }
+        for text in ["", "yesterday", "1x", "h"] {
+            assert!(moment(text, now).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_have_three_digits() {

@@ -89,8 +89,8 @@ fn what_runs_gets_the_signal_and_its_status_is_ours() {
     let run = start(&store, &words(&["run", "--name", "box", "busybox", "sh", "-c", script]));
     wait_for_container(&store, "sh -c trap");
     wait_until("it is listed", || store.ok(["ps", "--format", "{{.Names}}"]) == "box\n");
-    let again = store.run(["start", "box"]);
-    assert_eq!(again.code, 125, "it runs already: {again:#?}");
+    let again = store.run(["start", "-a", "box"]);
+    assert_eq!(again.code, 1, "it runs already: {again:#?}");
     wait_until("it has a handler", || {
         let mark = store.scratch().path().file_name().unwrap().to_string_lossy().into_owned();
         processes_with(&mark).iter().any(|line| line.starts_with("sleep"))
@@ -114,7 +114,7 @@ fn a_container_dies_with_its_program_whoever_it_became() {
     let context = store.scratch().join("context").display().to_string();
     store.ok(["build", "-q", "-t", "other", &context]);
     for (name, command) in [("one", become_other.as_slice()), ("two", &stay)] {
-        let args = [["run", "--name", name, "other"].as_slice(), command].concat();
+        let args = [["run", "--rm", "--name", name, "other"].as_slice(), command].concat();
         let mut run = start(&store, &words(&args));
         wait_for_container(&store, "sleep 1003");
         run.kill().unwrap();
@@ -126,7 +126,8 @@ fn a_container_dies_with_its_program_whoever_it_became() {
     }
     // And the very next one can take everything away, whatever was still being written.
     let script = "while true; do mkdir -p /a/b/c; echo > /a/b/c/$((n += 1)); done";
-    for command in [&["run", "busybox", "/bin/sh", "-c", script][..], &["build", &context]] {
+    for command in [&["run", "--rm", "busybox", "/bin/sh", "-c", script][..], &["build", &context]]
+    {
         store.scratch().write("context/Dockerfile", format!("FROM busybox\nRUN {script}\n"));
         let mut child = start(&store, &words(command));
         wait_for_container(&store, "/bin/sh -c while");

@@ -39,6 +39,19 @@ pub(crate) fn add(
         .map(drop)
 }
 
+/// Keeps an object no longer.
+pub(crate) fn remove(
+    connection: &Connection,
+    lease: &str,
+    kind: PinKind,
+    digest: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM pins WHERE lease = ?1 AND kind = ?2 AND digest = ?3")?
+        .execute(params![lease, kind.as_str(), digest])
+        .map(drop)
+}
+
 /// Whether another lease than `lease` keeps an object.
 pub(crate) fn is_kept_by_others(
     connection: &Connection,

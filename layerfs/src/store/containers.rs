@@ -2,15 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use oci::{DiffId, Digest};
 use rusqlite::Connection;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::container_state::ContainerState;
 use super::{Store, names, places, random_hex};
 use crate::lease::Lease;
 use crate::state::containers::{self as rows, ContainerRow};
@@ -19,10 +16,6 @@ use crate::{Error, Result};
 
 /// How often a name is drawn before one is made unique with digits.
 const NAME_DRAWS: usize = 8;
-
-/// The exit code of a container whose keeper died without writing one: SIGKILL's, by which the
-/// kernel ends the container then.
-const LOST: i32 = 137;
 
 /// What a container is made from.
 #[derive(Debug, Clone)]
@@ -72,86 +65,6 @@ impl Container {
     pub fn work(&self) -> PathBuf {
         self.dir.join("work")
     }
-}
-
-/// What a container is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "is")]
-pub enum ContainerState {
-    /// It never ran.
-    Created,
-    /// It runs.
-    Running {
-        /// Its first process, as the host counts.
-        pid: u32,
-        /// When that process started, in clock ticks since the machine's start
-        /// ([`ContainerState::running`]): ids of processes are used again.
-        start: u64,
-        /// When it was started, in seconds since 1970.
-        since: i64,
-    },
-    /// It ran.
-    Exited {
-        /// The status of its first process, 128 + n for signal n.
-        code: i32,
-        /// When it ended, in seconds since 1970; `None` if nobody was there to see it.
-        at: Option<i64>,
-    },
-}
-
-impl ContainerState {
-    /// The state of a container whose first process is `pid`, which must still be there to be
-    /// waited for; `None` if there is no such process.
-    pub fn running(pid: u32) -> Option<ContainerState> {
-        let start = start_of_process(pid)?;
-        Some(ContainerState::Running { pid, start, since: now() })
-    }
-
-    /// The state of a container that ended now.
-    pub fn exited(code: i32) -> ContainerState {
-        ContainerState::Exited { code, at: Some(now()) }
-    }
-
-    /// Whether it runs.
-    pub fn is_running(self) -> bool {
-        matches!(self, ContainerState::Running { .. })
-    }
-
-    /// Waits until a container that runs has ended, but no longer than `limit`.
-    pub(crate) fn wait_for_end(self, limit: Duration) {
-        let ContainerState::Running { pid, .. } = self else { return };
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
-        // Only what was open before this is certainly the process that was meant.
-        if self.checked().is_running() {
-            let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: 0 };
-            // Who waits in vain goes on like who did not wait.
-            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
-        }
-    }
-
-    /// What is true where the process that was to write the end down is gone, too.
-    fn checked(self) -> ContainerState {
-        match self {
-            ContainerState::Running { pid, start, .. } if start_of_process(pid) != Some(start) => {
-                ContainerState::Exited { code: LOST, at: None }
-            }
-            state => state,
-        }
-    }
-}
-
-/// Field 22 of `/proc/<pid>/stat` (proc_pid_stat(5)); `None` if there is no such process.
-fn start_of_process(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses that may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
 }
 
 impl Store {
@@ -231,6 +144,21 @@ impl Store {
         })
     }
 
+    /// Writes down that a container begins to run, unless it does already: of several who want to
+    /// start it, one does. `lease` may have it pinned so far; from now on it is the state's.
+    ///
+    /// # Errors
+    /// [`Error::ContainerRunning`]; [`Error::ContainerNotFound`] if it was removed meanwhile.
+    pub fn begin_container(&self, lease: &Lease, id: &str, state: ContainerState) -> Result<()> {
+        self.state().write("record the start of a container", |c| {
+            if this_container(self, c, id)?.state.is_running() {
+                return Err(Error::ContainerRunning { id: id.to_owned() }.into());
+            }
+            lease.unpin_container(c, id)?;
+            found(rows::set_state(c, id, &state_text(state))?, id)
+        })
+    }
+
     /// Writes down what a container is doing.
     ///
     /// # Errors
@@ -260,11 +188,7 @@ impl Store {
     /// [`Error::ContainerRunning`], [`Error::ContainerNotFound`].
     pub fn remove_container(&self, lease: &Lease, id: &str) -> Result<()> {
         self.state().write("remove a container", |c| {
-            let row = rows::by_prefix(c, id, 1)?
-                .pop()
-                .filter(|row| row.id == id)
-                .ok_or_else(|| Error::ContainerNotFound { name: id.to_owned() })?;
-            if container_of_row(self, c, row)?.state.is_running() {
+            if this_container(self, c, id)?.state.is_running() {
                 return Err(Error::ContainerRunning { id: id.to_owned() }.into());
             }
             Ok(rows::remove(c, id)?)
@@ -299,6 +223,13 @@ pub(crate) fn container_of_row(
         image_name: row.image_name,
         created: row.created,
     })
+}
+
+/// The container of exactly this id.
+fn this_container(store: &Store, c: &Connection, id: &str) -> Result<Container, Abort> {
+    let row = rows::by_prefix(c, id, 1)?.pop().filter(|row| row.id == id);
+    let row = row.ok_or_else(|| Error::ContainerNotFound { name: id.to_owned() })?;
+    container_of_row(store, c, row)
 }
 
 fn state_text(state: ContainerState) -> String {
@@ -338,15 +269,6 @@ fn check_name(name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn this_process_is_running_and_no_other_of_its_id_ever_was() {
-        let state = ContainerState::running(std::process::id()).unwrap();
-        assert!(state.checked().is_running());
-        let ContainerState::Running { pid, start, since } = state else { unreachable!() };
-        let other = ContainerState::Running { pid, start: start + 1, since };
-        assert_eq!(other.checked(), ContainerState::Exited { code: LOST, at: None });
-    }
 
     #[test]
     fn names_are_words_of_two_letters_or_more() {

@@ -84,11 +84,25 @@ fn a_container_that_runs_stays_and_one_whose_process_is_gone_has_ended() {
     child.kill().unwrap();
     child.wait().unwrap();
     let state = store.container("web").unwrap().state;
-    assert_eq!(state, ContainerState::Exited { code: 137, at: None });
+    assert!(matches!(state, ContainerState::Exited { code: 137, at: None, .. }), "{state:?}");
     store.set_container_state(&web.id, ContainerState::exited(3)).unwrap();
     store.remove_container(&lease, &web.id).unwrap();
     assert!(names_in(store.root().join("containers")).is_empty());
     assert!(store.set_container_state(&web.id, ContainerState::Created).is_err());
+}
+
+#[test]
+fn of_several_who_start_a_container_one_does() {
+    let (_dir, store) = new_store();
+    let maker = store.lease().unwrap();
+    let web = store.create_container(&maker, &spec(Some("web"), &[])).unwrap();
+    let state = ContainerState::running(std::process::id()).unwrap();
+    store.begin_container(&maker, &web.id, state).unwrap();
+    let error = store.begin_container(&maker, &web.id, state).unwrap_err();
+    assert!(matches!(error, Error::ContainerRunning { .. }), "{error}");
+    // Its maker keeps it no longer: whoever runs it may.
+    let lease = store.lease().unwrap();
+    store.prepare_container(&lease, &web, Durability::Volatile).unwrap();
 }
 
 #[test]

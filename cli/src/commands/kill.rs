@@ -1,0 +1,43 @@
+//! `tierce kill`: sends containers a signal.
+
+use layerfs::Store;
+use runtime::Signal;
+
+use crate::app::App;
+use crate::containers::each;
+use crate::error::{Failure, Outcome};
+use crate::keeper::ask::{ask, ask_for_end};
+use crate::keeper::wire::{Reply, Request};
+
+/// What `tierce kill` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which signal
+    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
+    signal: Signal,
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    each(&args.containers, |name| kill(store, name, args.signal))
+}
+
+fn kill(store: &Store, name: &str, signal: Signal) -> Result<(), Failure> {
+    let container = store.container(name)?;
+    let not_running = || Failure::new(format!("container {} is not running", container.name));
+    if !container.state.is_running() {
+        return Err(not_running());
+    }
+    if signal == Signal::KILL {
+        let request = Request::Stop { signal: signal.number(), seconds: None };
+        return ask_for_end(store, &container, &request).map(drop);
+    }
+    match ask(store, &container.id, &Request::Signal(signal.number()))? {
+        Some(Reply::Done | Reply::Ended(_)) => Ok(()),
+        Some(Reply::Failed { .. }) | None => Err(not_running()),
+    }
+}

@@ -1,0 +1,21 @@
+//! `tierce rename`: another name for a container.
+
+use crate::app::App;
+use crate::error::Outcome;
+
+/// What `tierce rename` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Name or id of the container
+    container: String,
+    /// Its new name
+    name: String,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    let container = store.container(&args.container)?;
+    store.rename_container(&container.id, &args.name)?;
+    Ok(0)
+}

@@ -1,0 +1,22 @@
+//! `tierce restart`: ends containers and starts them again.
+
+use crate::app::App;
+use crate::commands::{start, stop};
+use crate::containers::each;
+use crate::error::Outcome;
+
+/// What `tierce restart` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    stop: stop::Args,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    each(&args.stop.containers, |name| {
+        stop::stop(store, name, &args.stop.how)?;
+        start::start(app, store, name)
+    })
+}

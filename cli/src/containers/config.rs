@@ -1,0 +1,88 @@
+//! What is kept of a container.
+
+use layerfs::Container;
+use oci::RuntimeConfig;
+use runtime::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Doing, Failure};
+use crate::keeper::log::LogLimits;
+use crate::keeper::restart::RestartPolicy;
+
+/// How long a container may take to end that is asked to, in seconds, as docker's.
+const STOP_TIMEOUT: i64 = 10;
+
+/// What is kept of a container, so that it can be started again and become an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ContainerConfig {
+    /// The image's way to run, with what the command line changed.
+    pub(crate) runtime: RuntimeConfig,
+    /// Its name for the machine; the beginning of its id if none was chosen.
+    pub(crate) hostname: Option<String>,
+    /// `host` or `none`.
+    pub(crate) network: NetworkChoice,
+    /// Whether its command has a terminal.
+    #[serde(default)]
+    pub(crate) terminal: bool,
+    /// Whether it can be given something to read.
+    #[serde(default)]
+    pub(crate) open_stdin: bool,
+    /// Whether that ends when the first who gives it something ends.
+    #[serde(default)]
+    pub(crate) stdin_once: bool,
+    /// Whether it is removed when it has ended.
+    #[serde(default)]
+    pub(crate) auto_remove: bool,
+    /// When it is started again.
+    #[serde(default)]
+    pub(crate) restart: RestartPolicy,
+    /// How long it may take to end, in seconds; for ever below zero.
+    #[serde(default)]
+    pub(crate) stop_timeout: Option<i64>,
+    /// How much is kept of what it says; nothing at all if there is none.
+    #[serde(default)]
+    pub(crate) log: Option<LogLimits>,
+    /// When it was made, in nanoseconds since 1970.
+    #[serde(default)]
+    pub(crate) created_nanos: i64,
+}
+
+/// The network of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NetworkChoice {
+    /// The machine's network
+    Host,
+    /// A network of its own with nothing but loopback
+    None,
+}
+
+impl ContainerConfig {
+    /// What was kept of a container.
+    pub(crate) fn of(container: &Container) -> Result<ContainerConfig, Failure> {
+        serde_json::from_value(container.config.clone())
+            .doing(|| format!("container {} was not made by this program", container.name))
+    }
+
+    /// Program and arguments.
+    pub(crate) fn command(&self) -> Vec<String> {
+        let parts = [&self.runtime.entrypoint, &self.runtime.cmd];
+        parts.into_iter().flatten().flatten().cloned().collect()
+    }
+
+    /// The signal that asks it to end, if it has one of its own.
+    pub(crate) fn own_stop_signal(&self) -> Option<i32> {
+        // What an image says and nobody understands is passed over, as docker does.
+        self.runtime.stop_signal.as_ref()?.parse().ok().map(Signal::number)
+    }
+
+    /// The signal that asks it to end.
+    pub(crate) fn stop_signal(&self) -> i32 {
+        self.own_stop_signal().unwrap_or(Signal::TERM.number())
+    }
+
+    /// How long it may take to end, in seconds; for ever if there is no limit.
+    pub(crate) fn stop_seconds(&self, asked: Option<i64>) -> Option<u64> {
+        u64::try_from(asked.or(self.stop_timeout).unwrap_or(STOP_TIMEOUT)).ok()
+    }
+}

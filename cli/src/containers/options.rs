@@ -1,0 +1,183 @@
+//! What the command line says of a container that is to be made.
+
+use std::path::PathBuf;
+
+use layerfs::{Container, ContainerSpec, Lease, Store};
+use oci::{Platform, RuntimeConfig};
+use serde_json::json;
+
+use super::{ContainerConfig, NetworkChoice};
+use crate::app::App;
+use crate::error::Failure;
+use crate::keeper::log::LogLimits;
+use crate::keeper::restart::RestartPolicy;
+use crate::pulling::{self, PullPolicy};
+
+/// What `create` and `run` take alike.
+#[derive(clap::Args)]
+pub(crate) struct CreateOptions {
+    /// Remove the container when it has ended
+    #[arg(long)]
+    pub(crate) rm: bool,
+    /// The container's name
+    #[arg(long)]
+    name: Option<String>,
+    /// Set a variable: NAME=VALUE, or NAME to take it from here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Set the variables of a file with a NAME=VALUE a line
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Where the command starts
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+    /// As whom the command runs: name or id, with an optional :group
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// What runs in place of the image's entrypoint
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+    /// The name of the machine that the command sees
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// The network that the command sees
+    #[arg(long, value_enum, default_value = "host")]
+    network: NetworkChoice,
+    /// Pass standard input on
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// Set a label of the container: NAME=VALUE
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// When to start the container again: no, always, unless-stopped, on-failure[:TIMES]
+    #[arg(long, value_name = "POLICY", default_value = "no")]
+    pub(crate) restart: RestartPolicy,
+    /// The signal that asks the container to end
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<runtime::Signal>,
+    /// How many seconds the container may take to end; -1 for any number
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    stop_timeout: Option<i64>,
+    /// When to ask the registry for the image
+    #[arg(long, value_enum, default_value = "missing")]
+    pull: PullPolicy,
+    /// Which image of several
+    #[arg(long)]
+    platform: Option<Platform>,
+    /// The image, and the command with its arguments in place of the image's
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "IMAGE"
+    )]
+    image_and_command: Vec<String>,
+}
+
+/// Makes a container; the lease keeps it.
+pub(crate) fn create(
+    args: &CreateOptions,
+    app: &App,
+    store: &Store,
+    lease: &Lease,
+    stdin: Stdin,
+) -> Result<(Container, ContainerConfig), Failure> {
+    let Some((image_name, command)) = args.image_and_command.split_first() else {
+        return Err(Failure::new("no image is named"));
+    };
+    if args.rm && args.restart != RestartPolicy::No {
+        return Err(Failure::new("`--rm` and `--restart` exclude each other"));
+    }
+    let image = pulling::image(app, lease, image_name, args.platform.as_ref(), args.pull)?;
+    let image_config = store.config(&image.id)?;
+    let config = ContainerConfig {
+        runtime: changed(args, app, image_config.config.clone(), command)?,
+        hostname: args.hostname.clone(),
+        network: args.network,
+        terminal: args.tty,
+        open_stdin: args.interactive,
+        stdin_once: stdin == Stdin::Ours && args.interactive,
+        auto_remove: args.rm,
+        restart: args.restart,
+        stop_timeout: args.stop_timeout,
+        log: Some(LogLimits::default()),
+        created_nanos: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0),
+    };
+    let spec = ContainerSpec {
+        name: args.name.clone(),
+        image: Some(image.id.clone()),
+        image_name: image_name.clone(),
+        layers: pulling::unpacked_layers(app, lease, &image)?,
+        config: json!(config),
+    };
+    Ok((store.create_container(lease, &spec)?, config))
+}
+
+/// Whose input a container's is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stdin {
+    /// That of the command which makes it: with that, it ends.
+    Ours,
+    /// Anybody's who attaches himself.
+    Anybodys,
+}
+
+/// The image's way to run with what the command line changes, by docker's rules.
+fn changed(
+    args: &CreateOptions,
+    app: &App,
+    mut runtime: RuntimeConfig,
+    command: &[String],
+) -> Result<RuntimeConfig, Failure> {
+    if let Some(entrypoint) = &args.entrypoint {
+        // A new entrypoint takes its arguments from the command line alone.
+        runtime.entrypoint = (!entrypoint.is_empty()).then(|| vec![entrypoint.clone()]);
+        runtime.cmd = None;
+    }
+    if !command.is_empty() {
+        runtime.cmd = Some(command.to_vec());
+    }
+    for file in &args.env_file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
+        for line in text.lines().map(str::trim_start) {
+            if !line.is_empty() && !line.starts_with('#') {
+                set_variable(app, &mut runtime.env, line);
+            }
+        }
+    }
+    args.env.iter().for_each(|pair| set_variable(app, &mut runtime.env, pair));
+    if let Some(signal) = args.stop_signal {
+        runtime.stop_signal = Some(signal.to_string());
+    }
+    if let Some(dir) = &args.workdir {
+        runtime.working_dir.clone_from(dir);
+    }
+    if let Some(user) = &args.user {
+        runtime.user.clone_from(user);
+    }
+    for label in &args.label {
+        let (name, value) = label.split_once('=').unwrap_or((label, ""));
+        runtime.labels.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(runtime)
+}
+
+/// `NAME=VALUE` replaces; `NAME` alone takes our value, and removes where we have none.
+fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) {
+    let name = pair.split('=').next().unwrap_or(pair).to_owned();
+    let value = match pair.split_once('=') {
+        Some((_, value)) => Some(value.to_owned()),
+        None => app.machine.variable(&name),
+    };
+    let place = env.iter().position(|old| old.split('=').next() == Some(&name));
+    match (value, place) {
+        (Some(value), Some(place)) => env[place] = format!("{name}={value}"),
+        (Some(value), None) => env.push(format!("{name}={value}")),
+        (None, Some(place)) => drop(env.remove(place)),
+        (None, None) => {}
+    }
+}

@@ -1,0 +1,210 @@
+//! The keeper of a container: a small process of its own that starts it, holds its input and
+//! output, keeps its log, starts it again, and writes its end down. There is no other daemon.
+//!
+//! * `launch` makes a keeper, for one container; `process` is what that process does, `once` one
+//!   run of the container.
+//! * `door` is where others come in: a socket in the container's directory. `wire` is what is said
+//!   there, `ask` the other side of it, `joined` that side with a terminal.
+//! * `outputs` takes what the container says to its `log` and to all who listen.
+//!
+//! The kernel ends the container with its keeper. So whoever finds the keeper gone knows that the
+//! container is, and nothing has to be cleared up but what the next opening of the store sweeps.
+//!
+//! `tierce run --rm` that nobody can leave with its container running keeps it in its own process.
+
+pub(crate) mod ask;
+pub(crate) mod door;
+pub(crate) mod joined;
+pub(crate) mod launch;
+pub(crate) mod log;
+mod once;
+mod outputs;
+pub(crate) mod process;
+pub(crate) mod replay;
+pub(crate) mod restart;
+pub(crate) mod wire;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, pidfd_send_signal};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use outputs::Outputs;
+use wire::{Reply, Size};
+
+/// What the threads of a keeper share.
+pub(crate) struct Keeper {
+    outputs: Outputs,
+    /// The signal that asks the container to end, if it has one of its own.
+    stop_signal: Option<i32>,
+    /// What the container reads from; `None` if that has ended, or never was.
+    input: Mutex<Option<File>>,
+    terminal: Mutex<Option<File>>,
+    life: Mutex<Life>,
+    /// Something about `life` is different.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Life {
+    /// The first process, while it runs.
+    process: Option<Arc<OwnedFd>>,
+    /// Somebody asked it to end: it is not started again.
+    asked_to_end: bool,
+    /// Those who want to know its end.
+    waiting: Vec<UnixStream>,
+    /// Its end, once that is known.
+    over: Option<i32>,
+}
+
+/// A signal for a container that does not run.
+pub(crate) struct NotRunning;
+
+impl Keeper {
+    /// One that has not started its container yet.
+    pub(crate) fn new(outputs: Outputs, stop_signal: Option<i32>) -> Arc<Keeper> {
+        Arc::new(Keeper {
+            outputs,
+            stop_signal,
+            input: Mutex::new(None),
+            terminal: Mutex::new(None),
+            life: Mutex::new(Life::default()),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// One for a container that has our own input and output.
+    pub(crate) fn without_streams(stop_signal: Option<i32>) -> Arc<Keeper> {
+        Keeper::new(Outputs::default(), stop_signal)
+    }
+
+    /// The container runs.
+    pub(crate) fn started(&self, process: BorrowedFd<'_>) -> io::Result<()> {
+        self.life().process = Some(Arc::new(process.try_clone_to_owned()?));
+        Ok(())
+    }
+
+    /// It does no more.
+    pub(crate) fn ended(&self) {
+        self.life().process = None;
+        *lock(&self.input) = None;
+        *lock(&self.terminal) = None;
+        self.changed.notify_all();
+    }
+
+    /// It never will again: tells all who wait.
+    pub(crate) fn over(&self, code: i32) {
+        let mut life = self.life();
+        life.over = Some(code);
+        for asker in life.waiting.drain(..) {
+            // One who has gone away need not know.
+            let _ = wire::say(&asker, &Reply::Ended(code));
+        }
+        self.changed.notify_all();
+    }
+
+    /// Tells its end to `asker`, when it comes.
+    fn tell_end(&self, asker: UnixStream) -> io::Result<()> {
+        let mut life = self.life();
+        match life.over {
+            Some(code) => wire::say(&asker, &Reply::Ended(code)),
+            None => {
+                life.waiting.push(asker);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a signal. One that asks it to end also keeps it from being started again.
+    pub(crate) fn signal(&self, number: i32) -> Result<(), NotRunning> {
+        let mut life = self.life();
+        let signal = Signal::from_named_raw(number);
+        if signal == Some(Signal::KILL) || self.stop_signal.is_none_or(|stop| stop == number) {
+            life.asked_to_end = true;
+            self.changed.notify_all();
+        }
+        let process = life.process.clone().ok_or(NotRunning)?;
+        send_signal(&process, number).map_err(|_| NotRunning)
+    }
+
+    /// Asks it to end, and kills it when that takes too long.
+    fn stop(&self, signal: i32, limit: Option<Duration>) {
+        self.life().asked_to_end = true;
+        self.changed.notify_all();
+        self.outputs.hurry();
+        let Some(process) = self.life().process.clone() else { return };
+        let _ = send_signal(&process, signal);
+        let Some(limit) = limit else { return };
+        let ended = |life: &Life| life.process.is_none();
+        if !self.wait_until(ended, limit) {
+            let _ = send_signal(&process, Signal::KILL.as_raw());
+        }
+    }
+
+    /// Waits before another start. Says whether nobody asked it to end meanwhile.
+    fn rest(&self, wait: Duration) -> bool {
+        !self.wait_until(|life| life.asked_to_end, wait)
+    }
+
+    fn was_asked_to_end(&self) -> bool {
+        self.life().asked_to_end
+    }
+
+    fn wait_until(&self, holds: impl Fn(&Life) -> bool, limit: Duration) -> bool {
+        let end = Instant::now().checked_add(limit);
+        let mut life = self.life();
+        while !holds(&life) {
+            let left =
+                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(life, left);
+            (life, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    /// Gives the container something to read.
+    fn feed(&self, bytes: &[u8]) {
+        let input = lock(&self.input).as_ref().and_then(|input| input.try_clone().ok());
+        // A container that reads no more is no fault of who writes.
+        if let Some(mut input) = input {
+            let _ = input.write_all(bytes);
+        }
+    }
+
+    /// Ends what the container reads; a terminal has no end.
+    fn end_input(&self) {
+        *lock(&self.input) = None;
+    }
+
+    /// Tells the container's terminal its size.
+    fn resize(&self, size: Size) {
+        let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        if let Some(terminal) = lock(&self.terminal).as_ref() {
+            // Without a size there is nothing to be told.
+            let _ = tcsetwinsize(terminal, size);
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        lock(&self.life)
+    }
+}
+
+fn send_signal(process: &OwnedFd, number: i32) -> rustix::io::Result<()> {
+    match Signal::from_named_raw(number) {
+        Some(signal) => pidfd_send_signal(process, signal),
+        None => Err(rustix::io::Errno::INVAL),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,152 @@
+//! The life of containers that nobody waits for: started, asked, logged, ended, removed.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+use std::process::Command;
+
+use testutil::{Tierce, busybox, processes_with, wait_until};
+
+fn tierce() -> Tierce {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    tierce
+}
+
+fn state(tierce: &Tierce, name: &str) -> String {
+    tierce.ok(["inspect", "--format", "{{.State.Status}}", name]).trim().to_owned()
+}
+
+/// No process of the store's is left, and no file of work in progress.
+fn assert_nothing_is_left(tierce: &Tierce) {
+    let mark = tierce.scratch().path().file_name().unwrap().to_string_lossy().into_owned();
+    wait_until("all processes are gone", || processes_with(&mark).is_empty());
+    for dir in ["containers", "leases", "staging"] {
+        let left = std::fs::read_dir(tierce.root().join(dir)).unwrap().count();
+        assert_eq!(left, 0, "{dir}");
+    }
+}
+
+#[test]
+fn a_detached_container_lives_is_asked_and_ends() {
+    let tierce = tierce();
+    let script =
+        "trap 'echo asked; exit 3' TERM; echo out; echo err >&2; while sleep 0.05; do :; done";
+    let id = tierce.ok(["run", "-d", "--name", "web", "busybox", "sh", "-c", script]);
+    assert_eq!(id.trim().len(), 64);
+    assert_eq!(state(&tierce, "web"), "running");
+    wait_until("it has spoken", || {
+        let output = tierce.run(["logs", "web"]);
+        (output.stdout.as_str(), output.stderr.as_str()) == ("out\n", "err\n")
+    });
+    assert_eq!(tierce.ok(["ps", "-q", "--no-trunc"]), id);
+    assert_eq!(tierce.run(["rm", "web"]).code, 1);
+    assert_eq!(tierce.ok(["stop", "web"]), "web\n");
+    assert_eq!(state(&tierce, "web"), "exited");
+    assert_eq!(tierce.ok(["wait", "web"]), "3\n");
+    assert_eq!(tierce.run(["logs", "web"]).stdout, "out\nasked\n");
+    assert_eq!(tierce.ok(["stop", "web"]), "web\n");
+    assert_eq!(tierce.run(["kill", "web"]).code, 1);
+
+    tierce.ok(["rename", "web", "other"]);
+    assert_eq!(tierce.ok(["start", "other"]), "other\n");
+    assert_eq!(state(&tierce, "other"), "running");
+    assert_eq!(tierce.ok(["rm", "-f", "other"]), "other\n");
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn a_container_is_made_first_and_attached_to_when_it_starts() {
+    let tierce = tierce();
+    let script = "read line; echo got $line; echo err >&2; exit 5";
+    tierce.ok(["create", "-i", "--name", "later", "busybox", "sh", "-c", script]);
+    assert_eq!(state(&tierce, "later"), "created");
+    let output = tierce.run_with_input(["start", "-ai", "later"], b"this\n");
+    assert_eq!((output.code, output.stdout.as_str()), (5, "got this\n"), "{output:?}");
+    assert_eq!(output.stderr, "err\n");
+    assert_eq!(tierce.run(["logs", "later"]).stdout, "got this\n");
+    tierce.ok(["rm", "later"]);
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn what_fails_is_started_again_so_often() {
+    let tierce = tierce();
+    let script = "echo run; exit 4";
+    let args = ["run", "--name", "again", "-d", "--restart", "on-failure:2"];
+    tierce.ok([&args[..], &["busybox", "sh", "-c", script]].concat());
+    assert_eq!(tierce.ok(["wait", "again"]), "4\n");
+    assert_eq!(tierce.ok(["logs", "again"]), "run\nrun\nrun\n");
+    tierce.ok(["rm", "again"]);
+
+    tierce.ok(["run", "--name", "ever", "-d", "--restart", "always", "busybox", "true"]);
+    wait_until("it rests", || state(&tierce, "ever") == "restarting");
+    tierce.ok(["stop", "ever"]);
+    assert_eq!(state(&tierce, "ever"), "exited");
+    tierce.ok(["rm", "ever"]);
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn whoever_is_killed_leaves_nothing_behind() {
+    let tierce = tierce();
+    for victim in ["keeper", "container"] {
+        tierce.ok(["run", "-d", "--name", victim, "busybox", "sleep", "1000"]);
+        let pid = tierce.ok(["inspect", "--format", "{{.State.Pid}}", victim]);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+        let parent = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap();
+        let pid = if victim == "keeper" { parent } else { pid.trim() };
+        assert!(Command::new("kill").args(["-9", pid]).status().unwrap().success());
+        wait_until("its end is known", || state(&tierce, victim) == "exited");
+        assert_eq!(tierce.ok(["wait", victim]), "137\n");
+        assert_eq!(tierce.ok(["start", victim]), format!("{victim}\n"));
+        tierce.ok(["rm", "-f", victim]);
+    }
+    tierce.ok(["ps"]);
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn a_log_is_followed_to_the_end_of_the_container() {
+    let tierce = tierce();
+    let script = "for n in 1 2 3 4 5 6; do echo $n; sleep 0.05; done";
+    tierce.ok(["run", "-d", "--name", "talker", "busybox", "sh", "-c", script]);
+    assert_eq!(tierce.ok(["logs", "-f", "talker"]), "1\n2\n3\n4\n5\n6\n");
+    assert_eq!(tierce.ok(["logs", "-n", "2", "talker"]), "5\n6\n");
+    assert_eq!(tierce.ok(["logs", "--since", "1h", "-n1", "talker"]), "6\n");
+    assert_eq!(tierce.ok(["logs", "--until", "1h", "talker"]), "");
+    let line = tierce.ok(["logs", "-t", "-n1", "talker"]);
+    let (time, text) = line.split_once(' ').unwrap();
+    assert_eq!((time.len(), text), ("2024-01-01T00:00:00.000000000Z".len(), "6\n"));
+    tierce.ok(["rm", "talker"]);
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn a_hundred_containers_from_ten_at_once() {
+    let tierce = tierce();
+    std::thread::scope(|scope| {
+        for number in 0..10 {
+            let tierce = &tierce;
+            scope.spawn(move || {
+                for turn in 0..10 {
+                    let name = format!("c{number}-{turn}");
+                    tierce.ok(["run", "-d", "--name", &name, "busybox", "sleep", "1000"]);
+                    match turn % 3 {
+                        0 => drop(tierce.ok(["rm", "-f", &name])),
+                        1 => {
+                            tierce.ok(["stop", "-t", "0", &name]);
+                            tierce.ok(["start", &name]);
+                            tierce.ok(["kill", &name]);
+                            tierce.ok(["rm", &name]);
+                        }
+                        _ => {
+                            tierce.ok(["stop", "-t", "0", &name]);
+                            tierce.ok(["rm", &name]);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_nothing_is_left(&tierce);
+}
