@@ -27,6 +27,7 @@ mod save;
 mod start;
 mod stop;
 mod tag;
+mod volume;
 mod wait;
 
 use crate::app::App;
@@ -89,6 +90,8 @@ commands! {
     Logs => logs, trees: true;
     /// Give a container another name
     Rename => rename, trees: true;
+    /// Make, list and remove volumes
+    Volume => volume, trees: true;
     /// List containers
     Ps => ps, trees: true;
     /// Remove containers

@@ -5,7 +5,7 @@ use layerfs::{Container, ContainerState, ImageRecord, Store};
 use oci::{Reference, RuntimeConfig};
 use serde_json::{Value, json};
 
-use crate::containers::{ContainerConfig, hostname};
+use crate::containers::{ContainerConfig, hostname, mounts};
 use crate::error::Failure;
 
 /// What docker says of a time that was never.
@@ -71,7 +71,7 @@ pub(crate) fn container(container: &Container) -> Value {
         "Platform": "linux",
         "HostConfig": { "NetworkMode": config.as_ref().map(|c| c.network) },
         "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": container.upper() } },
-        "Mounts": [],
+        "Mounts": config.as_ref().map(|config| mounts::inspected(container, config)),
         "Layers": container.layers,
         "Config": config.as_ref().map(|config| {
             let mut value = runtime_config(&config.runtime);

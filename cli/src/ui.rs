@@ -3,9 +3,11 @@
 pub(crate) mod build_failure;
 pub(crate) mod build_plain;
 pub(crate) mod build_tty;
+pub(crate) mod filter;
 pub(crate) mod findings;
 pub(crate) mod human;
 pub(crate) mod list;
+pub(crate) mod quantity;
 pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod transfer;

@@ -186,6 +186,26 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// No volume goes by this name.
+    #[error("no volume `{name}` in the store")]
+    VolumeNotFound {
+        /// What was looked up.
+        name: String,
+    },
+    /// A volume cannot be removed while a container uses it.
+    #[error("volume {name} is in use by container {}", containers.join(", "))]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// Ids of containers.
+        containers: Vec<String>,
+    },
+    /// A text that cannot be a volume's name.
+    #[error("invalid volume name `{name}`: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ are allowed")]
+    InvalidVolumeName {
+        /// The text as given.
+        name: String,
+    },
     /// A layer is not unpacked in the store.
     #[error("layer {diff_id} is not in the store")]
     LayerNotFound {

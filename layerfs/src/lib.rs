@@ -9,6 +9,7 @@
 mod apply;
 mod cache_mount;
 mod change;
+mod copy_tree;
 mod error;
 mod extract;
 mod gc;
@@ -25,6 +26,7 @@ mod write;
 pub use apply::{Applied, ApplyOptions, EntryFault, IdMode, Malformed, apply_layer};
 pub use cache_mount::{CacheMount, CacheSharing};
 pub use change::{Change, ChangeKind, DirectoryTimes, Lower, Settled, changes, settle};
+pub use copy_tree::copy_tree;
 pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};
 pub use gc::{PruneImages, PruneOptions, PruneReport};
@@ -39,9 +41,9 @@ pub use stat_index::{FileStat, StatIndex};
 pub use store::{
     BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Follower, Health,
     ImageRecord, Layer, NewImage, Onlooker, ProcessId, Progress, Record, Run, Store, StoreOptions,
-    Untagged,
+    Untagged, Volume, VolumeSpec,
 };
-pub use write::write_layer;
+pub use write::{write_layer, write_tree};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

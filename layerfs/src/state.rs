@@ -10,6 +10,7 @@ pub(crate) mod images;
 pub(crate) mod layers;
 pub(crate) mod pins;
 pub(crate) mod records;
+pub(crate) mod volumes;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -24,7 +25,11 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{Error, Result};
 
 /// Each entry brings the database from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[include_str!("state/schema.sql"), include_str!("state/encoders.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("state/schema.sql"),
+    include_str!("state/encoders.sql"),
+    include_str!("state/volumes.sql"),
+];
 
 /// How long a writer waits for others. Every transaction of ours is a matter of milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);

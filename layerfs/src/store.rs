@@ -24,6 +24,7 @@ pub(crate) mod reserve;
 mod snapshots;
 mod source;
 mod unpack;
+mod volumes;
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -40,6 +41,7 @@ pub use making::{Follower, Onlooker};
 pub use records::Record;
 pub use snapshots::{BuildSnapshot, CommittedLayer};
 pub use unpack::Progress;
+pub use volumes::{Volume, VolumeSpec};
 
 pub(crate) use containers::container_of_row;
 pub(crate) use places::{Places, move_away};
@@ -197,7 +199,8 @@ impl Store {
         &self.0.options.boot
     }
 
-    pub(crate) fn ids(&self) -> IdMode {
+    /// Which owners files can have.
+    pub fn ids(&self) -> IdMode {
         self.0.options.ids
     }
 

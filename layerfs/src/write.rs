@@ -38,7 +38,7 @@ const MAX_DEPTH: usize = 800;
 /// If the tree cannot be read or changes meanwhile, if a file's name is one that means a whiteout
 /// in a layer, or if `out` fails.
 pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
-    let mut writer = Writer { out: Output::new(out), links: HashMap::new() };
+    let mut writer = Writer { out: Output::new(out), links: HashMap::new(), form: Form::Layer };
     let top = layer.top().try_clone().map_err(|e| Error::tree("open", "/", e))?;
     let this = OsStr::new(".");
     let failed = |e| Error::tree("examine", "/", e);
@@ -46,38 +46,39 @@ pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
         let metadata = top.metadata().map_err(failed)?;
         writer.entry(&top, this, Path::new(""), metadata, None)?;
     }
-    let mut levels = vec![writer.enter(top, PathBuf::new())?];
-    while let Some(level) = levels.last_mut() {
-        let Some((name, kind)) = level.todo.pop() else {
-            levels.pop();
-            continue;
-        };
-        let path = level.path.join(&name);
-        let failed = |e| Error::tree("examine", &path, e);
-        let Some(kind) = kind else {
-            writer.marker(&path)?;
-            continue;
-        };
-        let (metadata, file) = if kind == FileKind::File {
-            let (file, metadata) = level.dir.open_file_with_metadata(&name).map_err(failed)?;
-            (metadata, Some(file))
-        } else {
-            let metadata = level.dir.stat(&name).map_err(failed)?;
-            (metadata.ok_or(Errno::NOENT).map_err(failed)?, None)
-        };
-        let is_dir = metadata.kind == FileKind::Dir;
-        if !is_dir || !whiteout::is_implicit(&level.dir, &name).map_err(failed)? {
-            writer.entry(&level.dir, &name, &path, metadata, file)?;
-        }
-        if is_dir {
-            if levels.len() >= MAX_DEPTH {
-                return Err(Error::tree("descend into", &path, Errno::NAMETOOLONG));
-            }
-            let dir = levels[levels.len() - 1].dir.open_dir(&name).map_err(failed)?;
-            levels.push(writer.enter(dir, path)?);
-        }
+    writer.content(top, PathBuf::new())?;
+    writer.out.finish()
+}
+
+/// Writes what is at `path` in `tree`, which shows all layers together, as a tar that is no layer:
+/// names that mean whiteouts in one are plain names. The last component of `path` is not
+/// followed. What is there is called `name` in the archive, and what is in it lies below that; an
+/// empty name makes it the archive's root.
+///
+/// # Errors
+/// If there is nothing, if the tree cannot be read or changes meanwhile, or if `out` fails.
+pub fn write_tree(tree: &Root, path: &Path, name: &Path, out: &mut dyn Write) -> Result<()> {
+    let mut writer = Writer { out: Output::new(out), links: HashMap::new(), form: Form::Tree };
+    let failed = |e| Error::tree("examine", path, e);
+    let metadata = tree.stat(path)?.ok_or_else(|| failed(Errno::NOENT))?;
+    if metadata.kind == FileKind::Dir {
+        let top = tree.open_dir(path)?;
+        writer.entry(&top, OsStr::new("."), name, metadata, None)?;
+        writer.content(top, name.to_owned())?;
+    } else {
+        let (dir, last) = tree.parent(path)?;
+        writer.entry(&dir, last, name, metadata, None)?;
     }
     writer.out.finish()
+}
+
+/// What the archive is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A layer, with whiteouts, and without directories that it does not describe.
+    Layer,
+    /// Files as they are seen.
+    Tree,
 }
 
 /// A directory being written.
@@ -93,17 +94,59 @@ struct Writer<'w> {
     out: Output<'w>,
     /// The first names of files that have several, by device and inode.
     links: HashMap<(u64, u64), PathBuf>,
+    form: Form,
 }
 
 impl Writer<'_> {
+    /// Writes what is in `top`, which is called `path` in the archive.
+    fn content(&mut self, top: Dir, path: PathBuf) -> Result<()> {
+        let mut levels = vec![self.enter(top, path)?];
+        while let Some(level) = levels.last_mut() {
+            let Some((name, kind)) = level.todo.pop() else {
+                levels.pop();
+                continue;
+            };
+            let path = level.path.join(&name);
+            let failed = |e| Error::tree("examine", &path, e);
+            let Some(kind) = kind else {
+                self.marker(&path)?;
+                continue;
+            };
+            let (metadata, file) = if kind == FileKind::File {
+                let (file, metadata) = level.dir.open_file_with_metadata(&name).map_err(failed)?;
+                (metadata, Some(file))
+            } else {
+                let metadata = level.dir.stat(&name).map_err(failed)?;
+                (metadata.ok_or(Errno::NOENT).map_err(failed)?, None)
+            };
+            let is_dir = metadata.kind == FileKind::Dir;
+            let hidden = is_dir
+                && self.form == Form::Layer
+                && whiteout::is_implicit(&level.dir, &name).map_err(failed)?;
+            if !hidden {
+                self.entry(&level.dir, &name, &path, metadata, file)?;
+            }
+            if is_dir {
+                if levels.len() >= MAX_DEPTH {
+                    return Err(Error::tree("descend into", &path, Errno::NAMETOOLONG));
+                }
+                let dir = levels[levels.len() - 1].dir.open_dir(&name).map_err(failed)?;
+                levels.push(self.enter(dir, path)?);
+            }
+        }
+        Ok(())
+    }
+
     fn enter(&mut self, dir: Dir, path: PathBuf) -> Result<Level> {
         let failed = |e| Error::tree("list the directory", &path, e);
         let mut todo = Vec::new();
         for (name, kind) in dir.read().map_err(failed)? {
-            if name.as_bytes().starts_with(PREFIX) {
+            let of_layer = self.form == Form::Layer;
+            if of_layer && name.as_bytes().starts_with(PREFIX) {
                 return Err(Error::ReservedName { path: path.join(name) });
             }
-            let whiteout = kind == FileKind::CharDevice
+            let whiteout = of_layer
+                && kind == FileKind::CharDevice
                 && dir.stat(&name).map_err(failed)?.is_some_and(|m| whiteout::is_whiteout(&m));
             if whiteout {
                 let tar_name = [PREFIX, name.as_bytes()].concat();
@@ -112,7 +155,7 @@ impl Writer<'_> {
                 todo.push((name, Some(kind)));
             }
         }
-        if whiteout::is_opaque(&dir, OsStr::new(".")).map_err(failed)? {
+        if self.form == Form::Layer && whiteout::is_opaque(&dir, OsStr::new(".")).map_err(failed)? {
             todo.push((OsStr::from_bytes(OPAQUE_NAME).to_owned(), None));
         }
         todo.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));

@@ -1,8 +1,10 @@
 //! File systems in memory, and what is in a container's /dev.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::error::Error;
+use crate::spec::Tmpfs;
 use rustix::fs::{AtFlags, FileType, Mode, makedev};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
@@ -46,12 +48,27 @@ pub(crate) fn tmpfs(
     mode: u32,
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Errno> {
+    tmpfs_with(&Tmpfs { size, mode, ..Tmpfs::default() }, attributes)
+}
+
+/// The same, with all that there is to choose but the mount's attributes.
+pub(crate) fn tmpfs_with(options: &Tmpfs, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let set =
+        |name: &CStr, value: String| rustix::mount::fsconfig_set_string(&context, name, value);
     // What the table of mounts calls it.
     rustix::mount::fsconfig_set_string(&context, c"source", c"tmpfs")?;
-    rustix::mount::fsconfig_set_string(&context, c"mode", format!("{mode:o}"))?;
-    if let Some(size) = size {
-        rustix::mount::fsconfig_set_string(&context, c"size", size.to_string())?;
+    set(c"mode", format!("{:o}", options.mode))?;
+    if let Some(size) = options.size {
+        set(c"size", size.to_string())?;
+    }
+    if let Some(inodes) = options.inodes {
+        set(c"nr_inodes", inodes.to_string())?;
+    }
+    let (user, group) = options.owner;
+    if (user, group) != (0, 0) {
+        set(c"uid", user.to_string())?;
+        set(c"gid", group.to_string())?;
     }
     rustix::mount::fsconfig_create(&context)?;
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)

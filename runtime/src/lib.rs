@@ -38,7 +38,7 @@ pub use device::memory_tree;
 pub use error::Error;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
-    BindFlags, FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Seccomp,
-    Spec, Stdio, Stream, SystemPaths,
+    BindFlags, FileContent, Mount, MountSource, Network, Process, Propagation, ProvidedFile,
+    Rootfs, Seccomp, Spec, Stdio, Stream, SystemPaths, Tmpfs,
 };
 pub use user::User;

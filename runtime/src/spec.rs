@@ -110,15 +110,49 @@ pub enum MountSource {
         /// The path from its root, without symbolic links and `..`.
         path: PathBuf,
     },
-    /// A new file system in memory, without set-user-id programs and devices.
-    Tmpfs {
-        /// The most it may hold, in bytes; the kernel's default is half of the memory.
-        size: Option<u64>,
-        /// Mode of its root directory.
-        mode: u32,
-        /// Whether programs can be executed from it.
-        executable: bool,
+    /// A file or directory below a directory of the machine.
+    Below {
+        /// The directory.
+        directory: PathBuf,
+        /// The path from there, without symbolic links and `..`.
+        path: PathBuf,
     },
+    /// A new file system in memory.
+    Tmpfs(Tmpfs),
+}
+
+/// A file system in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tmpfs {
+    /// The most it may hold, in bytes; the kernel's default is half of the memory.
+    pub size: Option<u64>,
+    /// The most files it may have; the kernel's default depends on the memory.
+    pub inodes: Option<u64>,
+    /// Mode of its root directory.
+    pub mode: u32,
+    /// User and group of its root directory, as the container sees them.
+    pub owner: (u32, u32),
+    /// Whether programs can be executed from it.
+    pub executable: bool,
+    /// Whether set-user-id programs and file capabilities count.
+    pub set_user_id: bool,
+    /// Whether devices work.
+    pub devices: bool,
+}
+
+impl Default for Tmpfs {
+    /// Docker's: for everybody, without programs, set-user-id programs and devices.
+    fn default() -> Self {
+        Self {
+            size: None,
+            inodes: None,
+            mode: 0o1777,
+            owner: (0, 0),
+            executable: false,
+            set_user_id: false,
+            devices: false,
+        }
+    }
 }
 
 /// What does not work below a mount.
@@ -130,6 +164,23 @@ pub struct BindFlags {
     pub nodev: bool,
     /// Programs.
     pub noexec: bool,
+    /// What is mounted below it on the machine.
+    pub no_submounts: bool,
+    /// Which later mounts are seen through it.
+    pub propagation: Propagation,
+}
+
+/// Whether what is mounted below one side of a bind mount appears below the other
+/// (mount_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// Neither way.
+    #[default]
+    Private,
+    /// From the machine to the container.
+    Slave,
+    /// Both ways, where the machine shares the mount.
+    Shared,
 }
 
 /// A file mounted over the image's. The file below stays as it is; when there was none, a

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use runtime::{
-    Error, ExitStatus, FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths,
+    Error, ExitStatus, FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths, Tmpfs,
 };
 use rustix::mount::OpenTreeFlags;
 use support::{Root, chain, output, run};
@@ -122,8 +122,15 @@ fn nothing_is_left_in_the_root() {
 
     let mut spec = root.sh("true");
     spec.files = vec![text("/run/secrets/key", "secret")];
-    spec.mounts =
-        vec![mount("/a/b/c", MountSource::Tmpfs { size: None, mode: 0o755, executable: false })];
+    spec.mounts = vec![mount(
+        "/a/b/c",
+        MountSource::Tmpfs(Tmpfs {
+            size: None,
+            mode: 0o755,
+            executable: false,
+            ..Tmpfs::default()
+        }),
+    )];
     let reset = |root: &Root| {
         let file = fs::File::open(root.path()).unwrap();
         file.set_modified(before.modified().unwrap()).unwrap();
@@ -218,8 +225,15 @@ fn links_of_the_image_lead_nowhere_outside() {
         let mut spec =
             root.sh("cat /etc/resolv.conf; echo bad > /etc/resolv.conf; echo bad > /data/x");
         spec.files = vec![text("/etc/resolv.conf", "provided\n")];
-        spec.mounts =
-            vec![mount("/data", MountSource::Tmpfs { size: None, mode: 0o755, executable: false })];
+        spec.mounts = vec![mount(
+            "/data",
+            MountSource::Tmpfs(Tmpfs {
+                size: None,
+                mode: 0o755,
+                executable: false,
+                ..Tmpfs::default()
+            }),
+        )];
         assert_eq!(output(spec), "provided\n");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(fs::read_dir(target.path()).unwrap().count(), 1);
@@ -257,7 +271,15 @@ fn mounts_are_made_where_they_are_missing() {
         mount("/data/deep", MountSource::Bind(host.clone())),
         mount("/single", MountSource::Bind(host.join("file"))),
         mount("/data", MountSource::Bind(host.clone())),
-        mount("/tmp", MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777, executable: false }),
+        mount(
+            "/tmp",
+            MountSource::Tmpfs(Tmpfs {
+                size: Some(1 << 20),
+                mode: 0o1777,
+                executable: false,
+                ..Tmpfs::default()
+            }),
+        ),
         Mount { read_only: true, ..mount("/fixed", MountSource::Bind(host.clone())) },
     ];
     let (status, text) = run(spec).unwrap();
@@ -276,7 +298,12 @@ fn a_tmpfs_has_its_size() {
     let mut spec = root.sh("dd if=/dev/zero of=/small/file bs=1024 count=100 2>&1");
     spec.mounts = vec![mount(
         "/small",
-        MountSource::Tmpfs { size: Some(8192), mode: 0o755, executable: false },
+        MountSource::Tmpfs(Tmpfs {
+            size: Some(8192),
+            mode: 0o755,
+            executable: false,
+            ..Tmpfs::default()
+        }),
     )];
     let (_, text) = run(spec).unwrap();
     assert!(text.contains("No space left"), "{text}");
@@ -287,8 +314,15 @@ fn the_root_itself_is_no_mount_point() {
     let root = Root::new();
     for target in ["/", "/bin/..", "."] {
         let mut spec = root.sh("true");
-        spec.mounts =
-            vec![mount(target, MountSource::Tmpfs { size: None, mode: 0o755, executable: false })];
+        spec.mounts = vec![mount(
+            target,
+            MountSource::Tmpfs(Tmpfs {
+                size: None,
+                mode: 0o755,
+                executable: false,
+                ..Tmpfs::default()
+            }),
+        )];
         assert!(matches!(run(spec), Err(Error::MountOnRoot)), "{target}");
     }
 }
@@ -298,8 +332,15 @@ fn a_read_only_root_leaves_the_mounts_writable() {
     let root = Root::new();
     let mut spec = root.sh("echo x > /tmp/x && echo x > /dev/shm/x && echo x > /x");
     spec.read_only = true;
-    spec.mounts =
-        vec![mount("/tmp", MountSource::Tmpfs { size: None, mode: 0o1777, executable: false })];
+    spec.mounts = vec![mount(
+        "/tmp",
+        MountSource::Tmpfs(Tmpfs {
+            size: None,
+            mode: 0o1777,
+            executable: false,
+            ..Tmpfs::default()
+        }),
+    )];
     let (status, text) = run(spec).unwrap();
     assert_eq!(status, ExitStatus::Code(1));
     assert!(text.contains("/x: Read-only") || text.contains("/x: ead-only"), "{text}");
@@ -370,7 +411,15 @@ fn no_mount_of_the_container_appears_where_its_root_came_from() {
         let data = MountSource::Tree(shared.clone());
         spec.mounts = vec![
             mount("/data", data),
-            mount("/data/below", MountSource::Tmpfs { size: None, mode: 0o755, executable: false }),
+            mount(
+                "/data/below",
+                MountSource::Tmpfs(Tmpfs {
+                    size: None,
+                    mode: 0o755,
+                    executable: false,
+                    ..Tmpfs::default()
+                }),
+            ),
         ];
         let container = runtime::spawn(spec).unwrap();
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();

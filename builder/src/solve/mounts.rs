@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use layerfs::{BuildSnapshot, CacheMount, CacheSharing, FileKind, Root, View};
-use runtime::{Mount, MountSource};
+use runtime::{Mount, MountSource, Tmpfs};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -120,11 +120,12 @@ impl Session<'_> {
                     let cache = opened.caches.get(&pool(cache, inputs));
                     MountSource::Bind(cache.expect("all caches are taken").path.clone())
                 }
-                MountContent::Tmpfs { size } => MountSource::Tmpfs {
+                MountContent::Tmpfs { size } => MountSource::Tmpfs(Tmpfs {
                     size: *size,
                     mode: mode_at(&bench.tree.root, &mount.target)?,
                     executable: true,
-                },
+                    ..Tmpfs::default()
+                }),
             };
             let target = (&mount.target).into();
             opened.mounts.push(Mount { target, source, read_only: mount.read_only });

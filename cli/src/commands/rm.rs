@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// Names or ids of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
+    /// Remove the anonymous volumes that nobody else uses, too
+    #[arg(short, long)]
+    volumes: bool,
     /// Kill containers that run, and mind none that is not there
     #[arg(short, long)]
     force: bool,
@@ -23,26 +26,31 @@ pub(crate) struct Args {
 /// Carries it out; what can be removed is removed even if something else cannot.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
-    each(&args.containers, |name| remove(store, name, args.force))
+    each(&args.containers, |name| remove(store, name, args))
 }
 
-fn remove(store: &Store, name: &str, force: bool) -> Result<(), Failure> {
+fn remove(store: &Store, name: &str, args: &Args) -> Result<(), Failure> {
     let container = match store.container(name) {
-        Err(layerfs::Error::ContainerNotFound { .. }) if force => {
+        Err(layerfs::Error::ContainerNotFound { .. }) if args.force => {
             anstream::eprintln!("no such container: {name}");
             return Ok(());
         }
         result => result?,
     };
     if container.state.is_running() {
-        if !force {
+        if !args.force {
             return Err(Failure::new(format!("container {} is running", container.name))
                 .hint("remove it all the same with `--force`"));
         }
         let kill = Request::Stop { signal: Signal::KILL.number(), seconds: None };
         ask_for_end(store, &container, &kill)?;
     }
-    match store.remove_container(&store.lease()?, &container.id) {
+    let lease = store.lease()?;
+    let removed = match args.volumes {
+        true => store.remove_container_and_volumes(&lease, &container.id),
+        false => store.remove_container(&lease, &container.id),
+    };
+    match removed {
         // Somebody else did, or it was to be removed with its end.
         Err(layerfs::Error::ContainerNotFound { .. }) => Ok(()),
         result => Ok(result?),

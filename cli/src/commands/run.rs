@@ -67,7 +67,7 @@ fn start(args: &Args, app: &App) -> Outcome {
     let (container, config) = create(options, app, store, &lease, Stdin::Ours)?;
     if may_stay_here(args, &config) {
         let status = run_here(app, store, &lease, &container, &config);
-        store.remove_container(&lease, &container.id)?;
+        store.remove_container_and_volumes(&lease, &container.id)?;
         return status;
     }
     attached(app, store, lease, &container, &joining)

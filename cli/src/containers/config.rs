@@ -5,6 +5,7 @@ use oci::RuntimeConfig;
 use runtime::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::mounts::MountConfig;
 use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
 use crate::keeper::restart::RestartPolicy;
@@ -21,6 +22,9 @@ pub(crate) struct ContainerConfig {
     pub(crate) hostname: Option<String>,
     /// `host` or `none`.
     pub(crate) network: NetworkChoice,
+    /// What is mounted into it.
+    #[serde(default)]
+    pub(crate) mounts: Vec<MountConfig>,
     /// Whether its command has a terminal.
     #[serde(default)]
     pub(crate) terminal: bool,

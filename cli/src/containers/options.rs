@@ -6,6 +6,7 @@ use layerfs::{Container, ContainerSpec, Lease, Store};
 use oci::{Platform, RuntimeConfig};
 use serde_json::json;
 
+use super::mounts::{MountArgs, attach_mounts};
 use super::{ContainerConfig, NetworkChoice};
 use crate::app::App;
 use crate::error::Failure;
@@ -61,6 +62,8 @@ pub(crate) struct CreateOptions {
     /// How many seconds the container may take to end; -1 for any number
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     stop_timeout: Option<i64>,
+    #[command(flatten)]
+    mounts: MountArgs,
     /// When to ask the registry for the image
     #[arg(long, value_enum, default_value = "missing")]
     pull: PullPolicy,
@@ -93,10 +96,11 @@ pub(crate) fn create(
     }
     let image = pulling::image(app, lease, image_name, args.platform.as_ref(), args.pull)?;
     let image_config = store.config(&image.id)?;
-    let config = ContainerConfig {
+    let mut config = ContainerConfig {
         runtime: changed(args, app, image_config.config.clone(), command)?,
         hostname: args.hostname.clone(),
         network: args.network,
+        mounts: Vec::new(),
         terminal: args.tty,
         open_stdin: args.interactive,
         stdin_once: stdin == Stdin::Ours && args.interactive,
@@ -113,7 +117,12 @@ pub(crate) fn create(
         layers: pulling::unpacked_layers(app, lease, &image)?,
         config: json!(config),
     };
-    Ok((store.create_container(lease, &spec)?, config))
+    let container = store.create_container(lease, &spec)?;
+    if let Err(failure) = attach_mounts(store, lease, &container, &mut config, &args.mounts) {
+        store.remove_container_and_volumes(lease, &container.id)?;
+        return Err(failure);
+    }
+    Ok((container, config))
 }
 
 /// Whose input a container's is.

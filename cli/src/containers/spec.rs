@@ -10,7 +10,7 @@ use runtime::{
     SystemPaths, user,
 };
 
-use super::{ContainerConfig, NetworkChoice, OWN_FAILURE};
+use super::{ContainerConfig, NetworkChoice, OWN_FAILURE, mounts};
 use crate::app::App;
 use crate::error::{Doing, Failure};
 
@@ -35,7 +35,7 @@ pub(crate) fn spec(
     // docker makes a working directory that is not there.
     root.mkdir_all(&cwd, 0o755, None).doing(|| format!("cannot make {}", cwd.display()))?;
     let env = environment(&config.runtime.env, hostname, &user.home);
-    Ok(Spec {
+    let mut spec = Spec {
         rootfs: match tree.mount {
             Some(mount) => Rootfs::Mount(mount),
             None => Rootfs::Path(tree.place.upper),
@@ -62,7 +62,9 @@ pub(crate) fn spec(
         init: false,
         fake_ids: app.has_one_id(),
         stdio,
-    })
+    };
+    mounts::add(app.store()?, config, &mut spec)?;
+    Ok(spec)
 }
 
 /// The files of the machine that a container sees in place of the image's.

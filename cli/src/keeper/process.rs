@@ -173,7 +173,7 @@ impl<'a> Kept<'a> {
         let removed = self
             .store
             .lease()
-            .and_then(|lease| self.store.remove_container(&lease, &self.container.id));
+            .and_then(|lease| self.store.remove_container_and_volumes(&lease, &self.container.id));
         if let Err(error) = removed {
             tracing::warn!(%error, "the container is not removed");
         }

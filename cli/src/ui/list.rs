@@ -60,7 +60,7 @@ impl<'a> List<'a> {
                 let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
                 let mut table = Table::new(&headings);
                 for row in &self.rows {
-                    table.row(self.columns.iter().map(|c| cell(&row[*c])).collect());
+                    table.row(self.columns.iter().map(|c| cell(&row[field(c)])).collect());
                 }
                 text = table.render();
             }
@@ -83,6 +83,11 @@ impl<'a> List<'a> {
     }
 }
 
+/// The field of a column, which may be followed by a heading of its own: `Name|VOLUME NAME`.
+fn field(column: &str) -> &str {
+    column.split_once('|').map_or(column, |(field, _)| field)
+}
+
 /// `CreatedSince` is `CREATED`, `ID` of an image is `IMAGE ID`: docker's headings.
 fn heading(column: &str) -> String {
     match column {
@@ -90,7 +95,10 @@ fn heading(column: &str) -> String {
         "ContainerID" => "CONTAINER ID".into(),
         "CreatedSince" => "CREATED".into(),
         "CreatedBy" => "CREATED BY".into(),
-        other => other.to_uppercase(),
+        other => match other.split_once('|') {
+            Some((_, heading)) => heading.to_owned(),
+            None => other.to_uppercase(),
+        },
     }
 }
 

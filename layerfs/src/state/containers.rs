@@ -108,6 +108,18 @@ pub(crate) fn set_state(connection: &Connection, id: &str, state: &str) -> rusql
         .map(|changed| changed > 0)
 }
 
+/// Replaces what its maker keeps with a container; false if there is no such container.
+pub(crate) fn set_config(
+    connection: &Connection,
+    id: &str,
+    config: &str,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("UPDATE containers SET config = ?2 WHERE id = ?1")?
+        .execute([id, config])
+        .map(|changed| changed > 0)
+}
+
 /// Gives a container another name; false if there is no such container.
 pub(crate) fn rename(connection: &Connection, id: &str, name: &str) -> rusqlite::Result<bool> {
     connection

@@ -169,6 +169,16 @@ impl Store {
         })
     }
 
+    /// Replaces what its maker keeps with a container.
+    ///
+    /// # Errors
+    /// [`Error::ContainerNotFound`] if it was removed meanwhile.
+    pub fn set_container_config(&self, id: &str, config: &Value) -> Result<()> {
+        self.state().write("record the configuration of a container", |c| {
+            found(rows::set_config(c, id, &config.to_string())?, id)
+        })
+    }
+
     /// Gives a container another name.
     ///
     /// # Errors
@@ -258,7 +268,7 @@ fn free_name(c: &Connection, wanted: Option<&str>, draws: &[String]) -> Result<S
 }
 
 /// Docker's rule: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     let bytes = name.as_bytes();
     let holds = (2..=255).contains(&bytes.len())
         && bytes[0].is_ascii_alphanumeric()

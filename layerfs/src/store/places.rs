@@ -38,6 +38,7 @@ impl Places {
             self.root.join("blobs/sha512"),
             self.layers(),
             self.containers(),
+            self.volumes(),
             self.cache(),
             self.all_staging(),
             self.leases(),
@@ -88,6 +89,14 @@ impl Places {
 
     pub(crate) fn container(&self, id: &str) -> PathBuf {
         self.containers().join(id)
+    }
+
+    pub(crate) fn volume(&self, name: &str) -> PathBuf {
+        self.volumes().join(name)
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
     }
 
     pub(crate) fn cache(&self) -> PathBuf {

@@ -13,7 +13,10 @@ use crate::device::{self, Devices};
 use crate::error::Error;
 use crate::plan::{Attach, EMPTY, Handle, Mask, OLD, Plan, Source, Step};
 use crate::root_tree::{Kind, RootTree};
-use crate::spec::{BindFlags, FileContent, Mount, MountSource, ProvidedFile, Rootfs, SystemPaths};
+use crate::spec::{
+    BindFlags, FileContent, Mount, MountSource, Propagation, ProvidedFile, Rootfs, SystemPaths,
+    Tmpfs,
+};
 use crate::stub::Stubs;
 use crate::{sys, system_path};
 
@@ -87,16 +90,31 @@ fn stow() -> Result<OwnedFd, Error> {
 
 /// A detached clone of a path of the machine with what is mounted below it.
 fn bind(path: &Path) -> Result<OwnedFd, Error> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE;
-    rustix::mount::open_tree(CWD, path, flags)
+    clone_of(path, OpenTreeFlags::AT_RECURSIVE)
         .and_then(private)
         .map_err(|errno| Error::setup(format!("bind {}", path.display()), errno))
 }
 
+/// A detached clone that still belongs to the group of mounts that it was cloned from.
+fn clone_of(path: &Path, depth: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | depth;
+    rustix::mount::open_tree(CWD, path, flags)
+}
+
 fn bind_with(path: &Path, flags: BindFlags) -> Result<OwnedFd, Error> {
-    let tree = bind(path)?;
+    let depth = match flags.no_submounts {
+        true => OpenTreeFlags::empty(),
+        false => OpenTreeFlags::AT_RECURSIVE,
+    };
+    let propagation = match flags.propagation {
+        Propagation::Private => MountPropagationFlags::PRIVATE,
+        Propagation::Slave => MountPropagationFlags::DOWNSTREAM,
+        // Where it is shared, so is the clone; what is not, nothing here can share.
+        Propagation::Shared => MountPropagationFlags::empty(),
+    };
+    let failed = |errno| Error::setup(format!("bind {}", path.display()), errno);
+    let tree = clone_of(path, depth).map_err(failed)?;
+    sys::set_mount(tree.as_fd(), 0, u64::from(propagation.bits())).map_err(failed)?;
     let attributes = [
         (flags.nosuid, MountAttrFlags::MOUNT_ATTR_NOSUID),
         (flags.nodev, MountAttrFlags::MOUNT_ATTR_NODEV),
@@ -239,21 +257,18 @@ impl Builder<'_> {
             MountSource::Part { tree, path } => {
                 return self.part(tree, &path, &target, mount.read_only);
             }
+            MountSource::Below { directory, path } => {
+                return self.part(bind(&directory)?, &path, &target, mount.read_only);
+            }
             MountSource::Bind(path) => bind(&path)?,
             MountSource::BindWith(path, flags) => bind_with(&path, flags)?,
             MountSource::Tree(tree) => private(tree).map_err(|errno| {
                 Error::setup(format!("make the tree for {} private", target.display()), errno)
             })?,
-            MountSource::Tmpfs { size, mode, executable } => {
-                let unwanted = if executable {
-                    INERT.difference(MountAttrFlags::MOUNT_ATTR_NOEXEC)
-                } else {
-                    INERT
-                };
-                device::tmpfs(size, mode, unwanted).map_err(|errno| {
+            MountSource::Tmpfs(options) => device::tmpfs_with(&options, attributes_of(&options))
+                .map_err(|errno| {
                     Error::setup(format!("make a tmpfs for {}", target.display()), errno)
-                })?
-            }
+                })?,
         };
         self.tree_at(tree, &target, mount.read_only)
     }
@@ -367,6 +382,14 @@ fn entry_of(tree: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
             result => return result,
         }
     }
+}
+
+/// The attributes of the mount of a file system in memory.
+fn attributes_of(options: &Tmpfs) -> MountAttrFlags {
+    let unless = |wanted, attribute| if wanted { MountAttrFlags::empty() } else { attribute };
+    unless(options.executable, MountAttrFlags::MOUNT_ATTR_NOEXEC)
+        | unless(options.set_user_id, MountAttrFlags::MOUNT_ATTR_NOSUID)
+        | unless(options.devices, MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
 /// What a mount point for this has to be.

@@ -1,0 +1,91 @@
+//! Removal of volumes that no container uses.
+
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+
+use crate::app::App;
+use crate::error::Outcome;
+use crate::ui::filter::{Filters, matches_label};
+use crate::ui::{human, say};
+
+/// What `tierce volume prune` takes.
+#[derive(clap::Args)]
+pub(super) struct Prune {
+    /// Remove those with names of somebody's choice, too
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only those that are so: label=NAME[=VALUE], label!=NAME[=VALUE], all=BOOL
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+}
+
+/// Removes them.
+pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
+    let filters = Filters::read(&args.filter, &["label", "label!", "all"])?;
+    let all = args.all || filters.truth("all")? == Some(true);
+    if !args.force && !confirmed(all)? {
+        return Ok(0);
+    }
+    let store = app.store()?;
+    let lease = store.lease()?;
+    let mut freed = 0;
+    let mut removed = Vec::new();
+    for volume in store.volumes()? {
+        let unwanted = volume.users.is_empty()
+            && (all || volume.anonymous)
+            && filters.every("label", |label| matches_label(label, &volume.labels))
+            && filters.every("label!", |label| !matches_label(label, &volume.labels));
+        if !unwanted {
+            continue;
+        }
+        let size = size_of(&volume.data).unwrap_or(0);
+        match store.remove_volume(&lease, &volume.name) {
+            Ok(()) => {
+                freed += size;
+                removed.push(volume.name);
+            }
+            // Somebody was quicker, this way or that.
+            Err(layerfs::Error::VolumeInUse { .. } | layerfs::Error::VolumeNotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !removed.is_empty() {
+        say!("Deleted Volumes:\n{}\n", removed.join("\n"));
+    }
+    say!("Total reclaimed space: {}", human::size(freed));
+    Ok(0)
+}
+
+fn confirmed(all: bool) -> io::Result<bool> {
+    let which = if all { "all" } else { "anonymous" };
+    let mut question = anstream::stdout();
+    write!(
+        question,
+        "WARNING! This will remove {which} local volumes not used by at least one container.\n\
+         Are you sure you want to continue? [y/N] "
+    )?;
+    question.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+/// How many bytes the files below a directory take.
+fn size_of(dir: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    let mut left = vec![dir.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            match metadata.is_dir() {
+                true => left.push(entry.path()),
+                false => size += metadata.len(),
+            }
+        }
+    }
+    Ok(size)
+}
