@@ -2,10 +2,13 @@
 
 mod build;
 mod commit;
+mod cp;
 mod create;
 mod diff;
+mod export;
 mod history;
 mod images;
+mod import;
 mod inspect;
 mod keep;
 mod kill;
@@ -100,6 +103,12 @@ commands! {
     Diff => diff, trees: true;
     /// Make an image from a container's changes
     Commit => commit, trees: true;
+    /// Copy files into a container, or out of it
+    Cp => cp, trees: true;
+    /// Write the files of a container as a tar
+    Export => export, trees: true;
+    /// Make an image of a tar of files
+    Import => import, trees: true;
     /// List images
     Images => images, trees: true;
     /// Give an image another name

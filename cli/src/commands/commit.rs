@@ -82,7 +82,10 @@ pub(crate) fn created(app: &App) -> Result<String, Failure> {
     }
 }
 
-fn changed(config: ImageConfig, instructions: &[String]) -> Result<ImageConfig, Failure> {
+pub(crate) fn changed(
+    config: ImageConfig,
+    instructions: &[String],
+) -> Result<ImageConfig, Failure> {
     if instructions.is_empty() {
         return Ok(config);
     }

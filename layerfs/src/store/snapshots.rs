@@ -80,6 +80,16 @@ impl Store {
         self.snapshotter().prepare(&stack, place, durability)
     }
 
+    /// A container's tree, only to be read, also while it runs. The lease must live as long.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`]; those of the snapshot backend.
+    pub fn view_container(&self, lease: &Lease, container: &Container) -> Result<View> {
+        let mut stack = self.stack(lease, &container.layers)?;
+        stack.push(Committed { tree: container.upper() });
+        self.snapshotter().view(&stack)
+    }
+
     /// A tree of `layers`, lowest first, that is only read. The lease must live as long.
     ///
     /// # Errors
