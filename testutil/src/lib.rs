@@ -1,5 +1,6 @@
 //! Fixtures and test environments.
 
+mod case;
 mod fixture;
 mod peer;
 mod podman;
@@ -10,6 +11,7 @@ mod tierce;
 mod tree;
 mod user;
 
+pub use case::{Case, Deliberate, Expectation, Request};
 pub use fixture::{busybox, busybox_in, debian, debian_in, debian_tar};
 pub use peer::{Peer, run, run_ok};
 pub use podman::{PODMAN_RUN, PodmanStorage, podman};

@@ -1,7 +1,8 @@
-//! Set-up and chores: `cargo xtask demo | test | bench | dist`.
+//! Set-up and chores: `cargo xtask demo | test | bench | compare | dist`.
 
 mod bench;
 mod cargo;
+mod compare;
 mod demo;
 mod dist;
 mod packages;
@@ -15,6 +16,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo [--base IMAGE]   build Tierce, then an image; push, pull and run it, each command shown
   test [FILTER…]        install the peers that the tests talk to, then run every test
   bench [SCENARIO…]     compare Tierce with the peers that are here; `bench --help` tells more
+  compare PEER [CASE…]  build the Dockerfiles of testdata with Tierce and a peer; `--help` tells more
   dist                  build the static binary that is handed out, and print where it is";
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
+        "compare" => compare::run(&rest),
         "dist" => dist::run(&rest),
         // Not for people: what a measured command is started by.
         "supervise" => bench::supervise(&rest),
