@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry-server", &["oci"]),
     ("cli", &["oci", "layerfs", "runtime", "builder", "registry-client", "registry-server"]),
     ("testutil", &["oci", "layerfs"]),
-    ("xtask", &[]),
+    ("xtask", &["testutil"]),
 ];
 
 /// The most lines that a source file has, its tests not counted.

@@ -1,6 +1,7 @@
 //! An image as it stands in an archive that `docker save` or a like command wrote, read without
 //! any code of Tierce's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
@@ -171,7 +172,7 @@ fn entries(tar: &[u8]) -> Result<Vec<(String, Entry)>> {
 }
 
 fn as_entry(entry: &ParsedEntry<'_>, content: &[u8]) -> Entry {
-    let link = entry.link_target_lossy().map(|target| target.into_owned());
+    let link = entry.link_target_lossy().map(Cow::into_owned);
     let kind = match entry.entry_type {
         EntryType::Directory => 'd',
         EntryType::Symlink => 'l',
