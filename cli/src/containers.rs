@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod files;
+mod limits;
 pub(crate) mod mounts;
 pub(crate) mod options;
 mod spec;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::userns::{Entered, Mode, enter};
 use runtime::{
-    CapabilitySet, FileContent, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec, Stdio,
-    Stream, SystemPaths, spawn,
+    CapabilitySet, FileContent, Limits, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec,
+    Stdio, Stream, SystemPaths, spawn,
 };
 
 /// What the command line says.
@@ -89,6 +89,7 @@ fn spec(options: &Options) -> Result<Spec, Box<dyn Error>> {
         read_only: false,
         system_paths: SystemPaths::Protected,
         init: options.init,
+        limits: Limits::default(),
         fake_ids: options.fake_ids,
         stdio: Stdio { stdin: Stream::Inherit, stdout: Stream::Inherit, stderr: Stream::Inherit },
     })

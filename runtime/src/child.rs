@@ -77,6 +77,10 @@ impl Child<'_> {
                 sys::leave_session_keyring();
                 rustix::process::setsid().map(drop)
             }
+            Step::JoinGroup(group) => {
+                rustix::io::write(self.plan.descriptor(*group), b"0").map(drop)
+            }
+            Step::GroupNamespace => sys::unshare(libc::CLONE_NEWCGROUP),
             Step::PrivateMounts => private_mounts(),
             Step::Stow(tree) => attach(self.plan.descriptor(*tree), self.root()?, c""),
             Step::StowBelow { tree, stow, path } => {

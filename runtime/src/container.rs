@@ -107,13 +107,14 @@ fn died(status: &'static str) -> Error {
 
 /// The keeper thread: starts the process, tells so, waits for its end, clears up, tells that.
 fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error>>) {
-    let Prepared { plan, stubs } = prepared;
+    let Prepared { plan, stubs, groups } = prepared;
     // A handler of this program must not run in the copy of it; other threads take the signals.
     sys::block_signals(true);
     let Started { pid, pidfd, held, warden } = match start(plan, name) {
         Ok(started) => started,
         Err(error) => {
             stubs.remove();
+            drop(groups);
             let _ = started.send(Err(error));
             return;
         }
@@ -125,6 +126,7 @@ fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error
     // It has copies of what the container was given until it is gone.
     drop(warden);
     stubs.remove();
+    drop(groups);
     // The receiver is gone when the container was dropped while it was still starting.
     let _ = ended.send(status);
 }

@@ -81,6 +81,16 @@ pub enum Error {
     /// This program cannot filter the system calls of this processor's architecture.
     #[error("no seccomp filter for {}", std::env::consts::ARCH)]
     NoFilter,
+    /// No control group can keep a limit.
+    #[error("cannot limit {limit}: no control group with the controller {controller} ({reason})")]
+    NoController {
+        /// What was to be limited.
+        limit: &'static str,
+        /// The kernel's part that does it.
+        controller: &'static str,
+        /// Why there is none.
+        reason: String,
+    },
     /// One step of the set-up failed.
     #[error("cannot {operation}")]
     Setup {

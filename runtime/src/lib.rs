@@ -14,6 +14,7 @@
 //! [`user`] resolves `USER` and `--chown` against the image's own files.
 
 mod capability;
+mod cgroup;
 mod child;
 mod container;
 mod device;
@@ -33,6 +34,7 @@ pub mod userns;
 mod warden;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
+pub use cgroup::{CpuSet, Limits};
 pub use container::{Container, ExitStatus, spawn};
 pub use device::memory_tree;
 pub use error::Error;

@@ -60,6 +60,10 @@ impl Plan {
 pub(crate) enum Step {
     /// Starts a session of its own, with a keyring of its own.
     Session,
+    /// Moves to the control group of this descriptor.
+    JoinGroup(Handle),
+    /// Makes the groups it is in the first that it sees.
+    GroupNamespace,
     /// Cuts the mounts off from those of the machine.
     PrivateMounts,
     /// Attaches a tree where parts of it can be cloned: over the root, and gone with the pivot.
@@ -226,6 +230,8 @@ impl Step {
         let show = |path: &CStr| format!("/{}", path.to_string_lossy());
         match self {
             Self::Session => "start a session".into(),
+            Self::JoinGroup(_) => "join its control group".into(),
+            Self::GroupNamespace => "make a namespace of control groups".into(),
             Self::PrivateMounts => "make the mounts private".into(),
             Self::Stow(_) | Self::StowBelow { .. } => "attach the container's files".into(),
             Self::AttachRoot { .. } => "attach the root file system".into(),

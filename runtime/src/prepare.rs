@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::thread::Gid;
 
 use crate::capability::CapabilitySet;
+use crate::cgroup::Groups;
 use crate::error::Error;
 use crate::plan::{Plan, Step};
 use crate::seccomp;
@@ -26,12 +27,24 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     /// What was made in the root for it.
     pub(crate) stubs: Stubs,
+    /// The control groups that were made for it; they go when this is dropped.
+    pub(crate) groups: Option<Groups>,
 }
 
 /// Makes the plan, and the mount points that it needs. When that fails nothing is left behind.
 pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     let own_network = spec.network == Network::None;
+    let mut groups = Groups::with(&spec.limits)?;
     let mut plan = Plan::new(namespaces(spec.network), program::program(&spec.process)?);
+    if let Some(groups) = &mut groups {
+        for join in groups.joins() {
+            let group = plan.keep(join);
+            plan.steps.push(Step::JoinGroup(group));
+        }
+        // What it sees of groups begins with those that it has joined by then.
+        plan.namespaces &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
+        plan.steps.push(Step::GroupNamespace);
+    }
     let working_directory = program::working_directory(&spec.process)?;
     let privileges = privileges(&spec)?;
     let hostname = string(spec.hostname.as_ref(), || "the host name".into())?;
@@ -64,7 +77,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, stubs })
+    Ok(Prepared { plan, stubs, groups })
 }
 
 fn namespaces(network: Network) -> u64 {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::capability::CapabilitySet;
+use crate::cgroup::Limits;
 use crate::user::User;
 
 /// Everything there is to say about one container process.
@@ -18,6 +19,8 @@ pub struct Spec {
     pub hostname: String,
     /// Which network it sees.
     pub network: Network,
+    /// How much it may use.
+    pub limits: Limits,
     /// What else is mounted. Order does not matter: parents come before what lies in them.
     pub mounts: Vec<Mount>,
     /// Files put over the image's, that never become part of a layer.

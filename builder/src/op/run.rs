@@ -12,7 +12,9 @@ use std::os::fd::OwnedFd;
 use layerfs::{Active, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
-use runtime::{FileContent, Mount, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, Stream};
+use runtime::{
+    FileContent, Limits, Mount, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, Stream,
+};
 
 use self::handed::Handed;
 use self::log::Log;
@@ -188,6 +190,7 @@ fn spec(
         system_paths: privileges.system_paths,
         // Orphans are reaped, and a build that is killed leaves no process, whatever programs do.
         init: true,
+        limits: Limits::default(),
         fake_ids: bench.ids == IdMode::Single,
         stdio: Stdio {
             stdin: Stream::Null,

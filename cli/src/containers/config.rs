@@ -5,6 +5,7 @@ use oci::RuntimeConfig;
 use runtime::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitsConfig;
 use super::mounts::MountConfig;
 use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
@@ -22,6 +23,9 @@ pub(crate) struct ContainerConfig {
     pub(crate) hostname: Option<String>,
     /// `host` or `none`.
     pub(crate) network: NetworkChoice,
+    /// How much it may use.
+    #[serde(default)]
+    pub(crate) limits: LimitsConfig,
     /// What is mounted into it.
     #[serde(default)]
     pub(crate) mounts: Vec<MountConfig>,

@@ -6,6 +6,7 @@ use layerfs::{Container, ContainerSpec, Lease, Store};
 use oci::{Platform, RuntimeConfig};
 use serde_json::json;
 
+use super::limits::LimitArgs;
 use super::mounts::{MountArgs, attach_mounts};
 use super::{ContainerConfig, NetworkChoice};
 use crate::app::App;
@@ -64,6 +65,8 @@ pub(crate) struct CreateOptions {
     stop_timeout: Option<i64>,
     #[command(flatten)]
     mounts: MountArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// When to ask the registry for the image
     #[arg(long, value_enum, default_value = "missing")]
     pull: PullPolicy,
@@ -100,6 +103,7 @@ pub(crate) fn create(
         runtime: changed(args, app, image_config.config.clone(), command)?,
         hostname: args.hostname.clone(),
         network: args.network,
+        limits: args.limits.chosen()?,
         mounts: Vec::new(),
         terminal: args.tty,
         open_stdin: args.interactive,

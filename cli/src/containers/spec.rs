@@ -60,6 +60,7 @@ pub(crate) fn spec(
         read_only: false,
         system_paths: SystemPaths::Protected,
         init: false,
+        limits: config.limits.to_limits(),
         fake_ids: app.has_one_id(),
         stdio,
     };

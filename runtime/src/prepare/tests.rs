@@ -24,6 +24,7 @@ fn spec() -> Spec {
         read_only: false,
         system_paths: SystemPaths::Protected,
         init: false,
+        limits: crate::Limits::default(),
         fake_ids: false,
         stdio: Stdio { stdin: Stream::Null, stdout: Stream::Null, stderr: Stream::Null },
     }

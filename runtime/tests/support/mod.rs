@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use runtime::{
-    CapabilitySet, Error, ExitStatus, Network, Process, Rootfs, Seccomp, Spec, Stdio, Stream,
-    SystemPaths, User, spawn,
+    CapabilitySet, Error, ExitStatus, Limits, Network, Process, Rootfs, Seccomp, Spec, Stdio,
+    Stream, SystemPaths, User, spawn,
 };
 
 /// From Debian's package busybox-static.
@@ -104,6 +104,7 @@ impl Root {
             read_only: false,
             system_paths: SystemPaths::Protected,
             init: false,
+            limits: Limits::default(),
             fake_ids: false,
             stdio: Stdio { stdin: Stream::Null, stdout: Stream::Null, stderr: Stream::Inherit },
         }

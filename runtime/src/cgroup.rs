@@ -1,0 +1,161 @@
+//! Control groups: how much a container may use, of versions 1, 2, or some of each (cgroups(7)).
+//!
+//! A container with limits gets a group of its own in each hierarchy that keeps one of them. The
+//! new process moves itself there before it does anything else; the groups are removed when it has
+//! ended. What a killed program left is removed by the next one that makes groups beside it.
+
+mod hierarchy;
+mod limits;
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::Error;
+use hierarchy::{Hierarchies, Hierarchy};
+use limits::{Setting, settings};
+
+pub use limits::{CpuSet, Limits};
+
+/// What the names of our groups begin with; the maker's process id and a number follow.
+const PREFIX: &str = "tierce-";
+
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// The groups of one container. Dropped, they are removed, if nothing is left in them.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    directories: Vec<PathBuf>,
+    joins: Vec<OwnedFd>,
+}
+
+impl Groups {
+    /// Makes groups that keep the limits; none where there are no limits.
+    pub(crate) fn with(limits: &Limits) -> Result<Option<Groups>, Error> {
+        let settings = settings(limits);
+        if settings.is_empty() {
+            return Ok(None);
+        }
+        let hierarchies = Hierarchies::of_this_process()
+            .map_err(|error| Error::setup("find out about control groups", error))?;
+        let name =
+            format!("{PREFIX}{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let mut groups = Groups { directories: Vec::new(), joins: Vec::new() };
+        for setting in &settings {
+            let unavailable = |reason: String| Error::NoController {
+                limit: setting.limit,
+                controller: setting.controller,
+                reason,
+            };
+            let hierarchy = hierarchies
+                .with(setting.controller)
+                .ok_or_else(|| unavailable("this machine has none".into()))?;
+            let directory = groups.in_hierarchy(hierarchy, setting.controller, &name);
+            let directory = directory.map_err(|error| unavailable(error.to_string()))?;
+            set(&directory, setting, hierarchy.is_unified())?;
+        }
+        for directory in &groups.directories {
+            let file = File::options().write(true).open(directory.join("cgroup.procs"));
+            let file = file.map_err(|e| failed("open", directory, e))?;
+            groups.joins.push(file.into());
+        }
+        Ok(Some(groups))
+    }
+
+    /// Descriptors that move whoever writes `0` to them into the groups. Given once.
+    pub(crate) fn joins(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.joins)
+    }
+
+    /// The group in one hierarchy, made if it is not there.
+    fn in_hierarchy(
+        &mut self,
+        hierarchy: &Hierarchy,
+        controller: &str,
+        name: &str,
+    ) -> io::Result<PathBuf> {
+        let mut refusal = io::Error::from(io::ErrorKind::NotFound);
+        for parent in hierarchy.parents() {
+            let directory = parent.join(name);
+            if self.directories.contains(&directory) {
+                return Ok(directory);
+            }
+            sweep(&parent);
+            match hierarchy.make(&parent, controller, name) {
+                Ok(()) => {
+                    self.directories.push(directory.clone());
+                    return Ok(directory);
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for directory in self.directories.drain(..) {
+            remove(&directory);
+        }
+    }
+}
+
+/// How often a group is asked to go whose last process is just ending.
+const PATIENCE: usize = 50;
+
+fn remove(directory: &Path) {
+    for _ in 0..PATIENCE {
+        match fs::remove_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(directory = %directory.display(), %error, "a group is left");
+                return;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Removes groups whose makers are gone. One that is in use stays: the kernel refuses.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let maker = maker.and_then(|rest| rest.split_once('-')).map(|(maker, _)| maker);
+        if maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists()) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+fn set(directory: &Path, setting: &Setting, unified: bool) -> Result<(), Error> {
+    let values = if unified { &setting.unified } else { &setting.legacy };
+    for (file, value) in values {
+        let path = directory.join(file);
+        let written = match value {
+            Some(value) => fs::write(&path, value),
+            // A set of processors begins empty in version 1, and nobody may join that.
+            None => inherit(directory, file),
+        };
+        match written {
+            Err(error) if setting.optional && error.kind() == io::ErrorKind::NotFound => {}
+            result => result.map_err(|error| failed("write", &path, error))?,
+        }
+    }
+    Ok(())
+}
+
+fn inherit(directory: &Path, file: &str) -> io::Result<()> {
+    let parent = directory.parent().unwrap_or(directory);
+    fs::write(directory.join(file), fs::read(parent.join(file))?)
+}
+
+fn failed(operation: &str, path: &Path, error: io::Error) -> Error {
+    Error::setup(format!("{operation} {}", path.display()), error)
+}
