@@ -81,6 +81,10 @@ impl Child<'_> {
                 rustix::io::write(self.plan.descriptor(*group), b"0").map(drop)
             }
             Step::GroupNamespace => sys::unshare(libc::CLONE_NEWCGROUP),
+            Step::EnterNetwork(namespace) => rustix::thread::move_into_link_name_space(
+                self.plan.descriptor(*namespace),
+                Some(rustix::thread::LinkNameSpaceType::Network),
+            ),
             Step::PrivateMounts => private_mounts(),
             Step::Stow(tree) => attach(self.plan.descriptor(*tree), self.root()?, c""),
             Step::StowBelow { tree, stow, path } => {

@@ -20,6 +20,7 @@ mod container;
 mod device;
 mod error;
 mod init;
+pub mod network;
 mod plan;
 mod prepare;
 mod root_tree;

@@ -64,6 +64,8 @@ pub(crate) enum Step {
     JoinGroup(Handle),
     /// Makes the groups it is in the first that it sees.
     GroupNamespace,
+    /// Enters the network namespace of this descriptor.
+    EnterNetwork(Handle),
     /// Cuts the mounts off from those of the machine.
     PrivateMounts,
     /// Attaches a tree where parts of it can be cloned: over the root, and gone with the pivot.
@@ -230,6 +232,7 @@ impl Step {
         let show = |path: &CStr| format!("/{}", path.to_string_lossy());
         match self {
             Self::Session => "start a session".into(),
+            Self::EnterNetwork(_) => "enter its network".into(),
             Self::JoinGroup(_) => "join its control group".into(),
             Self::GroupNamespace => "make a namespace of control groups".into(),
             Self::PrivateMounts => "make the mounts private".into(),

@@ -33,9 +33,10 @@ pub(crate) struct Prepared {
 
 /// Makes the plan, and the mount points that it needs. When that fails nothing is left behind.
 pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
-    let own_network = spec.network == Network::None;
+    let own_network = !matches!(spec.network, Network::Host);
+    let only_loopback = matches!(spec.network, Network::None);
     let mut groups = Groups::with(&spec.limits)?;
-    let mut plan = Plan::new(namespaces(spec.network), program::program(&spec.process)?);
+    let mut plan = Plan::new(namespaces(&spec.network), program::program(&spec.process)?);
     if let Some(groups) = &mut groups {
         for join in groups.joins() {
             let group = plan.keep(join);
@@ -50,6 +51,11 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     let hostname = string(spec.hostname.as_ref(), || "the host name".into())?;
 
     plan.steps.push(Step::Session);
+    if let Network::Namespace(namespace) = spec.network {
+        // Before anything is mounted: what /sys shows of networks is those of who mounts it.
+        let namespace = plan.keep(namespace);
+        plan.steps.push(Step::EnterNetwork(namespace));
+    }
     plan.steps.push(Step::PrivateMounts);
     let settings = if own_network { system_path::OWN_NETWORK_SETTINGS } else { &[] };
     let owner = spec.process.user.uid;
@@ -66,7 +72,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
             fake_ids: spec.fake_ids,
         },
     )?;
-    if own_network {
+    if only_loopback {
         plan.steps.push(Step::Loopback);
     }
     plan.steps.push(Step::HostName(hostname));
@@ -80,9 +86,9 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     Ok(Prepared { plan, stubs, groups })
 }
 
-fn namespaces(network: Network) -> u64 {
+fn namespaces(network: &Network) -> u64 {
     let network = match network {
-        Network::Host => 0,
+        Network::Host | Network::Namespace(_) => 0,
         Network::None => libc::CLONE_NEWNET,
     };
     let flags = libc::CLONE_NEWNS

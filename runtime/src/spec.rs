@@ -77,12 +77,14 @@ pub struct Process {
 }
 
 /// Which network the container sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Network {
     /// The machine's.
     Host,
     /// One of its own, with nothing but the loopback interface, which is up.
     None,
+    /// That of a namespace, such as [`new_namespace`](crate::network::new_namespace) makes.
+    Namespace(OwnedFd),
 }
 
 /// Something mounted into the container.

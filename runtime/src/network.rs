@@ -1,0 +1,154 @@
+//! Networks of containers, made of the kernel's own interfaces: a bridge a network, and a pair of
+//! connected interfaces (veth(4)) a container.
+//!
+//! Nothing here touches the machine's firewall, its routes or its settings. A pair vanishes with
+//! the container's namespace, however that ends; the bridge stays until it is [removed](remove_bridge).
+
+mod message;
+mod netlink;
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::thread;
+
+use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::error::Error;
+use crate::sys;
+use message::{Address, NewLink, Route};
+use netlink::Netlink;
+
+/// The name of a container's interface, docker's.
+const INTERFACE: &str = "eth0";
+
+/// A network of version 4 with its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interface {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// How many bits of it are the network's.
+    pub prefix: u8,
+}
+
+/// Makes a network namespace in which only loopback is up. It lasts as long as the descriptor or
+/// a process in it.
+///
+/// # Errors
+/// When the kernel refuses one.
+pub fn new_namespace() -> Result<OwnedFd, Error> {
+    let failed = |errno: Errno| Error::setup("make a network namespace", errno);
+    // A namespace is a thread's own.
+    let made = thread::spawn(|| {
+        sys::unshare(libc::CLONE_NEWNET)?;
+        sys::loopback_up()?;
+        let namespace = File::open("/proc/thread-self/ns/net");
+        namespace.map(OwnedFd::from).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+    });
+    made.join().unwrap_or(Err(Errno::IO)).map_err(failed)
+}
+
+/// The network namespace of a process.
+///
+/// # Errors
+/// When it is gone, or not ours to see.
+pub fn namespace_of(pid: u32) -> Result<OwnedFd, Error> {
+    File::open(format!("/proc/{pid}/ns/net")).map(OwnedFd::from).map_err(|error| {
+        Error::setup(format!("open the network namespace of process {pid}"), error)
+    })
+}
+
+/// Does something in a network namespace, on a thread of its own.
+///
+/// # Errors
+/// When the namespace cannot be entered; those of `act`.
+pub fn in_namespace<T: Send>(
+    namespace: BorrowedFd<'_>,
+    act: impl FnOnce() -> std::io::Result<T> + Send,
+) -> std::io::Result<T> {
+    thread::scope(|scope| {
+        let acting = scope.spawn(|| {
+            move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?;
+            act()
+        });
+        acting.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread panicked")))
+    })
+}
+
+/// Makes a bridge with an address, which stands for the machine, unless it is there.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn ensure_bridge(name: &str, gateway: Interface) -> Result<(), Error> {
+    let make = || {
+        let netlink = Netlink::open()?;
+        match netlink.ask(&NewLink::bridge(name)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        let index = index_of(name)?;
+        match netlink.ask(&Address { index, interface: gateway }) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        netlink.ask(&message::Up { index })
+    };
+    make().map_err(|errno| Error::setup(format!("make the bridge {name}"), errno))
+}
+
+/// Removes a bridge, if it is there.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn remove_bridge(name: &str) -> Result<(), Error> {
+    let remove = || match index_of(name) {
+        Err(Errno::NODEV) => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(index) => Netlink::open()?.ask(&message::RemoveLink { index }),
+    };
+    remove().map_err(|errno| Error::setup(format!("remove the bridge {name}"), errno))
+}
+
+/// Connects a namespace to a bridge: gives it an interface with an address, and a way out through
+/// the gateway, if there is to be one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn connect(
+    namespace: BorrowedFd<'_>,
+    bridge: &str,
+    outside: &str,
+    interface: Interface,
+    gateway: Option<Ipv4Addr>,
+) -> Result<(), Error> {
+    let failed = |errno| Error::setup(format!("connect a container to the bridge {bridge}"), errno);
+    let pair = || {
+        let netlink = Netlink::open()?;
+        let master = index_of(bridge)?;
+        netlink.ask(&NewLink::pair(outside, INTERFACE, namespace.as_raw_fd(), master))?;
+        netlink.ask(&message::Up { index: index_of(outside)? })
+    };
+    pair().map_err(failed)?;
+    in_namespace(namespace, || {
+        let netlink = Netlink::open()?;
+        let index = index_of(INTERFACE)?;
+        netlink.ask(&Address { index, interface })?;
+        netlink.ask(&message::Up { index })?;
+        if let Some(gateway) = gateway {
+            netlink.ask(&Route { gateway, index })?;
+        }
+        Ok(())
+    })
+    .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))
+}
+
+/// The number of an interface of the calling thread's namespace.
+fn index_of(name: &str) -> Result<u32, Errno> {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?;
+    rustix::net::netdevice::name_to_index(socket.as_fd(), name)
+}

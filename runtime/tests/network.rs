@@ -1,0 +1,48 @@
+//! Namespaces joined by a bridge. What needs root says so by passing over.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::thread;
+
+use runtime::network::{
+    Interface, connect, ensure_bridge, in_namespace, new_namespace, remove_bridge,
+};
+
+fn is_there(interface: &str) -> bool {
+    std::path::Path::new("/sys/class/net").join(interface).exists()
+}
+
+#[test]
+fn two_namespaces_on_a_bridge_reach_each_other_and_the_machine() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let bridge = format!("tct{}", std::process::id());
+    let address = |last| Interface { address: Ipv4Addr::new(10, 213, 7, last), prefix: 24 };
+    ensure_bridge(&bridge, address(1)).unwrap();
+    ensure_bridge(&bridge, address(1)).unwrap();
+    let (one, two) = (new_namespace().unwrap(), new_namespace().unwrap());
+    let outside = |side: &str| format!("tct{}{side}", std::process::id());
+    let gateway = Some(address(1).address);
+    connect(one.as_fd(), &bridge, &outside("a"), address(2), gateway).unwrap();
+    connect(two.as_fd(), &bridge, &outside("b"), address(3), gateway).unwrap();
+    let listener = in_namespace(one.as_fd(), || TcpListener::bind("0.0.0.0:80")).unwrap();
+    let serving = thread::spawn(move || {
+        for _ in 0..2 {
+            listener.accept().unwrap().0.write_all(b"hello").unwrap();
+        }
+    });
+    let mut said = String::new();
+    let mut from_two = in_namespace(two.as_fd(), || TcpStream::connect("10.213.7.2:80")).unwrap();
+    from_two.read_to_string(&mut said).unwrap();
+    TcpStream::connect("10.213.7.2:80").unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "hellohello");
+    serving.join().unwrap();
+    drop((one, two, from_two));
+    remove_bridge(&bridge).unwrap();
+    remove_bridge(&bridge).unwrap();
+    assert!(!is_there(&bridge));
+}
