@@ -35,8 +35,8 @@ pub(crate) fn record(case: &Case, built: &Image, base: &Image) -> Result<()> {
     let config: Map<String, Value> = CONFIG
         .iter()
         .filter_map(|key| {
-            let [now, before] = [built, base].map(|image| meaning(&image.document["config"][key]));
-            (now != before).then(|| ((*key).to_owned(), now))
+            let [now, before] = [built, base].map(|image| &image.document["config"][key]);
+            (meaning(now) != meaning(before)).then(|| ((*key).to_owned(), now.clone()))
         })
         .collect();
     if config.is_empty() {
@@ -48,17 +48,24 @@ pub(crate) fn record(case: &Case, built: &Image, base: &Image) -> Result<()> {
     std::fs::write(&file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))
 }
 
-/// The tree as the tests of the builder list it: without busybox's own directories.
+/// The tree as the tests of the builder list it: without busybox's own directories and
+/// what peers leave where they mounted something.
 fn listing(image: &Image) -> Vec<String> {
     const OF_BASE: [&str; 8] =
         ["bin", "sbin", "usr", "etc/passwd", "etc/group", "root", "tmp", "linuxrc"];
+    const STUBS: [&str; 3] = ["dev", "proc", "sys"];
     let is_of_base = |path: &str| {
         OF_BASE.iter().any(|base| {
             path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     };
-    let mut entries: Vec<_> =
-        image.tree.iter().filter(|(path, _)| !path.is_empty() && !is_of_base(path)).collect();
+    let mut entries: Vec<_> = image
+        .tree
+        .iter()
+        .filter(|(path, _)| {
+            !path.is_empty() && !is_of_base(path) && !STUBS.contains(&path.as_str())
+        })
+        .collect();
     // As a walk comes by them.
     entries.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
     entries.into_iter().map(|(path, entry)| entry.line(path)).collect()
