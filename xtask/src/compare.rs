@@ -91,7 +91,7 @@ fn share_base(ours: &Builder, theirs: &Builder, scratch: &Path) -> Result<Image>
     std::fs::copy(dockerfile, context.join("Dockerfile")).map_err(failed)?;
     ours.build_base(&context)?;
     let archive = scratch.join("base.tar");
-    ours.save_named(BASE, &archive)?;
+    ours.save(BASE, &archive)?;
     theirs.load(&archive)?;
     Image::read(&archive)
 }

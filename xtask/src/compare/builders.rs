@@ -113,17 +113,14 @@ impl Builder {
         }
         let archive = scratch.join("built.tar");
         let _ = std::fs::remove_file(&archive);
-        self.save(&archive)?;
-        Image::read(&archive).map(Ok)
-    }
-
-    /// Writes what was built to an archive.
-    fn save(&self, archive: &Path) -> Result<()> {
-        self.save_named(TAG, archive)
+        match self.save(TAG, &archive) {
+            Ok(()) => Image::read(&archive).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// Writes an image to an archive.
-    pub(crate) fn save_named(&self, name: &str, archive: &Path) -> Result<()> {
+    pub(crate) fn save(&self, name: &str, archive: &Path) -> Result<()> {
         let mut command = match self {
             Builder::Peer(Peer::Buildah, _) => {
                 let mut command = self.command(&["push", "-q", name]);

@@ -29,7 +29,8 @@ pub(crate) fn record(case: &Case, built: &Image, base: &Image) -> Result<()> {
     let old = std::fs::read(&file).unwrap_or_else(|_| b"{}".to_vec());
     let mut expected: Map<String, Value> =
         serde_json::from_slice(&old).map_err(|e| format!("{}: {e}", file.display()))?;
-    let own: Vec<String> = history(built).split_off(history(base).len().min(history(built).len()));
+    let (all, before) = (history(built), history(base));
+    let own = all.strip_prefix(before.as_slice()).unwrap_or(&all);
     expected.insert("tree".to_owned(), json!(listing(built)));
     expected.insert("history".to_owned(), json!(own));
     let config: Map<String, Value> = CONFIG

@@ -16,6 +16,10 @@ use crate::tree::Entry;
 /// The mode of directories that nobody chose one for.
 const DIRECTORY_MODE: u32 = 0o755;
 
+/// What BuildKit's umask takes from the mode of directories that it makes without a source, even
+/// from one that `--chmod` chose.
+const UMASK: u32 = 0o022;
+
 /// What the instruction says of everything that it makes.
 #[derive(Clone, Copy)]
 pub(super) struct Attributes<'a> {
@@ -33,7 +37,7 @@ impl Attributes<'_> {
     /// The mode of directories that are made without a source.
     pub(super) fn directory_mode(&self) -> u32 {
         match self.chmod {
-            Some(Chmod::Octal(bits)) => bits & 0o777,
+            Some(Chmod::Octal(bits)) => bits & 0o777 & !UMASK,
             _ => DIRECTORY_MODE,
         }
     }
