@@ -16,7 +16,7 @@ use oci::{Descriptor, MediaType, Platform};
 /// A store of its own.
 pub(crate) struct World {
     pub(crate) store: Store,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: testutil::Scratch,
 }
 
 /// What a build said.
@@ -94,7 +94,7 @@ impl World {
     /// An empty store.
     pub(crate) fn empty() -> World {
         assert!(rustix::process::geteuid().is_root(), "the tests of builds must run as root");
-        let dir = tempfile::tempdir().unwrap();
+        let dir = testutil::Scratch::new();
         let store = open(&dir.path().join("store"));
         World { store, dir }
     }
