@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+mod attach;
 mod build;
 mod commit;
 mod cp;
 mod create;
 mod diff;
+mod exec;
 mod export;
 mod history;
 mod images;
@@ -91,6 +93,10 @@ commands! {
     Wait => wait, trees: true;
     /// Show what a container said
     Logs => logs, trees: true;
+    /// Run one more command in a container that runs
+    Exec => exec, trees: true;
+    /// Take part in the input and output of a container that runs
+    Attach => attach, trees: true;
     /// Give a container another name
     Rename => rename, trees: true;
     /// Make, list and remove volumes

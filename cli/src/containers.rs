@@ -5,7 +5,7 @@ pub(crate) mod files;
 mod limits;
 pub(crate) mod mounts;
 pub(crate) mod options;
-mod spec;
+pub(crate) mod spec;
 pub(crate) mod status;
 
 use layerfs::{Container, ContainerState, Durability, Lease, Run, Store};
@@ -13,6 +13,7 @@ use runtime::{Stdio, Stream};
 
 use crate::app::App;
 use crate::error::{Failure, Outcome};
+use crate::keeper::enter::Household;
 use crate::keeper::{Keeper, door};
 use crate::signals::Caught;
 use crate::ui::say;
@@ -40,7 +41,12 @@ pub(crate) fn run_here(
     let stdin = if config.open_stdin { Stream::Inherit } else { Stream::Null };
     let stdio = Stdio { stdin, stdout: Stream::Inherit, stderr: Stream::Inherit };
     let spec = spec(app, config, hostname(container, config), tree, stdio)?;
-    let keeper = Keeper::without_streams(config.own_stop_signal());
+    let household = Household {
+        config: config.clone(),
+        hostname: hostname(container, config).to_owned(),
+        fake_ids: app.has_one_id(),
+    };
+    let keeper = Keeper::new(None, household);
     door::open(&container.dir, keeper.clone())?;
     let caught = Caught::catch()?;
     let mut process = match runtime::spawn(spec).map_err(start_failure) {
@@ -50,7 +56,7 @@ pub(crate) fn run_here(
             return Err(failure);
         }
     };
-    keeper.started(process.pidfd())?;
+    keeper.started(&process)?;
     let mut state = starting;
     if let (Some(ContainerState::Running(run)), ContainerState::Running(us)) =
         (ContainerState::running(process.pid().unsigned_abs()), starting)

@@ -5,6 +5,7 @@
 //!   run of the container.
 //! * `door` is where others come in: a socket in the container's directory. `wire` is what is said
 //!   there, `ask` the other side of it, `joined` that side with a terminal.
+//! * `enter` starts more processes in the container.
 //! * `outputs` takes what the container says to its `log` and to all who listen.
 //!
 //! The kernel ends the container with its keeper. So whoever finds the keeper gone knows that the
@@ -13,7 +14,9 @@
 //! `tierce run --rm` that nobody can leave with its container running keeps it in its own process.
 
 pub(crate) mod ask;
+pub(crate) mod descriptors;
 pub(crate) mod door;
+pub(crate) mod enter;
 pub(crate) mod joined;
 pub(crate) mod launch;
 pub(crate) mod log;
@@ -26,22 +29,22 @@ pub(crate) mod wire;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
-use rustix::termios::{Winsize, tcsetwinsize};
 
+use enter::Household;
 use outputs::Outputs;
 use wire::{Reply, Size};
 
 /// What the threads of a keeper share.
 pub(crate) struct Keeper {
-    outputs: Outputs,
-    /// The signal that asks the container to end, if it has one of its own.
-    stop_signal: Option<i32>,
+    /// `None` if the container has those of the command that started it.
+    outputs: Option<Arc<Outputs>>,
+    household: Household,
     /// What the container reads from; `None` if that has ended, or never was.
     input: Mutex<Option<File>>,
     terminal: Mutex<Option<File>>,
@@ -53,7 +56,7 @@ pub(crate) struct Keeper {
 #[derive(Default)]
 struct Life {
     /// The first process, while it runs.
-    process: Option<Arc<OwnedFd>>,
+    process: Option<Arc<Init>>,
     /// Somebody asked it to end: it is not started again.
     asked_to_end: bool,
     /// Those who want to know its end.
@@ -62,15 +65,21 @@ struct Life {
     over: Option<i32>,
 }
 
+/// The first process of a container that runs.
+pub(crate) struct Init {
+    pidfd: OwnedFd,
+    pid: i32,
+}
+
 /// A signal for a container that does not run.
 pub(crate) struct NotRunning;
 
 impl Keeper {
     /// One that has not started its container yet.
-    pub(crate) fn new(outputs: Outputs, stop_signal: Option<i32>) -> Arc<Keeper> {
+    pub(crate) fn new(outputs: Option<Arc<Outputs>>, household: Household) -> Arc<Keeper> {
         Arc::new(Keeper {
             outputs,
-            stop_signal,
+            household,
             input: Mutex::new(None),
             terminal: Mutex::new(None),
             life: Mutex::new(Life::default()),
@@ -78,14 +87,10 @@ impl Keeper {
         })
     }
 
-    /// One for a container that has our own input and output.
-    pub(crate) fn without_streams(stop_signal: Option<i32>) -> Arc<Keeper> {
-        Keeper::new(Outputs::default(), stop_signal)
-    }
-
     /// The container runs.
-    pub(crate) fn started(&self, process: BorrowedFd<'_>) -> io::Result<()> {
-        self.life().process = Some(Arc::new(process.try_clone_to_owned()?));
+    pub(crate) fn started(&self, process: &runtime::Container) -> io::Result<()> {
+        let pidfd = process.pidfd().try_clone_to_owned()?;
+        self.life().process = Some(Arc::new(Init { pidfd, pid: process.pid() }));
         Ok(())
     }
 
@@ -124,7 +129,9 @@ impl Keeper {
     pub(crate) fn signal(&self, number: i32) -> Result<(), NotRunning> {
         let mut life = self.life();
         let signal = Signal::from_named_raw(number);
-        if signal == Some(Signal::KILL) || self.stop_signal.is_none_or(|stop| stop == number) {
+        if signal == Some(Signal::KILL)
+            || self.household.config.own_stop_signal().is_none_or(|stop| stop == number)
+        {
             life.asked_to_end = true;
             self.changed.notify_all();
         }
@@ -136,8 +143,10 @@ impl Keeper {
     fn stop(&self, signal: i32, limit: Option<Duration>) {
         self.life().asked_to_end = true;
         self.changed.notify_all();
-        self.outputs.hurry();
-        let Some(process) = self.life().process.clone() else { return };
+        if let Some(outputs) = &self.outputs {
+            outputs.hurry();
+        }
+        let Some(process) = self.running() else { return };
         let _ = send_signal(&process, signal);
         let Some(limit) = limit else { return };
         let ended = |life: &Life| life.process.is_none();
@@ -149,6 +158,11 @@ impl Keeper {
     /// Waits before another start. Says whether nobody asked it to end meanwhile.
     fn rest(&self, wait: Duration) -> bool {
         !self.wait_until(|life| life.asked_to_end, wait)
+    }
+
+    /// The first process, if the container runs.
+    fn running(&self) -> Option<Arc<Init>> {
+        self.life().process.clone()
     }
 
     fn was_asked_to_end(&self) -> bool {
@@ -186,10 +200,8 @@ impl Keeper {
 
     /// Tells the container's terminal its size.
     fn resize(&self, size: Size) {
-        let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         if let Some(terminal) = lock(&self.terminal).as_ref() {
-            // Without a size there is nothing to be told.
-            let _ = tcsetwinsize(terminal, size);
+            crate::terminal::resize(terminal, size);
         }
     }
 
@@ -198,9 +210,9 @@ impl Keeper {
     }
 }
 
-fn send_signal(process: &OwnedFd, number: i32) -> rustix::io::Result<()> {
+fn send_signal(process: &Init, number: i32) -> rustix::io::Result<()> {
     match Signal::from_named_raw(number) {
-        Some(signal) => pidfd_send_signal(process, signal),
+        Some(signal) => pidfd_send_signal(&process.pidfd, signal),
         None => Err(rustix::io::Errno::INVAL),
     }
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 use crate::error::Failure;
 use crate::keeper::wire::Size;
@@ -43,6 +45,11 @@ impl Terminal {
         Ok(self.theirs.try_clone()?.into())
     }
 
+    /// Tells it its size.
+    pub(crate) fn resize(&self, size: Size) {
+        resize(&self.ours, size);
+    }
+
     /// Our side, once more.
     pub(crate) fn ours(&self) -> io::Result<File> {
         self.ours.try_clone()
@@ -52,6 +59,13 @@ impl Terminal {
     pub(crate) fn into_ours(self) -> File {
         self.ours
     }
+}
+
+/// Tells a terminal its size.
+pub(crate) fn resize(terminal: &File, size: Size) {
+    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // One that was just closed has no size.
+    let _ = tcsetwinsize(terminal, size);
 }
 
 /// The size of the terminal that we are used from.

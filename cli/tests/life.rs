@@ -150,3 +150,32 @@ fn a_hundred_containers_from_ten_at_once() {
     });
     assert_nothing_is_left(&tierce);
 }
+
+#[test]
+fn one_more_command_runs_in_a_container() {
+    let tierce = tierce();
+    tierce.ok(["run", "-d", "--name", "box", "-e", "A=1", "busybox", "sleep", "1000"]);
+    assert_eq!(
+        tierce.ok(["exec", "-e", "B=2", "box", "sh", "-c", "echo $A$B$$; touch /new"]),
+        "122\n"
+    );
+    let output = tierce.run_with_input(["exec", "-i", "box", "sh", "-c", "cat; exit 9"], b"in");
+    assert_eq!((output.code, output.stdout.as_str()), (9, "in"));
+    assert_eq!(
+        tierce.ok(["exec", "-u", "7:8", "-w", "/tmp", "box", "sh", "-c", "id -u; id -g; pwd"]),
+        "7\n8\n/tmp\n"
+    );
+    // It may do what the container may, and no more.
+    let status = "grep -E 'CapBnd|CapEff|NoNewPrivs|Seccomp:' /proc/$0/status";
+    let of = |pid: &str| tierce.ok(["exec", "box", "sh", "-c", status, pid]);
+    assert_eq!(of("self"), of("1"));
+    assert_eq!(tierce.run(["exec", "box", "/no/such"]).code, 127);
+    assert_eq!(tierce.run(["exec", "box", "/etc"]).code, 126);
+    tierce.ok(["exec", "-d", "box", "sh", "-c", "echo done > /done; exec sleep 1001"]);
+    wait_until("it has run", || tierce.run(["exec", "box", "cat", "/done"]).stdout == "done\n");
+    assert!(tierce.ok(["diff", "box"]).contains("A /new\n"));
+    tierce.ok(["kill", "box"]);
+    assert_eq!(tierce.run(["exec", "box", "true"]).code, 1);
+    tierce.ok(["rm", "box"]);
+    assert_nothing_is_left(&tierce);
+}

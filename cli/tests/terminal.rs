@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use testutil::{Tierce, busybox};
 
 /// Both sides of a terminal of 33 rows and 77 columns.
@@ -58,6 +58,97 @@ fn a_container_with_a_terminal_has_its_size_its_keys_and_leaves_ours_as_it_was()
     let after = tcgetattr(&theirs).expect("modes");
     assert_eq!(before.local_modes, after.local_modes);
     assert_eq!(before.input_modes, after.input_modes);
+}
+
+/// A command at a terminal of ours.
+struct Session {
+    ours: File,
+    theirs: File,
+    child: std::process::Child,
+    seen: String,
+}
+
+impl Session {
+    fn start(tierce: &Tierce, args: &[&str]) -> Session {
+        let (ours, theirs) = terminal();
+        let stream = || Stdio::from(OwnedFd::from(theirs.try_clone().unwrap()));
+        let mut command = tierce.command(args);
+        let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
+        Session { ours, theirs, child, seen: String::new() }
+    }
+
+    fn until(&mut self, text: &str) {
+        let mut buffer = [0; 1024];
+        while !self.seen.contains(text) {
+            let count = self.ours.read(&mut buffer).unwrap();
+            self.seen += &String::from_utf8_lossy(&buffer[..count]);
+        }
+    }
+
+    fn type_keys(&mut self, keys: &[u8]) {
+        self.ours.write_all(keys).unwrap();
+    }
+
+    /// The exit status; the terminal is as it was.
+    fn end(mut self, before: &Termios) -> i32 {
+        let code = self.child.wait().unwrap().code().unwrap();
+        let after = tcgetattr(&self.theirs).unwrap();
+        assert_eq!(before.local_modes, after.local_modes);
+        assert_eq!(before.output_modes, after.output_modes);
+        code
+    }
+}
+
+#[test]
+fn a_container_is_left_to_itself_and_come_back_to() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let before = tcgetattr(&terminal().1).unwrap();
+    let script = "echo ready; while read line; do echo got $line; done";
+    let run = ["run", "-it", "--name", "box", "busybox", "sh", "-c", script];
+    let mut session = Session::start(&tierce, &run);
+    session.until("ready");
+    session.type_keys(b"\x10\x11");
+    assert_eq!(session.end(&before), 0);
+    assert_eq!(tierce.ok(["ps", "--format", "{{.Names}}"]), "box\n");
+
+    let mut session = Session::start(&tierce, &["attach", "--detach-keys", "ctrl-x,y", "box"]);
+    session.type_keys(b"one\r");
+    session.until("got one");
+    session.type_keys(b"\x18y");
+    assert_eq!(session.end(&before), 0);
+
+    // A killed command leaves the container, too; the next one finds it.
+    let mut session = Session::start(&tierce, &["attach", "box"]);
+    session.type_keys(b"two\r");
+    session.until("got two");
+    session.child.kill().unwrap();
+    session.child.wait().unwrap();
+    let mut session = Session::start(&tierce, &["attach", "box"]);
+    session.type_keys(b"three\r");
+    session.until("got three");
+    // Control-C is the container's: its shell ends.
+    session.type_keys(b"\x03");
+    assert_eq!(session.end(&before), 130);
+    tierce.ok(["rm", "box"]);
+}
+
+#[test]
+fn a_command_in_a_container_has_a_terminal_of_its_own() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let before = tcgetattr(&terminal().1).unwrap();
+    tierce.ok(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    let script = "tty; stty size; echo ready; trap 'stty size' WINCH; read line; echo got $line; \
+                  while sleep 0.01; do :; done";
+    let mut session = Session::start(&tierce, &["exec", "-it", "box", "sh", "-c", script]);
+    session.until("ready");
+    assert!(session.seen.contains("/dev/pts/0\r\n33 77\r\n"), "{:?}", session.seen);
+    session.type_keys(b"typed\r");
+    session.until("got typed");
+    session.type_keys(b"\x03");
+    assert_eq!(session.end(&before), 130);
+    tierce.ok(["rm", "-f", "box"]);
 }
 
 #[test]

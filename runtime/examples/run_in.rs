@@ -74,6 +74,7 @@ fn spec(options: &Options) -> Result<Spec, Box<dyn Error>> {
             cwd: "/".into(),
             user,
             umask: 0o022,
+            limits: Vec::new(),
         },
         hostname: "example".into(),
         network: if options.no_network { Network::None } else { Network::Host },

@@ -13,6 +13,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 
 use crate::capability::{Capability, CapabilitySet};
 use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Program, Source, Step};
+use crate::spec::Limit;
 use crate::{init, sys};
 
 /// Which step failed, and why. An index one past the last step is the program itself.
@@ -85,6 +86,10 @@ impl Child<'_> {
                 self.plan.descriptor(*namespace),
                 Some(rustix::thread::LinkNameSpaceType::Network),
             ),
+            Step::Join { process, namespaces } => {
+                let process = self.plan.descriptor(*process);
+                rustix::thread::move_into_thread_name_spaces(process, *namespaces)
+            }
             Step::PrivateMounts => private_mounts(),
             Step::Stow(tree) => attach(self.plan.descriptor(*tree), self.root()?, c""),
             Step::StowBelow { tree, stow, path } => {
@@ -105,6 +110,10 @@ impl Child<'_> {
             Step::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
+            }
+            Step::Limit(Limit { resource, soft, hard }) => {
+                let limit = rustix::process::Rlimit { current: *soft, maximum: *hard };
+                rustix::process::setrlimit(*resource, limit)
             }
             Step::Stream { target, source, owner } => {
                 let source = self.plan.descriptor(*source);

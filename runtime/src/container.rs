@@ -10,13 +10,14 @@ use std::thread;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions};
+use rustix::thread::ThreadNameSpaceType;
 
 use crate::child::{self, Report};
 use crate::error::Error;
 use crate::plan::{Plan, Step};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, prepare, prepare_join};
 use crate::signal::Signal;
-use crate::spec::Spec;
+use crate::spec::{Join, Process, Spec};
 use crate::sys;
 use crate::warden::Warden;
 
@@ -89,9 +90,27 @@ enum End {
 /// What keeps the container from starting, the step and its object named.
 /// [`Error::ExecNotFound`] and its neighbours when all is ready but the program cannot be run.
 pub fn spawn(spec: Spec) -> Result<Container, Error> {
-    let name = spec.process.args.first().map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
-    let prepared = prepare(spec)?;
+    let name = program_name(&spec.process);
+    launch(prepare(spec)?, name)
+}
+
+/// Starts one more process in a container that runs; `init` is a descriptor of the container's
+/// process 1 ([`Container::pidfd`]), whose id is `pid`. The process ends with the container, and
+/// with this program. What the [`Container`] that is given back has to say is about this process
+/// alone.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result<Container, Error> {
+    let name = program_name(&spec.process);
+    launch(prepare_join(init, pid, spec)?, name)
+}
+
+fn program_name(process: &Process) -> String {
+    process.args.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn launch(prepared: Prepared, name: String) -> Result<Container, Error> {
     let (started, start) = channel();
     thread::Builder::new()
         .name("container".into())
@@ -148,14 +167,20 @@ fn start(mut plan: Plan, name: &str) -> Result<Started, Error> {
         .map_err(|errno| failed("make a pipe", errno))?;
     drop(writer);
     let mut reader = Some(reader);
+    if let Some(process) = plan.joins {
+        // For the children of this thread, which has no other.
+        let namespace = ThreadNameSpaceType::PROCESS_ID;
+        rustix::thread::move_into_thread_name_spaces(plan.descriptor(process), namespace)
+            .map_err(|errno| failed("enter the container's process namespace", errno))?;
+    }
     let (pid, pidfd) = sys::clone_child(plan.namespaces, || {
         child::run(&plan, report.as_fd(), reader.take());
     })
     .map_err(|errno| failed("start a process in new namespaces", errno))?;
     drop(report);
     // As early as can be: later than this the container's program may change its user. An init
-    // never does, so that the kernel's own signal is enough.
-    let needs_warden = !plan.has_init();
+    // never does, so that the kernel's own signal is enough; and who joined ends with the init.
+    let needs_warden = !plan.has_init() && plan.joins.is_none();
     let warden = needs_warden.then(|| Warden::over(pidfd.as_fd())).transpose();
     plan.close();
     let result = outcome(reader, &plan, name).and_then(|()| {

@@ -36,12 +36,12 @@ mod warden;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use cgroup::{CpuSet, Limits};
-pub use container::{Container, ExitStatus, spawn};
+pub use container::{Container, ExitStatus, join, spawn};
 pub use device::memory_tree;
 pub use error::Error;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
-    BindFlags, FileContent, Mount, MountSource, Network, Process, Propagation, ProvidedFile,
-    Rootfs, Seccomp, Spec, Stdio, Stream, SystemPaths, Tmpfs,
+    BindFlags, FileContent, Join, Limit, Mount, MountSource, Network, Process, Propagation,
+    ProvidedFile, Resource, Rootfs, Seccomp, Spec, Stdio, Stream, SystemPaths, Tmpfs,
 };
 pub use user::User;

@@ -6,8 +6,11 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::thread::ThreadNameSpaceType;
+
 use crate::capability::CapabilitySet;
 use crate::seccomp::Instruction;
+use crate::spec::Limit;
 
 /// A descriptor of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(crate) struct Handle(usize);
 pub(crate) struct Plan {
     /// `CLONE_NEW*`.
     pub(crate) namespaces: u64,
+    /// The process whose process namespace the new one belongs to, in place of ours.
+    pub(crate) joins: Option<Handle>,
     /// In this order; the first that fails ends the process.
     pub(crate) steps: Vec<Step>,
     /// After the last step.
@@ -29,7 +34,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// A plan without steps.
     pub(crate) fn new(namespaces: u64, program: Program) -> Self {
-        Self { namespaces, steps: Vec::new(), program, descriptors: Vec::new() }
+        Self { namespaces, joins: None, steps: Vec::new(), program, descriptors: Vec::new() }
     }
 
     /// Keeps a descriptor for the new process.
@@ -66,6 +71,13 @@ pub(crate) enum Step {
     GroupNamespace,
     /// Enters the network namespace of this descriptor.
     EnterNetwork(Handle),
+    /// Enters namespaces of another process.
+    Join {
+        /// The process.
+        process: Handle,
+        /// Which of its namespaces.
+        namespaces: ThreadNameSpaceType,
+    },
     /// Cuts the mounts off from those of the machine.
     PrivateMounts,
     /// Attaches a tree where parts of it can be cloned: over the root, and gone with the pivot.
@@ -111,6 +123,8 @@ pub(crate) enum Step {
     },
     /// Sets the file creation mask.
     Umask(u32),
+    /// Limits what the process may use.
+    Limit(Limit),
     /// Puts a descriptor at 0, 1 or 2.
     Stream {
         /// Where it goes.
@@ -235,6 +249,7 @@ impl Step {
             Self::EnterNetwork(_) => "enter its network".into(),
             Self::JoinGroup(_) => "join its control group".into(),
             Self::GroupNamespace => "make a namespace of control groups".into(),
+            Self::Join { .. } => "enter the container's namespaces".into(),
             Self::PrivateMounts => "make the mounts private".into(),
             Self::Stow(_) | Self::StowBelow { .. } => "attach the container's files".into(),
             Self::AttachRoot { .. } => "attach the root file system".into(),
@@ -248,6 +263,7 @@ impl Step {
             Self::HostName(name) => format!("set the host name {:?}", name.to_string_lossy()),
             Self::Pivot { .. } => "change to the new root".into(),
             Self::Umask(_) => "set the file creation mask".into(),
+            Self::Limit(limit) => format!("limit {:?}", limit.resource),
             Self::Stream { target, .. } => format!("redirect descriptor {target}"),
             Self::ControllingTerminal { .. } => "take the terminal over".into(),
             Self::WorkingDirectory(path) => {

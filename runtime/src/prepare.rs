@@ -5,17 +5,17 @@ mod file_tree;
 mod program;
 
 use std::ffi::{CString, OsStr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::thread::Gid;
+use rustix::thread::{Gid, ThreadNameSpaceType};
 
 use crate::capability::CapabilitySet;
 use crate::cgroup::Groups;
 use crate::error::Error;
 use crate::plan::{Plan, Step};
 use crate::seccomp;
-use crate::spec::{Network, Spec, Stdio, Stream};
+use crate::spec::{Join, Network, Seccomp, Spec, Stdio, Stream};
 use crate::stub::Stubs;
 use crate::system_path;
 use crate::user::User;
@@ -47,7 +47,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
         plan.steps.push(Step::GroupNamespace);
     }
     let working_directory = program::working_directory(&spec.process)?;
-    let privileges = privileges(&spec)?;
+    let privileges = privileges(&Privileges::of(&spec))?;
     let hostname = string(spec.hostname.as_ref(), || "the host name".into())?;
 
     plan.steps.push(Step::Session);
@@ -60,6 +60,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     let settings = if own_network { system_path::OWN_NETWORK_SETTINGS } else { &[] };
     let owner = spec.process.user.uid;
     let umask = spec.process.umask;
+    let limits = spec.process.limits.iter().copied().map(Step::Limit).collect::<Vec<_>>();
     let stubs = file_tree::plan(
         &mut plan,
         file_tree::Request {
@@ -77,13 +78,71 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     plan.steps.push(Step::HostName(hostname));
     plan.steps.push(Step::Umask(umask));
+    plan.steps.extend(limits);
     if let Err(error) = streams(&mut plan, spec.stdio, owner) {
         stubs.remove();
         return Err(error);
     }
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
+    if spec.init {
+        plan.steps.push(Step::Init);
+    }
     Ok(Prepared { plan, stubs, groups })
+}
+
+/// Makes the plan of a process that joins a container.
+pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result<Prepared, Error> {
+    let mut plan = Plan::new(0, program::program(&spec.process)?);
+    let user = &spec.process.user;
+    let privileges = privileges(&Privileges {
+        user,
+        capabilities: spec.capabilities,
+        seccomp: spec.seccomp,
+        no_new_privileges: spec.no_new_privileges,
+        fake_ids: spec.fake_ids,
+    })?;
+    let process = init
+        .try_clone_to_owned()
+        .map_err(|error| Error::setup("keep the container's process", error))?;
+    let process = plan.keep(process);
+    plan.joins = Some(process);
+    plan.steps.push(Step::Session);
+    plan.steps.push(Step::Join { process, namespaces: namespaces_of(pid)? });
+    plan.steps.push(Step::Umask(spec.process.umask));
+    plan.steps.extend(spec.process.limits.iter().copied().map(Step::Limit));
+    streams(&mut plan, spec.stdio, user.uid)?;
+    plan.steps.push(Step::WorkingDirectory(program::working_directory(&spec.process)?));
+    plan.steps.extend(privileges);
+    Ok(Prepared { plan, stubs: Stubs::default(), groups: None })
+}
+
+/// The namespaces of a container's process that are not ours, its process namespace excepted. To
+/// enter one that both share may be refused, as to an ordinary user the machine's network.
+fn namespaces_of(pid: i32) -> Result<ThreadNameSpaceType, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let mut found = ThreadNameSpaceType::empty();
+    for (name, namespace) in [
+        ("mnt", ThreadNameSpaceType::MOUNT),
+        ("ipc", ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        ("uts", ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
+        ("cgroup", ThreadNameSpaceType::CONTROL_GROUP),
+        ("net", ThreadNameSpaceType::NETWORK),
+    ] {
+        let number = |of: &str| {
+            let path = format!("/proc/{of}/ns/{name}");
+            match std::fs::metadata(&path) {
+                Ok(metadata) => Ok(Some(metadata.ino())),
+                // This kernel has none of the kind.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Error::setup(format!("look at {path}"), error)),
+            }
+        };
+        if number("self")? != number(&pid.to_string())? {
+            found |= namespace;
+        }
+    }
+    Ok(found)
 }
 
 fn namespaces(network: &Network) -> u64 {
@@ -100,22 +159,42 @@ fn namespaces(network: &Network) -> u64 {
     u64::from(flags.cast_unsigned())
 }
 
+/// What a process may keep.
+struct Privileges<'a> {
+    user: &'a User,
+    capabilities: CapabilitySet,
+    seccomp: Seccomp,
+    no_new_privileges: bool,
+    fake_ids: bool,
+}
+
+impl Privileges<'_> {
+    fn of(spec: &Spec) -> Privileges<'_> {
+        Privileges {
+            user: &spec.process.user,
+            capabilities: spec.capabilities,
+            seccomp: spec.seccomp,
+            no_new_privileges: spec.no_new_privileges,
+            fake_ids: spec.fake_ids,
+        }
+    }
+}
+
 /// The steps that give privileges up, in the only order in which each is still allowed.
-fn privileges(spec: &Spec) -> Result<Vec<Step>, Error> {
-    let user = &spec.process.user;
-    let filter =
-        seccomp::program(spec.seccomp, spec.capabilities, spec.fake_ids)?.map(Step::Filter);
-    let as_root = spec.fake_ids || user.uid == 0;
-    let mut steps = vec![Step::Bound(spec.capabilities)];
-    if !spec.fake_ids {
+fn privileges(kept: &Privileges<'_>) -> Result<Vec<Step>, Error> {
+    let Privileges { user, capabilities, .. } = *kept;
+    let filter = seccomp::program(kept.seccomp, capabilities, kept.fake_ids)?.map(Step::Filter);
+    let as_root = kept.fake_ids || user.uid == 0;
+    let mut steps = vec![Step::Bound(capabilities)];
+    if !kept.fake_ids {
         if may_set_groups()? {
             steps.push(Step::Groups(groups(user)));
         }
         steps.push(Step::Identity { uid: user.uid, gid: user.gid });
     }
-    let held = if as_root { spec.capabilities } else { CapabilitySet::NONE };
+    let held = if as_root { capabilities } else { CapabilitySet::NONE };
     steps.push(Step::Capabilities(held));
-    if spec.no_new_privileges {
+    if kept.no_new_privileges {
         steps.push(Step::NoNewPrivileges);
         steps.push(Step::EndWithParent);
         // Last, so that it restricts none of the steps before.
@@ -124,9 +203,6 @@ fn privileges(spec: &Spec) -> Result<Vec<Step>, Error> {
         // Without no_new_privs only a privileged process may install a filter.
         steps.splice(0..0, filter);
         steps.push(Step::EndWithParent);
-    }
-    if spec.init {
-        steps.push(Step::Init);
     }
     Ok(steps)
 }

@@ -8,6 +8,8 @@ use crate::capability::CapabilitySet;
 use crate::cgroup::Limits;
 use crate::user::User;
 
+pub use rustix::process::Resource;
+
 /// Everything there is to say about one container process.
 #[derive(Debug)]
 pub struct Spec {
@@ -61,6 +63,23 @@ pub enum Rootfs {
     Path(PathBuf),
 }
 
+/// One more process for a container that runs.
+#[derive(Debug)]
+pub struct Join {
+    /// The process.
+    pub process: Process,
+    /// As [`Spec::capabilities`].
+    pub capabilities: CapabilitySet,
+    /// As [`Spec::seccomp`].
+    pub seccomp: Seccomp,
+    /// As [`Spec::no_new_privileges`].
+    pub no_new_privileges: bool,
+    /// As [`Spec::fake_ids`].
+    pub fake_ids: bool,
+    /// Standard input, output and error.
+    pub stdio: Stdio,
+}
+
 /// A program, its surroundings, and as whom it runs.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -74,6 +93,19 @@ pub struct Process {
     pub user: User,
     /// The file creation mask, 0o022 as a rule.
     pub umask: u32,
+    /// What it may use (getrlimit(2)); of the rest as much as the caller.
+    pub limits: Vec<Limit>,
+}
+
+/// The most that a process may use of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Of what.
+    pub resource: Resource,
+    /// The limit; nothing is none.
+    pub soft: Option<u64>,
+    /// The most that the process itself may raise it to.
+    pub hard: Option<u64>,
 }
 
 /// Which network the container sees.

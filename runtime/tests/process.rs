@@ -6,7 +6,10 @@ mod support;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use runtime::{CapabilitySet, Error, ExitStatus, Network, Seccomp, Signal, Stream, User, spawn};
+use runtime::{
+    CapabilitySet, Error, ExitStatus, Join, Limit, Network, Resource, Seccomp, Signal, Stdio,
+    Stream, User, spawn,
+};
 use support::{Root, chain, field, output, run};
 
 #[test]
@@ -284,4 +287,46 @@ fn wait_for(condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "it did not happen");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+#[test]
+fn limits_are_as_given() {
+    let root = Root::new();
+    let mut spec = root.sh("ulimit -n; ulimit -Hn; ulimit -c");
+    spec.process.limits = vec![
+        Limit { resource: Resource::Nofile, soft: Some(100), hard: Some(200) },
+        Limit { resource: Resource::Core, soft: Some(0), hard: Some(0) },
+    ];
+    assert_eq!(output(spec), "100\n200\n0\n");
+}
+
+#[test]
+fn one_more_process_joins_a_container() {
+    let root = Root::new();
+    let first = root.sh("echo here > /first; mkdir /made; exec sleep 1000");
+    let mut container = spawn(first).unwrap();
+    while !root.path().join("made").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let spec = root.sh("cat /first; cat /proc/1/comm; hostname; [ $$ != 1 ]; exit 7");
+    let join = Join {
+        process: spec.process,
+        capabilities: CapabilitySet::DOCKER,
+        seccomp: Seccomp::Default,
+        no_new_privileges: true,
+        fake_ids: false,
+        stdio: Stdio {
+            stdin: Stream::Null,
+            stdout: Stream::Fd(writer.into()),
+            stderr: Stream::Null,
+        },
+    };
+    let mut joined = runtime::join(container.pidfd(), container.pid(), join).unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut said).unwrap();
+    assert_eq!(said, "here\nsleep\nbox\n");
+    assert_eq!(joined.wait().unwrap(), ExitStatus::Code(7));
+    assert_eq!(container.try_wait().unwrap(), None);
+    container.kill_all().unwrap();
 }

@@ -175,6 +175,7 @@ fn spec(
             cwd: op.cwd.clone().into(),
             user,
             umask: 0o022,
+            limits: Vec::new(),
         },
         hostname: op.hostname.clone(),
         network: match op.network {

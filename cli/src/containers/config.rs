@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsConfig;
 use super::mounts::MountConfig;
+use super::options::isolation::Isolation;
+use super::options::names::Names;
 use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
 use crate::keeper::restart::RestartPolicy;
@@ -50,6 +52,12 @@ pub(crate) struct ContainerConfig {
     /// How much is kept of what it says; nothing at all if there is none.
     #[serde(default)]
     pub(crate) log: Option<LogLimits>,
+    /// How far it is kept apart from the machine.
+    #[serde(default)]
+    pub(crate) isolation: Isolation,
+    /// Whom it knows by name.
+    #[serde(default)]
+    pub(crate) names: Names,
     /// When it was made, in nanoseconds since 1970.
     #[serde(default)]
     pub(crate) created_nanos: i64,

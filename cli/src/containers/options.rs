@@ -1,6 +1,12 @@
 //! What the command line says of a container that is to be made.
 
-use std::path::PathBuf;
+mod health;
+pub(crate) mod isolation;
+pub(crate) mod names;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use layerfs::{Container, ContainerSpec, Lease, Store};
 use oci::{Platform, RuntimeConfig};
@@ -14,6 +20,9 @@ use crate::error::Failure;
 use crate::keeper::log::LogLimits;
 use crate::keeper::restart::RestartPolicy;
 use crate::pulling::{self, PullPolicy};
+use health::HealthOptions;
+use isolation::Isolation;
+use names::Names;
 
 /// What `create` and `run` take alike.
 #[derive(clap::Args)]
@@ -54,6 +63,24 @@ pub(crate) struct CreateOptions {
     /// Set a label of the container: NAME=VALUE
     #[arg(short, long, value_name = "NAME=VALUE")]
     label: Vec<String>,
+    #[command(flatten)]
+    isolation: Isolation,
+    #[command(flatten)]
+    names: Names,
+    #[command(flatten)]
+    health: HealthOptions,
+    /// Write the container's id to a new file
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
+    /// Set the labels of a file with a NAME=VALUE a line
+    #[arg(long, value_name = "FILE")]
+    label_file: Vec<PathBuf>,
+    /// Where the container's log goes: json-file, local or none
+    #[arg(long, value_enum, value_name = "DRIVER", default_value = "json-file")]
+    log_driver: LogDriver,
+    /// How much is kept of the log: max-size=10m, max-file=3
+    #[arg(long, value_name = "NAME=VALUE")]
+    log_opt: Vec<String>,
     /// When to start the container again: no, always, unless-stopped, on-failure[:TIMES]
     #[arg(long, value_name = "POLICY", default_value = "no")]
     pub(crate) restart: RestartPolicy,
@@ -97,6 +124,9 @@ pub(crate) fn create(
     if args.rm && args.restart != RestartPolicy::No {
         return Err(Failure::new("`--rm` and `--restart` exclude each other"));
     }
+    args.isolation.check()?;
+    // Before anything is made: an id of old must not be taken for the new one.
+    let id_file = args.cidfile.as_deref().map(IdFile::new).transpose()?;
     let image = pulling::image(app, lease, image_name, args.platform.as_ref(), args.pull)?;
     let image_config = store.config(&image.id)?;
     let mut config = ContainerConfig {
@@ -111,7 +141,12 @@ pub(crate) fn create(
         auto_remove: args.rm,
         restart: args.restart,
         stop_timeout: args.stop_timeout,
-        log: Some(LogLimits::default()),
+        log: match args.log_driver {
+            LogDriver::None => None,
+            LogDriver::JsonFile | LogDriver::Local => Some(LogLimits::read(&args.log_opt)?),
+        },
+        isolation: args.isolation.clone(),
+        names: args.names.clone(),
         created_nanos: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0),
     };
     let spec = ContainerSpec {
@@ -126,7 +161,50 @@ pub(crate) fn create(
         store.remove_container_and_volumes(lease, &container.id)?;
         return Err(failure);
     }
+    if let Some(file) = id_file {
+        file.write(&container.id)?;
+    }
     Ok((container, config))
+}
+
+/// A new file for an id; dropped without one, it goes again.
+struct IdFile(Option<(PathBuf, File)>);
+
+impl IdFile {
+    fn new(path: &Path) -> Result<IdFile, Failure> {
+        let file = File::create_new(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Failure::new(format!("the file {} is there already", path.display()))
+                    .hint("it may have the id of another container: remove it first")
+            }
+            _ => Failure::new(format!("cannot create {}: {error}", path.display())),
+        })?;
+        Ok(IdFile(Some((path.to_owned(), file))))
+    }
+
+    fn write(mut self, id: &str) -> io::Result<()> {
+        match self.0.take() {
+            Some((_, mut file)) => file.write_all(id.as_bytes()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        if let Some((path, _)) = self.0.take() {
+            // It holds nothing; whoever removed it before has done as much.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Where a log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogDriver {
+    JsonFile,
+    Local,
+    None,
 }
 
 /// Whose input a container's is.
@@ -153,16 +231,7 @@ fn changed(
     if !command.is_empty() {
         runtime.cmd = Some(command.to_vec());
     }
-    for file in &args.env_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
-        for line in text.lines().map(str::trim_start) {
-            if !line.is_empty() && !line.starts_with('#') {
-                set_variable(app, &mut runtime.env, line);
-            }
-        }
-    }
-    args.env.iter().for_each(|pair| set_variable(app, &mut runtime.env, pair));
+    set_variables(app, &mut runtime.env, &args.env_file, &args.env)?;
     if let Some(signal) = args.stop_signal {
         runtime.stop_signal = Some(signal.to_string());
     }
@@ -172,11 +241,39 @@ fn changed(
     if let Some(user) = &args.user {
         runtime.user.clone_from(user);
     }
-    for label in &args.label {
+    runtime.healthcheck = args.health.change(runtime.healthcheck.take());
+    let mut labels = Vec::new();
+    for file in &args.label_file {
+        let text = fs::read_to_string(file)
+            .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
+        let lines = text.lines().map(str::trim);
+        labels.extend(lines.filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+    }
+    for label in labels.iter().chain(&args.label) {
         let (name, value) = label.split_once('=').unwrap_or((label, ""));
         runtime.labels.insert(name.to_owned(), value.to_owned());
     }
     Ok(runtime)
+}
+
+/// Sets the variables of files, then those of the command line.
+pub(crate) fn set_variables(
+    app: &App,
+    env: &mut Vec<String>,
+    files: &[PathBuf],
+    pairs: &[String],
+) -> Result<(), Failure> {
+    for file in files {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
+        for line in text.lines().map(str::trim_start) {
+            if !line.is_empty() && !line.starts_with('#') {
+                set_variable(app, env, line);
+            }
+        }
+    }
+    pairs.iter().for_each(|pair| set_variable(app, env, pair));
+    Ok(())
 }
 
 /// `NAME=VALUE` replaces; `NAME` alone takes our value, and removes where we have none.

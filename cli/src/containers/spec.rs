@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use layerfs::{Active, Root};
 use runtime::{
-    CapabilitySet, FileContent, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec, Stdio,
-    SystemPaths, user,
+    FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, user,
 };
 
 use super::{ContainerConfig, NetworkChoice, OWN_FAILURE, mounts};
@@ -34,7 +34,9 @@ pub(crate) fn spec(
     };
     // docker makes a working directory that is not there.
     root.mkdir_all(&cwd, 0o755, None).doing(|| format!("cannot make {}", cwd.display()))?;
-    let env = environment(&config.runtime.env, hostname, &user.home);
+    let env = environment(&config.runtime.env, hostname, &user.home, config.terminal);
+    let isolation = &config.isolation;
+    let privileges = isolation.privileges(false)?;
     let mut spec = Spec {
         rootfs: match tree.mount {
             Some(mount) => Rootfs::Mount(mount),
@@ -46,20 +48,21 @@ pub(crate) fn spec(
             cwd,
             user,
             umask: 0o022,
+            limits: isolation.limits(),
         },
         hostname: hostname.to_owned(),
         network: match config.network {
             NetworkChoice::Host => Network::Host,
             NetworkChoice::None => Network::None,
         },
-        mounts: Vec::new(),
-        files: provided_files(app, hostname),
-        capabilities: CapabilitySet::DOCKER,
-        seccomp: Seccomp::Default,
-        no_new_privileges: true,
-        read_only: false,
-        system_paths: SystemPaths::Protected,
-        init: false,
+        mounts: if isolation.privileged { devices() } else { Vec::new() },
+        files: provided_files(app, config, hostname),
+        capabilities: privileges.capabilities,
+        seccomp: privileges.seccomp,
+        no_new_privileges: privileges.no_new_privileges,
+        read_only: isolation.read_only,
+        system_paths: isolation.system_paths(),
+        init: isolation.init,
         limits: config.limits.to_limits(),
         fake_ids: app.has_one_id(),
         stdio,
@@ -68,8 +71,36 @@ pub(crate) fn spec(
     Ok(spec)
 }
 
+/// The machine's devices, beside those that every container has.
+fn devices() -> Vec<Mount> {
+    let mut found = Vec::new();
+    let mut directories = vec![PathBuf::from("/dev")];
+    while let Some(directory) = directories.pop() {
+        // What cannot be listed is not for us, and not for a container of ours.
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+            let is_every_containers = [
+                "pts", "shm", "mqueue", "console", "ptmx", "null", "zero", "full", "random",
+                "urandom", "tty",
+            ]
+            .iter()
+            .any(|name| path == Path::new("/dev").join(name));
+            if is_every_containers {
+                continue;
+            }
+            if kind.is_dir() {
+                directories.push(path);
+            } else if kind.is_char_device() || kind.is_block_device() {
+                let source = MountSource::Bind(path.clone());
+                found.push(Mount { target: path, source, read_only: false });
+            }
+        }
+    }
+    found
+}
+
 /// The files of the machine that a container sees in place of the image's.
-fn provided_files(app: &App, hostname: &str) -> Vec<ProvidedFile> {
+fn provided_files(app: &App, config: &ContainerConfig, hostname: &str) -> Vec<ProvidedFile> {
     let file = |path: &str, content: Vec<u8>| ProvidedFile {
         path: PathBuf::from(path),
         content: FileContent::text(content),
@@ -79,9 +110,10 @@ fn provided_files(app: &App, hostname: &str) -> Vec<ProvidedFile> {
     if !hosts.is_empty() && !hosts.ends_with(b"\n") {
         hosts.push(b'\n');
     }
+    hosts.extend(config.names.hosts().into_bytes());
     hosts.extend(format!("127.0.1.1\t{hostname}\n").into_bytes());
     vec![
-        file("/etc/resolv.conf", app.machine.resolv_conf()),
+        file("/etc/resolv.conf", config.names.resolv_conf(app.machine.resolv_conf())),
         file("/etc/hosts", hosts),
         file("/etc/hostname", format!("{hostname}\n").into_bytes()),
     ]
@@ -90,7 +122,7 @@ fn provided_files(app: &App, hostname: &str) -> Vec<ProvidedFile> {
 /// The largest `/etc/passwd` or `/etc/group` that is read, in bytes.
 const MAX_ACCOUNTS: u64 = 8 << 20;
 
-fn resolve_user(root: &Root, spec: &str) -> Result<user::User, Failure> {
+pub(crate) fn resolve_user(root: &Root, spec: &str) -> Result<user::User, Failure> {
     // An image without the file has nobody but numbers.
     let read = |path: &str| {
         let mut bytes = Vec::new();
@@ -105,7 +137,12 @@ fn resolve_user(root: &Root, spec: &str) -> Result<user::User, Failure> {
 }
 
 /// The image's environment with what every process may count on.
-fn environment(image: &[String], hostname: &str, home: &Path) -> Vec<OsString> {
+pub(crate) fn environment(
+    image: &[String],
+    hostname: &str,
+    home: &Path,
+    terminal: bool,
+) -> Vec<OsString> {
     let has = |name: &str| image.iter().any(|pair| pair.split('=').next() == Some(name));
     let mut env: Vec<OsString> = image.iter().map(OsString::from).collect();
     if !has("PATH") {
@@ -114,10 +151,22 @@ fn environment(image: &[String], hostname: &str, home: &Path) -> Vec<OsString> {
     if !has("HOSTNAME") {
         env.push(format!("HOSTNAME={hostname}").into());
     }
+    if terminal && !has("TERM") {
+        env.push("TERM=xterm".into());
+    }
     if !has("HOME") {
         let mut home_pair = OsString::from("HOME=");
         home_pair.push(home);
         env.push(home_pair);
     }
     env
+}
+
+/// Puts `NAME=VALUE` in the place of the variable of that name, or at the end.
+pub(crate) fn replace_variable(env: &mut Vec<String>, pair: &str) {
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    match env.iter_mut().find(|old| name(old) == name(pair)) {
+        Some(old) => pair.clone_into(old),
+        None => env.push(pair.to_owned()),
+    }
 }

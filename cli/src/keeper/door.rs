@@ -71,6 +71,10 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
             }
             Request::Wait => keeper.tell_end(asker.try_clone()?)?,
             Request::Resize(size) => keeper.resize(size),
+            Request::Exec(exec) => match keeper.running() {
+                Some(init) => return keeper.household.serve(asker, &init, &exec),
+                None => wire::say(asker, &failed("it is not running"))?,
+            },
         }
     }
     Ok(())
@@ -82,7 +86,11 @@ fn failed(message: &str) -> Reply {
 
 /// Takes one more into the container's input and output.
 fn attend(asker: &UnixStream, keeper: &Keeper, attach: Attach) -> io::Result<()> {
-    keeper.outputs.add(asker)?;
+    let Some(outputs) = &keeper.outputs else {
+        let message = "its input and output are those of the command that started it";
+        return wire::say(asker, &failed(message));
+    };
+    outputs.add(asker)?;
     take_input(asker, keeper, attach)
 }
 

@@ -39,7 +39,8 @@ impl Joining {
     /// What the keeper has to know.
     pub(crate) fn attach(&self, ends_input: bool) -> Attach {
         let size = self.terminal.then(terminal::our_size).flatten();
-        Attach { input: self.input, ends_input, size }
+        // A terminal has no end: who leaves it can come back.
+        Attach { input: self.input, ends_input: ends_input && !self.terminal, size }
     }
 
     /// Checks that what is asked for can be had, before anything is started.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Failure;
+
 /// The longest line that is kept in one piece, in bytes, as docker's.
 const MAX_LINE: usize = 16 << 10;
 
@@ -24,6 +26,39 @@ impl Default for LogLimits {
     fn default() -> LogLimits {
         LogLimits { size: 20 << 20, files: 5 }
     }
+}
+
+impl LogLimits {
+    /// Reads `max-size=10m` and `max-file=3`.
+    pub(crate) fn read(options: &[String]) -> Result<LogLimits, Failure> {
+        let mut limits = LogLimits::default();
+        for option in options {
+            let bad = || Failure::new(format!("`{option}` is no option of a log here"));
+            match option.split_once('=').ok_or_else(bad)? {
+                ("max-size", size) => limits.size = size_in_bytes(size).ok_or_else(bad)?,
+                ("max-file", files) => {
+                    limits.files = files.parse().ok().filter(|files| *files > 0).ok_or_else(bad)?;
+                }
+                _ => return Err(bad().hint("these are: max-size, max-file")),
+            }
+        }
+        Ok(limits)
+    }
+}
+
+/// A size with a unit of 1024: `10m`.
+fn size_in_bytes(text: &str) -> Option<u64> {
+    let text = text.to_ascii_lowercase();
+    let text = text.trim_end_matches('b');
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match &text[end..] {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return None,
+    };
+    text[..end].parse::<u64>().ok()?.checked_mul(factor).filter(|size| *size > 0)
 }
 
 /// A line of a log, or a part of a long one: then it does not end in a newline.

@@ -9,6 +9,7 @@ use runtime::{Mount, MountSource, Stdio, Stream};
 
 use super::log::Channel;
 use super::outputs::Outputs;
+use super::wire::Size;
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname, spec, start_failure};
 use crate::error::Failure;
@@ -41,10 +42,11 @@ pub(super) fn start(
     store: &Store,
     container: &Container,
     config: &ContainerConfig,
+    size: Option<Size>,
 ) -> Result<Started, Failure> {
     let durability = if config.auto_remove { Durability::Volatile } else { Durability::Durable };
     let tree = store.prepare_container(lease, container, durability)?;
-    let streams = if config.terminal { of_terminal(config)? } else { of_pipes(config)? };
+    let streams = if config.terminal { of_terminal(config, size)? } else { of_pipes(config)? };
     let mut spec = spec(app, config, hostname(container, config), tree, streams.theirs)?;
     spec.mounts.extend(streams.console);
     let process = runtime::spawn(spec).map_err(start_failure)?;
@@ -52,8 +54,11 @@ pub(super) fn start(
     Ok(Started { process, outputs, input, terminal })
 }
 
-fn of_terminal(config: &ContainerConfig) -> Result<Streams, Failure> {
+fn of_terminal(config: &ContainerConfig, size: Option<Size>) -> Result<Streams, Failure> {
     let terminal = Terminal::open()?;
+    if let Some(size) = size {
+        terminal.resize(size);
+    }
     let stream = || terminal.theirs().map(Stream::Terminal);
     let theirs = Stdio { stdin: stream()?, stdout: stream()?, stderr: stream()? };
     // Programs that look for their terminal's name find it there.

@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a container's output goes. A listener that reads slowly slows the container down, as a
 /// pipe does; nothing piles up.
-#[derive(Default)]
 pub(crate) struct Outputs {
     log: Mutex<Option<Log>>,
     listeners: Mutex<Vec<UnixStream>>,
@@ -26,7 +25,8 @@ pub(crate) struct Outputs {
 impl Outputs {
     /// With a log, or without.
     pub(super) fn new(log: Option<Log>) -> Outputs {
-        Outputs { log: Mutex::new(log), ..Outputs::default() }
+        let (listeners, hurry) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+        Outputs { log: Mutex::new(log), listeners, hurry }
     }
 
     /// Tells everything from now on to one more.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use layerfs::{Container, ContainerState, ProcessId, Run, Store};
 
+use super::enter::Household;
 use super::log::Log;
 use super::once::{self, Started};
 use super::outputs::Outputs;
@@ -15,7 +16,7 @@ use super::restart::BackOff;
 use super::wire::{self, Attach, Reply, Request};
 use super::{Keeper, door};
 use crate::app::App;
-use crate::containers::{ContainerConfig, OWN_FAILURE};
+use crate::containers::{ContainerConfig, OWN_FAILURE, hostname};
 use crate::error::{Failure, Outcome};
 
 /// Keeps a container: starts it, and stays until it has ended for good.
@@ -58,6 +59,7 @@ struct Kept<'a> {
     container: Container,
     config: ContainerConfig,
     keeper: Arc<Keeper>,
+    outputs: Arc<Outputs>,
     us: ProcessId,
     restarts: u32,
 }
@@ -68,11 +70,17 @@ impl<'a> Kept<'a> {
         let container = store.container(id)?;
         let config = ContainerConfig::of(&container)?;
         let log = config.log.map(|limits| Log::open(&container.dir, limits)).transpose()?;
-        let keeper = Keeper::new(Outputs::new(log), config.own_stop_signal());
+        let household = Household {
+            config: config.clone(),
+            hostname: hostname(&container, &config).to_owned(),
+            fake_ids: app.has_one_id(),
+        };
+        let outputs = Arc::new(Outputs::new(log));
+        let keeper = Keeper::new(Some(outputs.clone()), household);
         door::open(&container.dir, keeper.clone())?;
         let us = ProcessId::of(std::process::id())
             .ok_or_else(|| Failure::new("cannot read /proc/self/stat"))?;
-        Ok(Kept { app, store, container, config, keeper, us, restarts: 0 })
+        Ok(Kept { app, store, container, config, keeper, outputs, us, restarts: 0 })
     }
 
     /// Runs the container as often as its policy wants.
@@ -91,7 +99,7 @@ impl<'a> Kept<'a> {
             let (keeper, restarts) = (self.us, self.restarts);
             let at = jiff::Timestamp::now().as_second();
             self.note(ContainerState::Restarting { keeper, code, at, restarts });
-            self.keeper.outputs.finish(code);
+            self.outputs.finish(code);
             if !self.keeper.rest(back_off.after(began.elapsed())) {
                 break code;
             }
@@ -112,8 +120,15 @@ impl<'a> Kept<'a> {
             i32::from(failure.code)
         };
         let lease = self.store.lease().map_err(|error| refuse(error.into()))?;
-        let mut started = once::start(self.app, &lease, self.store, &self.container, &self.config)
-            .map_err(&refuse)?;
+        let mut started = once::start(
+            self.app,
+            &lease,
+            self.store,
+            &self.container,
+            &self.config,
+            first.as_ref().and_then(|first| first.attach?.size),
+        )
+        .map_err(&refuse)?;
         let process = started.process.pid().unsigned_abs();
         if let Some(ContainerState::Running(run)) = ContainerState::running(process) {
             let (keeper, restarts) = (Some(self.us), self.restarts);
@@ -128,7 +143,7 @@ impl<'a> Kept<'a> {
             }
         }
         drop(first);
-        let code = self.keeper.see_through(started);
+        let code = self.keeper.see_through(started, &self.outputs);
         drop(lease);
         Ok(code)
     }
@@ -136,7 +151,7 @@ impl<'a> Kept<'a> {
     /// Lets the one who had the container started take part in it.
     fn serve(&self, asker: &UnixStream, attach: Attach) {
         let Ok(asker) = asker.try_clone() else { return };
-        if self.keeper.outputs.add(&asker).is_err() {
+        if self.outputs.add(&asker).is_err() {
             return;
         }
         let keeper = self.keeper.clone();
@@ -150,7 +165,7 @@ impl<'a> Kept<'a> {
     fn end(&self, code: i32) {
         self.note(self.current().ended(code));
         self.remove_if_asked();
-        self.keeper.outputs.finish(code);
+        self.outputs.finish(code);
         self.keeper.over(code);
     }
 
@@ -185,18 +200,18 @@ impl Keeper {
     fn begin(&self, started: &mut Started) -> std::io::Result<()> {
         *super::lock(&self.input) = started.input.take();
         *super::lock(&self.terminal) = started.terminal.take();
-        self.started(started.process.pidfd())
+        self.started(&started.process)
     }
 
     /// Passes on what the container says until it has ended, and answers with its status.
-    fn see_through(self: &Arc<Self>, started: Started) -> i32 {
+    fn see_through(&self, started: Started, to: &Arc<Outputs>) -> i32 {
         let Started { mut process, outputs, .. } = started;
         let pumps: Vec<_> = outputs
             .into_iter()
             .filter_map(|(channel, from)| {
-                let keeper = self.clone();
+                let to = to.clone();
                 let name = thread::Builder::new().name("output".into());
-                name.spawn(move || once::pump(from, channel, &keeper.outputs)).ok()
+                name.spawn(move || once::pump(from, channel, &to)).ok()
             })
             .collect();
         let code = process.wait().map_or(OWN_FAILURE.into(), runtime::ExitStatus::shell_code);

@@ -48,6 +48,9 @@ pub(crate) enum Request {
     },
     /// To tell when it has ended for good.
     Wait,
+    /// To start one more process in it. The streams of one that is neither detached nor has a
+    /// terminal follow; our side of a terminal comes back after the answer.
+    Exec(Exec),
     /// To tell its terminal that ours has another size.
     Resize(Size),
 }
@@ -61,6 +64,27 @@ pub(crate) struct Attach {
     pub(crate) ends_input: bool,
     /// The size of his terminal.
     pub(crate) size: Option<Size>,
+}
+
+/// One more process for a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exec {
+    /// Program and arguments.
+    pub(crate) args: Vec<String>,
+    /// `NAME=VALUE`, beside what the container's command has.
+    pub(crate) env: Vec<String>,
+    /// As whom; as the container's command if that is not said.
+    pub(crate) user: Option<String>,
+    /// Where; where the container's command starts if that is not said.
+    pub(crate) working_dir: Option<String>,
+    /// Whether it may do what a privileged container may.
+    pub(crate) privileged: bool,
+    /// Whether it has a terminal.
+    pub(crate) terminal: bool,
+    /// The size of that.
+    pub(crate) size: Option<Size>,
+    /// Whether nobody waits for it.
+    pub(crate) detach: bool,
 }
 
 /// The size of a terminal in characters.

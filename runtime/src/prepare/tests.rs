@@ -13,6 +13,7 @@ fn spec() -> Spec {
             cwd: "/".into(),
             user: User { uid: 0, gid: 0, additional_gids: vec![10], home: "/root".into() },
             umask: 0o022,
+            limits: Vec::new(),
         },
         hostname: "test".into(),
         network: Network::Host,
@@ -44,7 +45,7 @@ fn names(steps: &[Step]) -> Vec<String> {
 #[test]
 fn privileges_are_given_up_in_order() {
     let docker = format!("{:?}", CapabilitySet::DOCKER);
-    let root = names(&privileges(&spec()).unwrap());
+    let root = names(&privileges(&Privileges::of(&spec())).unwrap());
     assert_eq!(
         root,
         [
@@ -63,7 +64,11 @@ fn privileges_are_given_up_in_order() {
 fn a_user_holds_no_capability() {
     let mut spec = spec();
     spec.process.user.uid = 1000;
-    assert!(privileges(&spec).unwrap().contains(&Step::Capabilities(CapabilitySet::NONE)));
+    assert!(
+        privileges(&Privileges::of(&spec))
+            .unwrap()
+            .contains(&Step::Capabilities(CapabilitySet::NONE))
+    );
 }
 
 #[test]
@@ -71,7 +76,7 @@ fn without_no_new_privs_the_filter_comes_while_it_may() {
     let mut spec = spec();
     spec.no_new_privileges = false;
     spec.init = true;
-    let steps = privileges(&spec).unwrap();
+    let steps = privileges(&Privileges::of(&spec)).unwrap();
     assert!(matches!(steps[0], Step::Filter(_)));
     assert!(!steps.contains(&Step::NoNewPrivileges));
     assert_eq!(steps.last(), Some(&Step::Init));
@@ -82,7 +87,7 @@ fn faked_ids_are_never_set() {
     let mut spec = spec();
     spec.fake_ids = true;
     spec.process.user.uid = 1000;
-    let steps = privileges(&spec).unwrap();
+    let steps = privileges(&Privileges::of(&spec)).unwrap();
     assert!(!steps.iter().any(|step| matches!(step, Step::Groups(_) | Step::Identity { .. })));
     assert!(steps.contains(&Step::Capabilities(CapabilitySet::DOCKER)));
 }

@@ -93,6 +93,7 @@ impl Root {
                 cwd: "/".into(),
                 user: User::root(),
                 umask: 0o022,
+                limits: Vec::new(),
             },
             hostname: "box".into(),
             network: Network::Host,

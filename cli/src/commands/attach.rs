@@ -1,0 +1,60 @@
+//! `tierce attach`: takes part in the input and output of a container that runs.
+
+use crate::app::App;
+use crate::containers::{ContainerConfig, OWN_FAILURE};
+use crate::error::{Failure, Outcome};
+use crate::keeper::ask;
+use crate::keeper::joined::{Joining, Parted};
+use crate::keeper::wire::{self, Request};
+use crate::signals::Caught;
+use crate::terminal::DetachKeys;
+
+/// What `tierce attach` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The keys that leave the container to itself, as ctrl-p,ctrl-q
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: DetachKeys,
+    /// Pass no standard input on
+    #[arg(long)]
+    no_stdin: bool,
+    /// Pass signals on to the container
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value = "true",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = clap::ArgAction::Set
+    )]
+    sig_proxy: bool,
+    /// Name or id of the container
+    container: String,
+}
+
+/// Carries it out: its status is the container's.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    let container = store.container(&args.container)?;
+    let config = ContainerConfig::of(&container)?;
+    let joining = Joining {
+        input: config.open_stdin && !args.no_stdin,
+        terminal: config.terminal,
+        signals: args.sig_proxy && !config.terminal,
+        detach_keys: args.detach_keys.clone(),
+    };
+    joining.check()?;
+    let caught = Caught::catch()?;
+    let not_running = || {
+        Failure::new(format!("container {} is not running", container.name))
+            .hint("`tierce start -a` starts it")
+    };
+    let keeper = ask::connect(store, &container.id)?.ok_or_else(not_running)?;
+    wire::say(&keeper, &Request::Attach(joining.attach(config.stdin_once)))?;
+    match joining.until_we_part(&keeper, caught)? {
+        Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),
+        Parted::Left => Ok(0),
+        Parted::Lost => Err(Failure::new(format!("the keeper of {} was killed", container.name))),
+    }
+}

@@ -1,0 +1,114 @@
+//! More processes for a container that runs.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use layerfs::Root;
+use runtime::{Join, Process, Stdio, Stream};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+
+use super::wire::{Exec, Reply};
+use super::{Init, descriptors, wire};
+use crate::containers::{ContainerConfig, OWN_FAILURE, spec, start_failure};
+use crate::error::Failure;
+
+/// What is common to all processes of a container.
+pub(crate) struct Household {
+    pub(crate) config: ContainerConfig,
+    pub(crate) hostname: String,
+    /// Whether changes of owner are pretended.
+    pub(crate) fake_ids: bool,
+}
+
+impl Household {
+    /// Starts a process beside the container's first one.
+    pub(super) fn enter(
+        &self,
+        init: &Init,
+        exec: &Exec,
+        stdio: Stdio,
+    ) -> Result<runtime::Container, Failure> {
+        let root = Root::open(&root_of(init))?;
+        let asked = exec.user.as_deref().unwrap_or(&self.config.runtime.user);
+        let user = spec::resolve_user(&root, asked)?;
+        let mut env = self.config.runtime.env.clone();
+        for pair in &exec.env {
+            spec::replace_variable(&mut env, pair);
+        }
+        let cwd = exec.working_dir.as_deref().unwrap_or(&self.config.runtime.working_dir);
+        let kept = self.config.isolation.privileges(exec.privileged)?;
+        let join = Join {
+            process: Process {
+                args: exec.args.iter().map(OsString::from).collect(),
+                env: spec::environment(&env, &self.hostname, &user.home, exec.terminal),
+                cwd: Path::new("/").join(cwd),
+                user,
+                umask: 0o022,
+                limits: self.config.isolation.limits(),
+            },
+            capabilities: kept.capabilities,
+            seccomp: kept.seccomp,
+            no_new_privileges: kept.no_new_privileges,
+            fake_ids: self.fake_ids,
+            stdio,
+        };
+        runtime::join(init.pidfd.as_fd(), init.pid, join).map_err(start_failure)
+    }
+
+    /// Serves one who wants a process of his own in the container, to its end.
+    pub(super) fn serve(&self, asker: &UnixStream, init: &Init, exec: &Exec) -> io::Result<()> {
+        let mut ours = None;
+        let stdio = match exec {
+            Exec { detach: true, terminal: false, .. } => {
+                Stdio { stdin: Stream::Null, stdout: Stream::Null, stderr: Stream::Null }
+            }
+            Exec { terminal: true, .. } => {
+                let (terminal, theirs) = terminal_in(init)?;
+                if let Some(size) = exec.size {
+                    crate::terminal::resize(&terminal, size);
+                }
+                ours = Some(terminal);
+                let stream = || theirs.try_clone().map(Stream::Terminal);
+                Stdio { stdin: stream()?, stdout: stream()?, stderr: stream()? }
+            }
+            Exec { .. } => {
+                let [stdin, stdout, stderr] = descriptors::take(asker)?.map(Stream::Fd);
+                Stdio { stdin, stdout, stderr }
+            }
+        };
+        let mut process = match self.enter(init, exec, stdio) {
+            Ok(process) => process,
+            Err(Failure { message, hint, code }) => {
+                return wire::say(asker, &Reply::Failed { message, hint, code });
+            }
+        };
+        // The process goes on if whoever wanted it has gone away.
+        let _ = wire::say(asker, &Reply::Done);
+        if let Some(terminal) = ours.take_if(|_| !exec.detach) {
+            let _ = descriptors::pass(asker, &[terminal.as_fd()]);
+        }
+        let code = process.wait().map_or(OWN_FAILURE.into(), runtime::ExitStatus::shell_code);
+        wire::say(asker, &Reply::Ended(code))
+    }
+}
+
+/// The root of a running container.
+fn root_of(init: &Init) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root", init.pid))
+}
+
+/// A new terminal of the container's own, by whose name its programs find it: our side and theirs.
+fn terminal_in(init: &Init) -> io::Result<(File, OwnedFd)> {
+    let root = Root::open(&root_of(init)).map_err(io::Error::other)?;
+    let multiplexer = root.open_dir("dev/pts").map_err(io::Error::other)?;
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let ours = rustix::fs::openat(multiplexer.as_fd(), "ptmx", flags, rustix::fs::Mode::empty())?;
+    unlockpt(&ours)?;
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let theirs = ioctl_tiocgptpeer(&ours, flags)?;
+    Ok((ours.into(), theirs))
+}
