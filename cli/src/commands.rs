@@ -3,6 +3,7 @@
 mod attach;
 mod build;
 mod commit;
+mod container;
 mod cp;
 mod create;
 mod diff;
@@ -65,6 +66,9 @@ macro_rules! commands {
 
             /// Whether it makes such files, so that it matters who they can belong to.
             pub(crate) fn makes_trees(&self) -> bool {
+                if let Command::Container(args) = self {
+                    return args.makes_trees();
+                }
                 matches!(
                     self,
                     Command::Build(_) | Command::Run(_) | Command::Create(_) | Command::Pull(_) | Command::Load(_)
@@ -79,6 +83,8 @@ commands! {
     Build => build, trees: true;
     /// Run a command in a new container
     Run => run, trees: true;
+    /// The commands for containers, under one name
+    Container => container, trees: true;
     /// Make a container without starting it
     Create => create, trees: true;
     /// Start containers that do not run

@@ -61,8 +61,9 @@ pub(crate) fn run_here(
     if let (Some(ContainerState::Running(run)), ContainerState::Running(us)) =
         (ContainerState::running(process.pid().unsigned_abs()), starting)
     {
-        state = ContainerState::Running(Run { keeper: Some(us.process), ..run });
-        store.set_container_state(&container.id, state)?;
+        let run = Run { keeper: Some(us.process), ..run };
+        state = ContainerState::Running(run);
+        keeper.record(store, &container.id, run);
     }
     let passed = keeper.clone();
     // A container that has just ended needs no signal any more.

@@ -1,15 +1,14 @@
 //! Images and containers with the fields that `docker inspect` gives them: scripts read those.
 
-use jiff::Timestamp;
-use layerfs::{Container, ContainerState, ImageRecord, Store};
+mod container;
+
+use layerfs::{ImageRecord, Store};
 use oci::{Reference, RuntimeConfig};
 use serde_json::{Value, json};
 
-use crate::containers::{ContainerConfig, hostname, mounts};
 use crate::error::Failure;
 
-/// What docker says of a time that was never.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+pub(crate) use container::container;
 
 /// An image.
 pub(crate) fn image(store: &Store, image: &ImageRecord) -> Result<Value, Failure> {
@@ -34,52 +33,6 @@ pub(crate) fn image(store: &Store, image: &ImageRecord) -> Result<Value, Failure
         "Config": runtime_config(&config.config),
         "History": config.history,
     }))
-}
-
-/// A container.
-pub(crate) fn container(container: &Container) -> Value {
-    let config = ContainerConfig::of(container).ok();
-    let command = config.as_ref().map(ContainerConfig::command).unwrap_or_default();
-    let (status, pid, code, started, finished) = match container.state {
-        ContainerState::Created => ("created", 0, 0, None, None),
-        ContainerState::Running(run) => ("running", run.process.pid, 0, Some(run.since), None),
-        ContainerState::Restarting { code, at, .. } => ("restarting", 0, code, None, Some(at)),
-        ContainerState::Exited { code, at, since, .. } => ("exited", 0, code, since, at),
-    };
-    let time = |second: Option<i64>| {
-        let time = second.and_then(|second| Timestamp::from_second(second).ok());
-        time.map_or_else(|| NEVER.to_owned(), |time| time.to_string())
-    };
-    json!({
-        "Id": container.id,
-        "Created": time(Some(container.created)),
-        "Path": command.first(),
-        "Args": command.get(1..).unwrap_or_default(),
-        "State": {
-            "Status": status,
-            "Running": status == "running",
-            "Paused": false,
-            "Pid": pid,
-            "ExitCode": code,
-            "Error": "",
-            "StartedAt": time(started),
-            "FinishedAt": time(finished),
-        },
-        "Image": container.image,
-        "Name": format!("/{}", container.name),
-        "Driver": "overlay",
-        "Platform": "linux",
-        "HostConfig": { "NetworkMode": config.as_ref().map(|c| c.network) },
-        "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": container.upper() } },
-        "Mounts": config.as_ref().map(|config| mounts::inspected(container, config)),
-        "Layers": container.layers,
-        "Config": config.as_ref().map(|config| {
-            let mut value = runtime_config(&config.runtime);
-            value["Hostname"] = hostname(container, config).into();
-            value["Image"] = container.image_name.clone().into();
-            value
-        }),
-    })
 }
 
 /// A config with docker's fields where the document leaves them out.

@@ -6,6 +6,7 @@
 //! * `door` is where others come in: a socket in the container's directory. `wire` is what is said
 //!   there, `ask` the other side of it, `joined` that side with a terminal.
 //! * `enter` starts more processes in the container.
+//! * `health` looks after it.
 //! * `outputs` takes what the container says to its `log` and to all who listen.
 //!
 //! The kernel ends the container with its keeper. So whoever finds the keeper gone knows that the
@@ -17,6 +18,7 @@ pub(crate) mod ask;
 pub(crate) mod descriptors;
 pub(crate) mod door;
 pub(crate) mod enter;
+pub(crate) mod health;
 pub(crate) mod joined;
 pub(crate) mod launch;
 pub(crate) mod log;
@@ -34,6 +36,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use layerfs::{ContainerState, Run, Store};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use enter::Household;
@@ -49,6 +52,8 @@ pub(crate) struct Keeper {
     input: Mutex<Option<File>>,
     terminal: Mutex<Option<File>>,
     life: Mutex<Life>,
+    /// What the store has of the run.
+    record: Mutex<Option<Record>>,
     /// Something about `life` is different.
     changed: Condvar,
 }
@@ -63,6 +68,13 @@ struct Life {
     waiting: Vec<UnixStream>,
     /// Its end, once that is known.
     over: Option<i32>,
+}
+
+/// What is recorded of a container that runs, and where.
+struct Record {
+    store: Store,
+    id: String,
+    run: Run,
 }
 
 /// The first process of a container that runs.
@@ -83,6 +95,7 @@ impl Keeper {
             input: Mutex::new(None),
             terminal: Mutex::new(None),
             life: Mutex::new(Life::default()),
+            record: Mutex::new(None),
             changed: Condvar::new(),
         })
     }
@@ -94,8 +107,24 @@ impl Keeper {
         Ok(())
     }
 
+    /// Records what is known of the run so far.
+    pub(crate) fn record(&self, store: &Store, id: &str, run: Run) {
+        let record = Record { store: store.clone(), id: id.to_owned(), run };
+        record.write();
+        *lock(&self.record) = Some(record);
+    }
+
+    /// Records what has changed, as long as the container runs.
+    fn note_run(&self, change: impl FnOnce(&mut Run)) {
+        if let Some(record) = lock(&self.record).as_mut() {
+            change(&mut record.run);
+            record.write();
+        }
+    }
+
     /// It does no more.
     pub(crate) fn ended(&self) {
+        *lock(&self.record) = None;
         self.life().process = None;
         *lock(&self.input) = None;
         *lock(&self.terminal) = None;
@@ -169,6 +198,13 @@ impl Keeper {
         self.life().asked_to_end
     }
 
+    /// Waits so long; true as soon as this run of the container has ended.
+    fn ends_within(&self, init: &Arc<Init>, limit: Duration) -> bool {
+        let is_other =
+            |life: &Life| !life.process.as_ref().is_some_and(|now| Arc::ptr_eq(now, init));
+        self.wait_until(is_other, limit)
+    }
+
     fn wait_until(&self, holds: impl Fn(&Life) -> bool, limit: Duration) -> bool {
         let end = Instant::now().checked_add(limit);
         let mut life = self.life();
@@ -207,6 +243,17 @@ impl Keeper {
 
     fn life(&self) -> MutexGuard<'_, Life> {
         lock(&self.life)
+    }
+}
+
+impl Record {
+    fn write(&self) {
+        // A container that was removed by force has no state any more.
+        if let Err(error) =
+            self.store.set_container_state(&self.id, ContainerState::Running(self.run))
+        {
+            tracing::warn!(%error, "the state of the container is not recorded");
+        }
     }
 }
 

@@ -179,3 +179,96 @@ fn one_more_command_runs_in_a_container() {
     tierce.ok(["rm", "box"]);
     assert_nothing_is_left(&tierce);
 }
+
+#[test]
+fn a_container_is_kept_apart_as_it_is_told_to() {
+    let tierce = tierce();
+    let run = |args: &[&str], script: &str| {
+        let args = [&["run", "--rm"], args, &["busybox", "sh", "-c", script]].concat();
+        tierce.ok(args)
+    };
+    let bounds = "grep -E 'CapBnd|NoNewPrivs|Seccomp:' /proc/self/status | awk '{print $2}'";
+    assert_eq!(run(&[], bounds), "00000000a80425fb\n0\n2\n");
+    let less = ["--cap-drop", "ALL", "--cap-add", "chown", "--security-opt", "no-new-privileges"];
+    assert_eq!(run(&less, bounds), "0000000000000001\n1\n2\n");
+    assert_eq!(run(&["--security-opt", "seccomp=unconfined"], bounds), "00000000a80425fb\n0\n0\n");
+    assert_eq!(run(&["--ulimit", "nofile=50:60"], "ulimit -n; ulimit -Hn"), "50\n60\n");
+    assert_eq!(run(&["--init"], "cat /proc/1/comm"), "tierce-init\n");
+    let read_only = run(&["--read-only"], "touch /new 2>/dev/null || echo refused");
+    assert_eq!(read_only, "refused\n");
+    let names = ["--add-host", "far:1.2.3.4", "--dns", "5.6.7.8", "--hostname", "here"];
+    let script = "grep far /etc/hosts; grep nameserver /etc/resolv.conf; hostname";
+    assert_eq!(run(&names, script), "1.2.3.4\tfar\nnameserver 5.6.7.8\nhere\n");
+
+    let id_file = tierce.scratch().join("id").display().to_string();
+    run(&["--cidfile", &id_file], "true");
+    assert_eq!(std::fs::read_to_string(&id_file).unwrap().len(), 64);
+    let again = tierce.run(["run", "--rm", "--cidfile", &id_file, "busybox", "true"]);
+    assert_eq!(again.code, 125, "{again:?}");
+    assert_eq!(tierce.run(["run", "--cap-add", "FLY", "busybox"]).code, 125);
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn a_container_is_listed_and_inspected_as_scripts_expect() {
+    let tierce = tierce();
+    let labels = ["--label", "a=b", "--restart", "on-failure:3", "--stop-signal", "INT"];
+    let run = [&["run", "-d", "--name", "first"][..], &labels, &["busybox", "sleep", "1000"]];
+    let id = tierce.ok(run.concat());
+    tierce.ok(["container", "create", "--name", "second", "busybox", "true"]);
+    tierce.run(["run", "--name", "third", "busybox", "false"]);
+    let names = |args: &[&str]| {
+        tierce.ok([&["ps", "--format", "{{.Names}}"], args].concat()).replace('\n', " ")
+    };
+    for (args, expected) in [
+        (&["-a"][..], "third second first "),
+        (&[], "first "),
+        (&["-l"], "third "),
+        (&["-n", "2"], "third second "),
+        (&["-f", "status=created"], "second "),
+        (&["-a", "-f", "name=^/fir"], "first "),
+        (&["-f", "label=a", "-f", "label=a=b"], "first "),
+        (&["-f", "exited=1"], "third "),
+        (&["-a", "-f", "ancestor=busybox", "-f", "since=first"], "third second "),
+    ] {
+        assert_eq!(names(args), expected, "{args:?}");
+    }
+    assert_eq!(tierce.ok(["container", "ls", "-q", "--no-trunc"]), id);
+    let inspect = |field: &str| {
+        let format = format!("{{{{{field}}}}}");
+        tierce.ok(["container", "inspect", "--format", &format, "first"]).trim().to_owned()
+    };
+    for (field, expected) in [
+        (".State.Running", "true"),
+        (".HostConfig.RestartPolicy.Name", "on-failure"),
+        (".HostConfig.RestartPolicy.MaximumRetryCount", "3"),
+        (".Config.StopSignal", "SIGINT"),
+        (".Config.Labels", "map[a:b]"),
+        (".Config.Tty", "false"),
+        (".Name", "/first"),
+    ] {
+        assert_eq!(inspect(field), expected, "{field}");
+    }
+    for name in ["first", "second", "third"] {
+        tierce.ok(["container", "rm", "-f", name]);
+    }
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
+fn the_health_of_a_container_is_looked_after() {
+    let tierce = tierce();
+    let check = ["--health-cmd", "echo looked; test -e /well", "--health-interval", "50ms"];
+    let run = [&["run", "-d", "--name", "box"][..], &check, &["--health-retries", "2"]];
+    tierce.ok([&run.concat()[..], &["busybox", "sleep", "1000"]].concat());
+    let health = || tierce.ok(["inspect", "--format", "{{.State.Health.Status}}", "box"]);
+    assert!(["starting\n", "unhealthy\n"].contains(&health().as_str()));
+    wait_until("it is unwell", || health() == "unhealthy\n");
+    tierce.ok(["exec", "box", "touch", "/well"]);
+    wait_until("it is well", || health() == "healthy\n");
+    assert!(tierce.ok(["ps", "--format", "{{.Status}}"]).ends_with("(healthy)\n"));
+    let results = tierce.ok(["inspect", "--format", "{{json .State.Health.Log}}", "box"]);
+    assert!(results.contains(r#""ExitCode":0,"Output":"looked\n""#), "{results}");
+    tierce.ok(["rm", "-f", "box"]);
+    assert_nothing_is_left(&tierce);
+}

@@ -30,17 +30,38 @@ enum Kind {
     Container,
 }
 
-/// Carries it out. What was found is printed also when something else was not.
+/// What `tierce container inspect` takes.
+#[derive(clap::Args)]
+pub(crate) struct OfContainers {
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+    /// `json`, or placeholders: '{{.Id}} {{json .Config.Env}}'
+    #[arg(short, long, default_value = "json", value_name = "FORMAT")]
+    format: String,
+}
+
+/// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    show(app, &args.names, &args.format, args.kind)
+}
+
+/// The same of containers alone.
+pub(crate) fn of_containers(args: &OfContainers, app: &App) -> Outcome {
+    show(app, &args.names, &args.format, Some(Kind::Container))
+}
+
+/// What was found is printed also when something else was not.
+fn show(app: &App, names: &[String], format: &str, kind: Option<Kind>) -> Outcome {
     let store = app.store()?;
-    let template = match args.format.as_str() {
+    let template = match format {
         "json" => None,
         text => Some(Template::parse(text).map_err(Failure::new)?),
     };
     let mut found = Vec::new();
     let mut status = 0;
-    for name in &args.names {
-        match object(store, name, args.kind) {
+    for name in names {
+        match object(store, name, kind) {
             Ok(object) => found.push(object),
             Err(failure) => {
                 anstream::eprintln!("{}{failure}", crate::ui::ERROR);

@@ -76,7 +76,11 @@ fn start(args: &Args, app: &App) -> Outcome {
 /// Whether nobody can leave the container, or come to it, or read what it said afterwards: then
 /// it needs no process of its own that keeps it.
 fn may_stay_here(args: &Args, config: &ContainerConfig) -> bool {
-    config.auto_remove && !config.terminal && args.sig_proxy && config.restart == RestartPolicy::No
+    config.auto_remove
+        && !config.terminal
+        && args.sig_proxy
+        && config.restart == RestartPolicy::No
+        && config.runtime.healthcheck.is_none()
 }
 
 /// Runs it under a keeper and takes part until its end.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use layerfs::{Container, ContainerState, ProcessId, Run, Store};
+use layerfs::{Container, ContainerState, Health, ProcessId, Run, Store};
 
 use super::enter::Household;
+use super::health::Check;
 use super::log::Log;
 use super::once::{self, Started};
 use super::outputs::Outputs;
@@ -60,6 +61,7 @@ struct Kept<'a> {
     config: ContainerConfig,
     keeper: Arc<Keeper>,
     outputs: Arc<Outputs>,
+    check: Option<Check>,
     us: ProcessId,
     restarts: u32,
 }
@@ -78,9 +80,12 @@ impl<'a> Kept<'a> {
         let outputs = Arc::new(Outputs::new(log));
         let keeper = Keeper::new(Some(outputs.clone()), household);
         door::open(&container.dir, keeper.clone())?;
+        let shell = config.runtime.shell.as_deref();
+        let check = config.runtime.healthcheck.as_ref();
+        let check = check.and_then(|check| Check::read(check, shell));
         let us = ProcessId::of(std::process::id())
             .ok_or_else(|| Failure::new("cannot read /proc/self/stat"))?;
-        Ok(Kept { app, store, container, config, keeper, outputs, us, restarts: 0 })
+        Ok(Kept { app, store, container, config, keeper, outputs, check, us, restarts: 0 })
     }
 
     /// Runs the container as often as its policy wants.
@@ -132,9 +137,12 @@ impl<'a> Kept<'a> {
         let process = started.process.pid().unsigned_abs();
         if let Some(ContainerState::Running(run)) = ContainerState::running(process) {
             let (keeper, restarts) = (Some(self.us), self.restarts);
-            self.note(ContainerState::Running(Run { keeper, restarts, ..run }));
+            let health = self.check.as_ref().map(|_| Health::Starting);
+            let run = Run { keeper, restarts, health, ..run };
+            self.keeper.record(self.store, &self.container.id, run);
         }
         self.keeper.begin(&mut started).map_err(|error| refuse(error.into()))?;
+        self.look_after();
         if let Some(First { asker, attach }) = &first {
             // Before there is anything else to say to him.
             let _ = wire::say(asker, &Reply::Done);
@@ -146,6 +154,16 @@ impl<'a> Kept<'a> {
         let code = self.keeper.see_through(started, &self.outputs);
         drop(lease);
         Ok(code)
+    }
+
+    /// Checks the container's health as long as it runs, on a thread.
+    fn look_after(&self) {
+        let (Some(check), Some(init)) = (self.check.clone(), self.keeper.running()) else { return };
+        let (keeper, dir) = (self.keeper.clone(), self.container.dir.clone());
+        // Without a thread for it, it never gets well.
+        let _ = thread::Builder::new()
+            .name("health".into())
+            .spawn(move || check.watch(&keeper, &init, &dir));
     }
 
     /// Lets the one who had the container started take part in it.
