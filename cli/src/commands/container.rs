@@ -25,7 +25,7 @@ enum Action {
     /// Copy files into a container, or out of it
     Cp(cp::Args),
     /// Make a container without starting it
-    Create(create::Args),
+    Create(Box<create::Args>),
     /// Show what a container changed
     Diff(diff::Args),
     /// Run one more command in a container that runs

@@ -241,7 +241,7 @@ fn changed(
     if let Some(user) = &args.user {
         runtime.user.clone_from(user);
     }
-    runtime.healthcheck = args.health.change(runtime.healthcheck.take());
+    runtime.healthcheck = args.health.change(runtime.healthcheck.as_ref());
     let mut labels = Vec::new();
     for file in &args.label_file {
         let text = fs::read_to_string(file)

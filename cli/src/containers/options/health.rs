@@ -38,11 +38,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl HealthOptions {
     /// The image's check with what the command line changes.
-    pub(crate) fn change(&self, image: Option<Healthcheck>) -> Option<Healthcheck> {
+    pub(crate) fn change(&self, image: Option<&Healthcheck>) -> Option<Healthcheck> {
         if self.no_healthcheck {
             return Some(Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() });
         }
-        let mut check = image.clone().unwrap_or_default();
+        let mut check = image.cloned().unwrap_or_default();
         if let Some(line) = &self.health_cmd {
             check.test = vec!["CMD-SHELL".into(), line.clone()];
         }
