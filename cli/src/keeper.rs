@@ -33,6 +33,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,8 @@ struct Record {
 pub(crate) struct Init {
     pidfd: OwnedFd,
     pid: i32,
+    /// The directories of its control groups.
+    groups: Vec<PathBuf>,
 }
 
 /// A signal for a container that does not run.
@@ -103,7 +106,8 @@ impl Keeper {
     /// The container runs.
     pub(crate) fn started(&self, process: &runtime::Container) -> io::Result<()> {
         let pidfd = process.pidfd().try_clone_to_owned()?;
-        self.life().process = Some(Arc::new(Init { pidfd, pid: process.pid() }));
+        self.life().process =
+            Some(Arc::new(Init { pidfd, pid: process.pid(), groups: process.groups().to_vec() }));
         Ok(())
     }
 

@@ -57,11 +57,14 @@ impl Groups {
             set(&directory, setting, hierarchy.is_unified())?;
         }
         for directory in &groups.directories {
-            let file = File::options().write(true).open(directory.join("cgroup.procs"));
-            let file = file.map_err(|e| failed("open", directory, e))?;
-            groups.joins.push(file.into());
+            groups.joins.push(entrance(directory)?);
         }
         Ok(Some(groups))
+    }
+
+    /// Where the groups are.
+    pub(crate) fn directories(&self) -> &[PathBuf] {
+        &self.directories
     }
 
     /// Descriptors that move whoever writes `0` to them into the groups. Given once.
@@ -101,6 +104,12 @@ impl Drop for Groups {
             remove(&directory);
         }
     }
+}
+
+/// What moves whoever writes `0` to it into a group.
+pub(crate) fn entrance(directory: &Path) -> Result<OwnedFd, Error> {
+    let file = File::options().write(true).open(directory.join("cgroup.procs"));
+    Ok(file.map_err(|e| failed("open", directory, e))?.into())
 }
 
 /// How often a group is asked to go whose last process is just ending.

@@ -65,6 +65,7 @@ impl fmt::Display for ExitStatus {
 pub struct Container {
     pid: i32,
     pidfd: OwnedFd,
+    groups: Vec<PathBuf>,
     end: End,
 }
 
@@ -140,7 +141,9 @@ fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error
     };
     let (ended, end) = channel();
     // Nobody can have gone away: the starter waits for this.
-    let _ = started.send(Ok(Container { pid, pidfd, end: End::Awaited(end) }));
+    let directories = groups.as_ref().map_or_else(Vec::new, |groups| groups.directories().to_vec());
+    let container = Container { pid, pidfd, groups: directories, end: End::Awaited(end) };
+    let _ = started.send(Ok(container));
     let status = wait(held.as_fd());
     // It has copies of what the container was given until it is gone.
     drop(warden);
@@ -255,6 +258,11 @@ impl Container {
     /// The id of the container's process 1, as the caller sees it.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// The directories of the control groups that were made for the container, if any were.
+    pub fn groups(&self) -> &[PathBuf] {
+        &self.groups
     }
 
     /// A descriptor that becomes readable when the process has ended (pidfd_open(2)).

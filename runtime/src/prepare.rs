@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::thread::{Gid, ThreadNameSpaceType};
 
 use crate::capability::CapabilitySet;
-use crate::cgroup::Groups;
+use crate::cgroup::{self, Groups};
 use crate::error::Error;
 use crate::plan::{Plan, Step};
 use crate::seccomp;
@@ -85,9 +85,6 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    if spec.init {
-        plan.steps.push(Step::Init);
-    }
     Ok(Prepared { plan, stubs, groups })
 }
 
@@ -101,12 +98,17 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
         seccomp: spec.seccomp,
         no_new_privileges: spec.no_new_privileges,
         fake_ids: spec.fake_ids,
+        init: false,
     })?;
     let process = init
         .try_clone_to_owned()
         .map_err(|error| Error::setup("keep the container's process", error))?;
     let process = plan.keep(process);
     plan.joins = Some(process);
+    for directory in &spec.groups {
+        let group = plan.keep(cgroup::entrance(directory)?);
+        plan.steps.push(Step::JoinGroup(group));
+    }
     plan.steps.push(Step::Session);
     plan.steps.push(Step::Join { process, namespaces: namespaces_of(pid)? });
     plan.steps.push(Step::Umask(spec.process.umask));
@@ -166,6 +168,8 @@ struct Privileges<'a> {
     seccomp: Seccomp,
     no_new_privileges: bool,
     fake_ids: bool,
+    /// Whether an init stays behind.
+    init: bool,
 }
 
 impl Privileges<'_> {
@@ -176,6 +180,7 @@ impl Privileges<'_> {
             seccomp: spec.seccomp,
             no_new_privileges: spec.no_new_privileges,
             fake_ids: spec.fake_ids,
+            init: spec.init,
         }
     }
 }
@@ -203,6 +208,9 @@ fn privileges(kept: &Privileges<'_>) -> Result<Vec<Step>, Error> {
         // Without no_new_privs only a privileged process may install a filter.
         steps.splice(0..0, filter);
         steps.push(Step::EndWithParent);
+    }
+    if kept.init {
+        steps.push(Step::Init);
     }
     Ok(steps)
 }

@@ -76,6 +76,8 @@ pub struct Join {
     pub no_new_privileges: bool,
     /// As [`Spec::fake_ids`].
     pub fake_ids: bool,
+    /// The container's control groups ([`Container::groups`](crate::Container::groups)).
+    pub groups: Vec<PathBuf>,
     /// Standard input, output and error.
     pub stdio: Stdio,
 }

@@ -316,6 +316,7 @@ fn one_more_process_joins_a_container() {
         seccomp: Seccomp::Default,
         no_new_privileges: true,
         fake_ids: false,
+        groups: Vec::new(),
         stdio: Stdio {
             stdin: Stream::Null,
             stdout: Stream::Fd(writer.into()),

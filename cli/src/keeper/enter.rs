@@ -54,6 +54,7 @@ impl Household {
             seccomp: kept.seccomp,
             no_new_privileges: kept.no_new_privileges,
             fake_ids: self.fake_ids,
+            groups: init.groups.clone(),
             stdio,
         };
         runtime::join(init.pidfd.as_fd(), init.pid, join).map_err(start_failure)
