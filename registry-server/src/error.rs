@@ -36,6 +36,39 @@ pub enum Error {
         #[source]
         source: Arc<serde_json::Error>,
     },
+    /// The store behind a bucket failed.
+    #[error("{operation} {object}")]
+    Bucket {
+        /// What was being done, in the imperative.
+        operation: &'static str,
+        /// The key it was done to.
+        object: String,
+        /// The store's answer.
+        #[source]
+        source: Arc<object_store::Error>,
+    },
+    /// A file of passwords could not be understood.
+    #[error("line {line} of the passwords is not `user:bcrypt hash`")]
+    InvalidPasswords {
+        /// The line, from one.
+        line: usize,
+    },
+    /// A key set could not be understood, or has no key that can be used.
+    #[error("invalid key set")]
+    InvalidKeys {
+        /// Why it was refused.
+        #[source]
+        source: Option<Arc<serde_json::Error>>,
+    },
+    /// Certificates or keys could not be used.
+    #[error("cannot use the {object} for TLS")]
+    Tls {
+        /// What could not be used.
+        object: &'static str,
+        /// Why.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// A task of ours ended before it had done its work.
     #[error("{operation} was interrupted")]
     Interrupted {
@@ -55,6 +88,20 @@ impl Error {
 
     pub(crate) fn at(operation: &'static str, path: &Path, source: io::Error) -> Error {
         Error::io(operation, path.display().to_string(), source)
+    }
+
+    pub(crate) fn bucket(
+        operation: &'static str,
+        key: &object_store::path::Path,
+        source: object_store::Error,
+    ) -> Error {
+        Error::Bucket { operation, object: key.to_string(), source: Arc::new(source) }
+    }
+
+    /// Whether it may go better a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Error::Bucket { source, .. }
+            if matches!(**source, object_store::Error::Generic { .. }))
     }
 
     /// Whether the cause is that no more bytes fit.

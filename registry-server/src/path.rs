@@ -8,6 +8,14 @@ pub(crate) enum Endpoint {
     Ping,
     /// `/v2/_catalog`
     Catalog,
+    /// `/healthz`, `/readyz`
+    Health,
+    /// `/metrics`
+    Metrics,
+    /// `/token`
+    Token,
+    /// `/` and `/ui/<name>`: pages for people.
+    Page { name: Option<String> },
     /// `/v2/<name>/blobs/<digest>`
     Blob { name: String, digest: String },
     /// `/v2/<name>/blobs/uploads/`
@@ -28,6 +36,13 @@ impl Endpoint {
         let rest = match path {
             "/v2" | "/v2/" => return Some(Endpoint::Ping),
             "/v2/_catalog" => return Some(Endpoint::Catalog),
+            "/healthz" | "/readyz" => return Some(Endpoint::Health),
+            "/metrics" => return Some(Endpoint::Metrics),
+            "/token" => return Some(Endpoint::Token),
+            "/" => return Some(Endpoint::Page { name: None }),
+            _ if path.starts_with("/ui/") => {
+                return Some(Endpoint::Page { name: Some(decode(&path[4..])?) });
+            }
             _ => path.strip_prefix("/v2/")?,
         };
         // Decoded after they are split: an encoded slash must not make a new segment.
@@ -53,6 +68,37 @@ impl Endpoint {
             _ => return None,
         };
         Some(endpoint)
+    }
+
+    /// The repository that it is about.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        match self {
+            Endpoint::Blob { name, .. }
+            | Endpoint::Uploads { name }
+            | Endpoint::Upload { name, .. }
+            | Endpoint::Manifest { name, .. }
+            | Endpoint::Tags { name }
+            | Endpoint::Page { name: Some(name) }
+            | Endpoint::Referrers { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What it is called where endpoints are counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Endpoint::Ping => "ping",
+            Endpoint::Catalog => "catalog",
+            Endpoint::Health => "health",
+            Endpoint::Metrics => "metrics",
+            Endpoint::Token => "token",
+            Endpoint::Page { .. } => "page",
+            Endpoint::Blob { .. } => "blob",
+            Endpoint::Uploads { .. } | Endpoint::Upload { .. } => "upload",
+            Endpoint::Manifest { .. } => "manifest",
+            Endpoint::Tags { .. } => "tags",
+            Endpoint::Referrers { .. } => "referrers",
+        }
     }
 }
 
@@ -108,7 +154,6 @@ mod tests {
             ("/v2/a/manifests/%zz", None),
             ("/v2/a/other/x", None),
             ("/v1/", None),
-            ("/", None),
         ] {
             assert_eq!(Endpoint::parse(path), expected, "{path}");
         }

@@ -23,6 +23,8 @@ pub(crate) enum Code {
     SizeInvalid,
     Unsupported,
     TooManyRequests,
+    Unauthorized,
+    Denied,
     /// Our own failure; the table has no word for that.
     Unknown,
 }
@@ -41,6 +43,8 @@ impl Code {
             Code::NameUnknown => "NAME_UNKNOWN",
             Code::SizeInvalid => "SIZE_INVALID",
             Code::Unsupported => "UNSUPPORTED",
+            Code::Unauthorized => "UNAUTHORIZED",
+            Code::Denied => "DENIED",
             Code::TooManyRequests => "TOOMANYREQUESTS",
             Code::Unknown => "UNKNOWN",
         }
@@ -113,6 +117,11 @@ impl From<Error> for Problem {
         if error.is_full() {
             let status = StatusCode::INSUFFICIENT_STORAGE;
             return Problem::new(status, Code::Unknown, "the registry's storage is full");
+        }
+        if error.is_passing() {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Problem::new(status, Code::Unknown, "the registry's storage does not answer")
+                .with(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(status, Code::Unknown, "the registry's storage failed")

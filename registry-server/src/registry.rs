@@ -1,12 +1,16 @@
 //! A registry: storage, sessions and rules.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use crate::access::Access;
+use crate::collect::Collector;
+use crate::fault::Faults;
+use crate::metrics::Metrics;
 use crate::receive::Rules;
 use crate::routes::manifest_body::Budget;
 use crate::session::Sessions;
-use crate::storage::Storage;
+use crate::storage::{Storage, change, look};
 
 /// A registry. Clones share it.
 #[derive(Clone)]
@@ -17,6 +21,9 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) manifests: Budget,
     pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) collector: Collector,
+    access: RwLock<Option<Arc<Access>>>,
 }
 
 /// How a registry behaves.
@@ -26,6 +33,10 @@ pub struct Config {
     pub limits: Limits,
     /// What to do with a manifest that names what was not pushed.
     pub missing_references: MissingReferences,
+    /// Whether nothing can be changed.
+    pub read_only: bool,
+    /// What clients are made to suffer.
+    pub faults: Faults,
 }
 
 /// What to do with a manifest whose config, layers or manifests are not in the repository
@@ -87,7 +98,24 @@ impl Registry {
     /// A registry with rules of its own.
     pub fn with_config(storage: Storage, config: Config) -> Registry {
         let manifests = Budget::new(config.limits.manifests);
-        Registry(Arc::new(Inner { storage, sessions: Sessions::default(), manifests, config }))
+        Registry(Arc::new(Inner {
+            storage,
+            sessions: Sessions::default(),
+            manifests,
+            config,
+            metrics: Metrics::default(),
+            collector: Collector::default(),
+            access: RwLock::default(),
+        }))
+    }
+
+    /// From now on lets only those in who are known. `None` lets everybody do everything.
+    pub fn set_access(&self, access: Option<Access>) {
+        *change(&self.0.access) = access.map(Arc::new);
+    }
+
+    pub(crate) fn access(&self) -> Option<Arc<Access>> {
+        look(&self.0.access).clone()
     }
 
     pub(crate) fn rules(&self) -> Rules {

@@ -4,6 +4,8 @@ pub(crate) mod blobs;
 pub(crate) mod catalog;
 pub(crate) mod manifest_body;
 pub(crate) mod manifests;
+pub(crate) mod operation;
+pub(crate) mod page;
 pub(crate) mod referrers;
 pub(crate) mod tags;
 pub(crate) mod uploads;
@@ -48,7 +50,7 @@ fn created(status: StatusCode, location: &str, digest: Option<&Digest>) -> Respo
 }
 
 /// A JSON answer.
-fn json(content_type: &'static str, value: &Value) -> Response {
+pub(crate) fn json(content_type: &'static str, value: &Value) -> Response {
     let text = value.to_string();
     let mut response = Response::new(Body::empty());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

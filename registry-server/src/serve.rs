@@ -8,12 +8,14 @@ use axum::Extension;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::access::Secure;
 use crate::sendfile::{Outbox, Socket};
-use crate::{Registry, Result, router};
+use crate::{Registry, Result, Tls, router};
 
 /// How long a client may take for the head of a request, and to begin the next one.
 const HEAD: Duration = Duration::from_secs(30);
@@ -34,6 +36,28 @@ pub async fn serve(
     registry: Registry,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    listen(listener, registry, None, shutdown).await
+}
+
+/// [`serve`] over TLS.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_tls(
+    listener: TcpListener,
+    registry: Registry,
+    tls: Tls,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    listen(listener, registry, Some(tls), shutdown).await
+}
+
+async fn listen(
+    listener: TcpListener,
+    registry: Registry,
+    tls: Option<Tls>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
     let limits = registry.0.config.limits.clone();
     let service = router(registry.clone());
     let slots = Arc::new(Semaphore::new(limits.connections));
@@ -47,7 +71,8 @@ pub async fn serve(
             _ = sweep.tick() => registry.0.sessions.expire(limits.upload_expiry),
             Some(_) = connections.join_next() => {}
             stream = accept(&listener, &slots) => {
-                connections.spawn(converse(stream.0, service.clone(), end.clone(), stream.1));
+                let (tls, service, end) = (tls.clone(), service.clone(), end.clone());
+                connections.spawn(converse(stream.0, tls, service, end, stream.1));
             }
         }
     }
@@ -82,23 +107,42 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, S
 /// Answers the requests of one connection until it or the server ends.
 async fn converse(
     stream: TcpStream,
+    tls: Option<Tls>,
     service: axum::Router,
-    mut end: watch::Receiver<()>,
+    end: watch::Receiver<()>,
     _slot: Slot,
 ) {
     // Small answers must not wait for each other's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
+    if let Some(tls) = tls {
+        // Without a handshake in time there is no connection.
+        match tokio::time::timeout(HEAD, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => talk(stream, service.layer(Extension(Secure)), end).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
+            Err(_) => tracing::debug!("no TLS in time"),
+        }
+        return;
+    }
+    let outbox = Outbox::default();
+    let socket = Socket::new(stream, outbox.clone());
+    talk(socket, service.layer(Extension(outbox)), end).await;
+}
+
+/// Answers the requests that come over a stream.
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: axum::Router,
+    mut end: watch::Receiver<()>,
+) {
     let mut builder = Builder::new(TokioExecutor::new());
     // Vectors keep what stands for a file apart from what is sent as it is.
     builder.http1().writev(true);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(64);
-    let outbox = Outbox::default();
-    let socket = Socket::new(stream, outbox.clone());
-    let service = TowerToHyperService::new(service.layer(Extension(outbox)));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         // The sender says nothing; that it is gone is the message.

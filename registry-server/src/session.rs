@@ -66,6 +66,11 @@ impl Sessions {
         Some(session)
     }
 
+    /// How many are open.
+    pub(crate) fn count(&self) -> usize {
+        locked(&self.table).len()
+    }
+
     /// Forgets a session; its bytes go when nobody writes to it any more.
     pub(crate) fn close(&self, session: &Session) -> bool {
         locked(&self.table).remove(&session.id).is_some()
@@ -114,18 +119,23 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// A version 4 UUID. Who does not know it cannot guess it.
-fn new_id() -> String {
-    let mut bytes = [0_u8; 16];
+/// Fills with bytes that nobody can guess.
+pub(crate) fn fill_random(bytes: &mut [u8]) {
     let mut filled = 0;
     while filled < bytes.len() {
         let flags = rustix::rand::GetRandomFlags::empty();
         match rustix::rand::getrandom(&mut bytes[filled..], flags) {
             Ok(count) => filled += count,
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => unreachable!("Linux gives 16 random bytes to everybody: {error}"),
+            Err(error) => unreachable!("Linux gives random bytes to everybody: {error}"),
         }
     }
+}
+
+/// A version 4 UUID. Who does not know it cannot guess it.
+pub(crate) fn new_id() -> String {
+    let mut bytes = [0_u8; 16];
+    fill_random(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::with_capacity(36);

@@ -5,6 +5,7 @@
 //! was not given it (CVE-2024-39897); a [`Change`] is made in one step, and when it is answered
 //! it is durable; nothing waits for a body.
 
+mod bucket;
 mod dir;
 mod memory;
 #[cfg(test)]
@@ -16,11 +17,14 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::BoxStream;
 use oci::{Algorithm, Digest};
 
+pub use self::bucket::Bucket;
 use crate::Result;
 use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
@@ -61,6 +65,15 @@ impl Storage {
     /// As [`Storage::dir`].
     pub fn dir_with(path: impl AsRef<Path>, durability: Durability) -> Result<Storage> {
         Ok(Storage(Arc::new(dir::Dir::open(path.as_ref(), durability)?)))
+    }
+
+    /// A bucket of S3 or of what speaks like it, conditional writes included. Any number of
+    /// servers can share it; an open upload lives in the server where it began.
+    ///
+    /// # Errors
+    /// If the settings cannot be understood. The bucket is not asked yet.
+    pub fn bucket(bucket: &Bucket) -> Result<Storage> {
+        Ok(Storage(Arc::new(bucket::Remote::open(bucket)?)))
     }
 }
 
@@ -127,8 +140,28 @@ pub(crate) trait Backend: Send + Sync + 'static {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>>;
 
+    /// All blobs that repositories hold.
+    fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>>;
+
+    /// Frees the bytes that no repository has held for `grace`, where the removal of the last
+    /// holding does not do that.
+    fn sweep(&self, _grace: Duration) -> BoxFuture<'_, Result<()>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
     /// A place for bytes whose digest is not yet known.
     fn stage(&self) -> Box<dyn Staged>;
+}
+
+/// That a repository holds a blob.
+#[derive(Debug, Clone)]
+pub(crate) struct Holding {
+    pub(crate) repository: Repository,
+    pub(crate) digest: Digest,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// Since when, at the earliest.
+    pub(crate) since: SystemTime,
 }
 
 /// Bytes of a blob on their way in. Dropped, they are gone.
@@ -164,6 +197,11 @@ pub(crate) trait Content: Send {
     /// The file that they are all of, if they are worth to be sent from it.
     fn file(&self) -> Option<Arc<File>> {
         None
+    }
+
+    /// Where a client can fetch them itself.
+    fn address(&self) -> BoxFuture<'_, Option<String>> {
+        std::future::ready(None).boxed()
     }
 }
 

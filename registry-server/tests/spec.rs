@@ -15,6 +15,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod store;
+
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use oci::Algorithm;
-use registry_server::{Config, MissingReferences, Registry, Storage, router};
+use registry_server::{Bucket, Config, MissingReferences, Registry, Storage, router};
 use tower::ServiceExt;
 
 /// Losing a script or half of one must not go unnoticed.
@@ -43,6 +45,18 @@ async fn a_directory_keeps_the_specification() {
         stores += 1;
         let storage = Storage::dir(root.path().join(stores.to_string())).unwrap();
         Registry::with_config(storage, config)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_specification() {
+    let store = store::Store::start().await;
+    let mut stores = 0;
+    run_all(|config| {
+        stores += 1;
+        let bucket = store.bucket(&format!("some/{stores}"));
+        Registry::with_config(Storage::bucket(&bucket).unwrap(), config)
     })
     .await;
 }

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
 use oci::Digest;
 
-use super::{CONTENT_DIGEST, digest_header, digest_of, empty, header};
+use super::{CONTENT_DIGEST, created, digest_header, digest_of, empty, header};
 use crate::Registry;
 use crate::condition::{Condition, etag, range_applies};
 use crate::name::Repository;
@@ -47,6 +47,9 @@ async fn get(
     let blob = opened.ok_or_else(|| unknown(digest))?;
     if let Some(answer) = conditional(digest, headers)? {
         return Ok(answer);
+    }
+    if let Some(address) = blob.content.address().await {
+        return Ok(created(StatusCode::TEMPORARY_REDIRECT, &address, Some(digest)));
     }
     let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
     let asked = asked.filter(|_| range_applies(headers, digest));
@@ -89,6 +92,7 @@ async fn look_up(
 ) -> Result<Response, Problem> {
     let size = registry.0.storage.0.blob_size(repository, digest).await?;
     let size = size.ok_or_else(|| unknown(digest))?;
+    registry.0.collector.looked_up(repository, digest);
     Ok(conditional(digest, headers)?.unwrap_or_else(|| described(digest, size)))
 }
 

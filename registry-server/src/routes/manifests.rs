@@ -127,6 +127,7 @@ async fn put(
         return Err(Problem::bad(Code::DigestInvalid, message));
     }
     let document = received.parse(registry, content_type).await?;
+    let _gate = registry.0.collector.pushing(repository).await;
     registry.require_references(repository, &document).await?;
 
     let size = bytes.len() as u64;
@@ -286,7 +287,7 @@ impl Registry {
     }
 
     /// What a manifest says, `None` if its bytes are gone.
-    pub(super) async fn document(
+    pub(crate) async fn document(
         &self,
         repository: &Repository,
         digest: &Digest,

@@ -14,6 +14,7 @@ use oci::{Algorithm, Digest};
 
 use super::{created, digest_of, empty, header};
 use crate::Registry;
+use crate::access::{Actions, Caller};
 use crate::name::Repository;
 use crate::problem::{Code, Problem};
 use crate::receive::{Broken, receive};
@@ -40,7 +41,8 @@ pub(crate) async fn begin(
     let uri = &head.uri;
     if let Some(mount) = query::first(uri, "mount") {
         let digest = digest_of(&mount)?;
-        if mounted(registry, repository, &digest, query::first(uri, "from").as_deref()).await? {
+        let from = query::first(uri, "from");
+        if mounted(registry, repository, &digest, from.as_deref(), head).await? {
             return Ok(blob_created(repository, &digest));
         }
         // "unable to mount": the client may upload it instead.
@@ -66,17 +68,22 @@ pub(crate) async fn begin(
     Ok(status_of(StatusCode::ACCEPTED, repository, &session))
 }
 
-/// Mounts a blob if it can be found. Where there are no rights to check, every repository is
-/// readable by everybody; `from` is optional then.
+/// Mounts a blob if it can be found where the caller may read it (CVE-2024-39897). `from` is
+/// optional to those who may read everything.
 async fn mounted(
     registry: &Registry,
     repository: &Repository,
     digest: &Digest,
     from: Option<&str>,
+    head: &Parts,
 ) -> Result<bool, Problem> {
     let storage = &registry.0.storage.0;
+    let caller = head.extensions.get::<Caller>();
+    let reads = |from: &Repository| caller.is_none_or(|caller| caller.may(Actions::PULL, from));
     match from.filter(|from| !from.is_empty()).map(Repository::parse) {
+        None if caller.is_some_and(|caller| !caller.reads_all()) => Ok(false),
         None => Ok(storage.mount_blob(None, repository, digest).await?),
+        Some(Some(from)) if !reads(&from) => Ok(false),
         Some(Some(from)) => Ok(storage.mount_blob(Some(&from), repository, digest).await?),
         // A name of another registry's: nothing to be found here.
         Some(None) => Ok(false),

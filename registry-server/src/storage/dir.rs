@@ -3,6 +3,7 @@
 mod blobs;
 mod content;
 mod file;
+mod holdings;
 mod index;
 mod layout;
 mod repository;
@@ -25,7 +26,9 @@ use self::file::Staging;
 use self::layout::Layout;
 use self::repository::Repo;
 use self::staged::StagedFile;
-use super::{Backend, Blob, Content, Durability, SharedState, Staged, change, locked, look};
+use super::{
+    Backend, Blob, Content, Durability, Holding, SharedState, Staged, change, locked, look,
+};
 use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
 use crate::{Error, Result};
@@ -293,6 +296,14 @@ impl Backend for Dir {
     ) -> BoxFuture<'a, Result<bool>> {
         let (repository, digest) = (repository.clone(), digest.clone());
         self.run("removal of a blob", move |inner| inner.blobs.remove(&repository, &digest))
+    }
+
+    fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>> {
+        self.run("list of blobs", |inner| {
+            let mut found = Vec::new();
+            holdings::walk(inner.blobs.layout.root(), "", &mut found)?;
+            Ok(found)
+        })
     }
 
     fn stage(&self) -> Box<dyn Staged> {

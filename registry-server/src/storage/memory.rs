@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::{Bound, Range};
 use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use oci::{Algorithm, Digest};
 
-use super::{Backend, Blob, Content, SharedState, Staged, change, locked, look};
+use super::{Backend, Blob, Content, Holding, SharedState, Staged, change, locked, look};
 use crate::Result;
 use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
@@ -32,13 +33,16 @@ struct Shared {
 #[derive(Default)]
 struct Held {
     state: RwLock<Option<SharedState>>,
-    blobs: RwLock<HashMap<Digest, Arc<Pieces>>>,
+    blobs: RwLock<HashMap<Digest, Since>>,
 }
 
 struct Pieces {
     pieces: Vec<Bytes>,
     size: u64,
 }
+
+/// A blob of a repository, and since when it is there.
+type Since = (Arc<Pieces>, SystemTime);
 
 impl Shared {
     fn held(&self, repository: &Repository) -> Option<Arc<Held>> {
@@ -53,7 +57,7 @@ impl Shared {
     }
 
     fn blob(&self, repository: &Repository, digest: &Digest) -> Option<Arc<Pieces>> {
-        look(&self.held(repository)?.blobs).get(digest).cloned()
+        look(&self.held(repository)?.blobs).get(digest).map(|(pieces, _)| pieces.clone())
     }
 
     fn insert(&self, repository: &Repository, digest: &Digest, pieces: Pieces) {
@@ -64,7 +68,8 @@ impl Shared {
             pieces
         });
         drop(content);
-        change(&self.held_or_new(repository).blobs).insert(digest.clone(), shared);
+        change(&self.held_or_new(repository).blobs)
+            .insert(digest.clone(), (shared, SystemTime::now()));
     }
 
     fn mount(&self, from: Option<&Repository>, to: &Repository, digest: &Digest) -> bool {
@@ -73,7 +78,7 @@ impl Shared {
             None => locked(&self.content).get(digest).and_then(Weak::upgrade),
         };
         let Some(pieces) = found else { return false };
-        change(&self.held_or_new(to).blobs).insert(digest.clone(), pieces);
+        change(&self.held_or_new(to).blobs).insert(digest.clone(), (pieces, SystemTime::now()));
         true
     }
 
@@ -107,6 +112,20 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    fn holdings(&self) -> Vec<Holding> {
+        let repositories = look(&self.repositories);
+        let mut all = Vec::new();
+        for (repository, held) in repositories.iter() {
+            all.extend(look(&held.blobs).iter().map(|(digest, (pieces, since))| Holding {
+                repository: repository.clone(),
+                digest: digest.clone(),
+                size: pieces.size,
+                since: *since,
+            }));
+        }
+        all
     }
 
     fn list(&self, after: Option<&str>, limit: usize) -> Vec<Repository> {
@@ -186,6 +205,10 @@ impl Backend for Memory {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
         ready(Ok(self.0.remove(repository, digest))).boxed()
+    }
+
+    fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>> {
+        ready(Ok(self.0.holdings())).boxed()
     }
 
     fn stage(&self) -> Box<dyn Staged> {

@@ -8,6 +8,9 @@ use crate::condition::Condition;
 use crate::name::Tag;
 use crate::state::Entry;
 
+#[path = "../../tests/store/mod.rs"]
+mod store;
+
 macro_rules! suite {
     ($($rule:ident),* $(,)?) => {
         mod memory {
@@ -17,6 +20,12 @@ macro_rules! suite {
             $(#[tokio::test] async fn $rule() {
                 let root = tempfile::tempdir().unwrap();
                 super::$rule(&crate::Storage::dir(root.path()).unwrap()).await;
+            })*
+        }
+        mod bucket {
+            $(#[tokio::test] async fn $rule() {
+                let store = super::store::Store::start().await;
+                super::$rule(&crate::Storage::bucket(&store.bucket("")).unwrap()).await;
             })*
         }
     };
@@ -175,6 +184,7 @@ async fn changes_at_once_are_all_made(storage: &Storage) {
     let gone =
         Change::RemoveManifest { digest: Digest::sha256(b"{}"), condition: Condition::default() };
     storage.0.commit(&repository, gone.clone()).await.unwrap().unwrap();
+    let state = storage.0.state(&repository).await.unwrap().unwrap();
     assert_eq!(look(&state).tags().len(), 0);
     assert_eq!(storage.0.commit(&repository, gone).await.unwrap(), Err(Refusal::Unknown));
 }

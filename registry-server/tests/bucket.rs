@@ -1,0 +1,118 @@
+//! What only a bucket can get wrong: several servers over one, a store that fails, and large blobs.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
+mod store;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use oci::Digest;
+use registry_server::{Bucket, Registry, Storage, router};
+use store::Store;
+use tower::ServiceExt;
+
+fn server(bucket: &Bucket) -> Router {
+    router(Registry::new(Storage::bucket(bucket).unwrap()))
+}
+
+async fn call(server: &Router, request: &str, body: Vec<u8>) -> (u16, HeaderMap, Vec<u8>) {
+    let (method, target) = request.split_once(' ').unwrap();
+    let request = Request::builder().method(method).uri(target).body(Body::from(body)).unwrap();
+    let (parts, body) = server.clone().oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    (parts.status.as_u16(), parts.headers, body)
+}
+
+fn manifest(config: &[u8], note: usize) -> Vec<u8> {
+    let (digest, size) = (Digest::sha256(config), config.len());
+    let config = format!(r#"{{"mediaType":"x/y","size":{size},"digest":"{digest}"}}"#);
+    format!(r#"{{"schemaVersion":2,"config":{config},"annotations":{{"n":"{note}"}}}}"#).into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_over_one_bucket_lose_nothing_to_each_other() {
+    let store = Store::start().await;
+    let servers = [server(&store.bucket("")), server(&store.bucket(""))];
+    let blob = format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(b"{}"));
+    assert_eq!(call(&servers[0], &blob, b"{}".to_vec()).await.0, 201);
+    let pushes = (0..30).map(|number| {
+        let server = servers[number % 2].clone();
+        tokio::spawn(async move {
+            let request = format!("PUT /v2/a/manifests/t{number}");
+            call(&server, &request, manifest(b"{}", number)).await.0
+        })
+    });
+    for pushed in futures_util::future::join_all(pushes).await {
+        assert_eq!(pushed.unwrap(), 201);
+    }
+    for server in &servers {
+        for number in 0..30 {
+            let (status, _, body) =
+                call(server, &format!("GET /v2/a/manifests/t{number}"), vec![]).await;
+            assert_eq!((status, body), (200, manifest(b"{}", number)));
+        }
+    }
+    // What one deletes is gone at once for the other.
+    assert_eq!(call(&servers[0], "DELETE /v2/a/manifests/t0", vec![]).await.0, 202);
+    assert_eq!(call(&servers[1], "GET /v2/a/manifests/t0", vec![]).await.0, 404);
+    let (_, _, body) = call(&servers[1], "GET /v2/_catalog", vec![]).await;
+    assert_eq!(body, br#"{"repositories":["a"]}"#);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_asked_again_and_then_told_of() {
+    let store = Store::start().await;
+    let server = server(&store.bucket(""));
+    let push = format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(b"bytes"));
+    store.fail(2);
+    assert_eq!(call(&server, &push, b"bytes".to_vec()).await.0, 201);
+    store.fail(u32::MAX);
+    let get = format!("GET /v2/a/blobs/{}", Digest::sha256(b"bytes"));
+    let (status, headers, _) = call(&server, &get, vec![]).await;
+    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "5"));
+    store.fail(0);
+    assert_eq!(call(&server, &get, vec![]).await.2, b"bytes");
+}
+
+#[tokio::test]
+async fn a_large_blob_goes_out_in_parts_and_leaves_nothing_behind() {
+    let store = Store::start().await;
+    let server = server(&store.bucket("p"));
+    let bytes: Vec<u8> = (0..12_000_000_u32).map(|number| (number >> 3) as u8).collect();
+    for algorithm in [oci::Algorithm::Sha256, oci::Algorithm::Sha512] {
+        let digest = algorithm.digest(&bytes);
+        let (status, headers, _) = call(&server, "POST /v2/a/blobs/uploads/", vec![]).await;
+        assert_eq!(status, 202);
+        let location = headers["location"].to_str().unwrap().to_owned();
+        let patch = format!("PATCH {location}");
+        assert_eq!(call(&server, &patch, bytes.clone()).await.0, 202);
+        let put = format!("PUT {location}?digest={digest}");
+        assert_eq!(call(&server, &put, vec![]).await.0, 201);
+        let (status, _, body) = call(&server, &format!("GET /v2/a/blobs/{digest}"), vec![]).await;
+        assert_eq!((status, body == bytes), (200, true));
+    }
+    // The copies are removed by nobody who waits.
+    for _ in 0..200 {
+        if store.count("p/uploads") == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("uploads are left in the bucket");
+}
+
+#[tokio::test]
+async fn a_client_is_sent_to_the_bucket_itself() {
+    let store = Store::start().await;
+    let hour = Some(std::time::Duration::from_secs(3600));
+    let server = server(&Bucket { redirect: hour, ..store.bucket("") });
+    let digest = Digest::sha256(b"bytes");
+    let push = format!("POST /v2/a/blobs/uploads/?digest={digest}");
+    assert_eq!(call(&server, &push, b"bytes".to_vec()).await.0, 201);
+    let (status, headers, _) = call(&server, &format!("GET /v2/a/blobs/{digest}"), vec![]).await;
+    assert_eq!(status, 307);
+    let address = headers["location"].to_str().unwrap();
+    assert!(address.contains("X-Amz-Signature") && address.contains(digest.hex()), "{address}");
+}

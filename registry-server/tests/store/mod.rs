@@ -1,0 +1,104 @@
+//! A store that speaks S3, in this process: `s3s-fs` behind a socket, made to keep what it does
+//! not: that of conditional writes at once to one object, one is made. It fails when it is told to.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Bucket;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+/// The bucket that is there.
+const NAME: &str = "images";
+
+pub(crate) struct Store {
+    root: tempfile::TempDir,
+    address: SocketAddr,
+    failing: Arc<AtomicU32>,
+}
+
+impl Store {
+    pub(crate) async fn start() -> Store {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join(NAME)).unwrap();
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
+        builder.set_auth(SimpleAuth::from_single("key", "secret"));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, failing) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
+        tokio::spawn(listen(listener, builder.build(), failing.clone()));
+        Store { root, address, failing }
+    }
+
+    /// The bucket, all keys below `prefix`.
+    pub(crate) fn bucket(&self, prefix: &str) -> Bucket {
+        let settings = [
+            ("AWS_ENDPOINT", format!("http://{}", self.address)),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "key".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Bucket { name: NAME.to_owned(), prefix: prefix.to_owned(), settings, redirect: None }
+    }
+
+    /// The next `count` requests fail with 503.
+    #[allow(dead_code, reason = "not every test that includes this lets it fail")]
+    pub(crate) fn fail(&self, count: u32) {
+        self.failing.store(count, Ordering::SeqCst);
+    }
+
+    /// How many objects there are below a prefix.
+    #[allow(dead_code, reason = "not every test that includes this counts")]
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        let mut todo = vec![self.root.path().join(NAME).join(prefix)];
+        let mut count = 0;
+        while let Some(dir) = todo.pop() {
+            for entry in std::fs::read_dir(dir).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { todo.push(path) } else { count += 1 }
+            }
+        }
+        count
+    }
+}
+
+async fn listen(listener: tokio::net::TcpListener, store: S3Service, failing: Arc<AtomicU32>) {
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    while let Ok((stream, _)) = listener.accept().await {
+        let (store, failing, turn) = (store.clone(), failing.clone(), turn.clone());
+        let answer = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
+            let (store, failing, turn) = (store.clone(), failing.clone(), turn.clone());
+            async move {
+                let fails = failing
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                if fails.is_ok() {
+                    let mut response = Response::new(s3s::Body::empty());
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    return Ok::<_, Infallible>(response);
+                }
+                let headers = request.headers();
+                let conditional = request.method() == Method::PUT
+                    && (headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH));
+                let _turn = if conditional { Some(turn.lock().await) } else { None };
+                Ok(store.call(request.map(s3s::Body::from)).await.unwrap())
+            }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().half_close(false);
+        tokio::spawn(async move {
+            // A client that goes away is no fault of the store's.
+            let service = TowerToHyperService::new(answer);
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
