@@ -96,6 +96,11 @@ impl App {
         Ok(self.store.get_or_init(|| store))
     }
 
+    /// Where transfers under way are remembered: in the store, where a command works in one.
+    pub(crate) fn transfers_dir(&self) -> Option<PathBuf> {
+        self.store.get()?.cache_dir("transfers").ok()
+    }
+
     /// How many threads work on layers.
     pub(crate) fn threads(&self) -> NonZeroUsize {
         std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

@@ -1,5 +1,6 @@
 //! The registry client as the command line sets it up.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use registry_client::auth::{ConfigFiles, Credential, Credentials, OneCredential,
 use registry_client::{Client, Config, HostRules, Proxies, TrustRoots};
 
 use crate::app::App;
+use crate::ui::quantity::parse_size;
 
 /// The options of every command that talks to a registry.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,11 +26,29 @@ pub(crate) struct ConnectionArgs {
     /// The credentials themselves
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub(crate) creds: Option<String>,
+    /// How many bytes pass in a second at most, as in `500k` or `2M`
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) limit_rate: Option<NonZeroU64>,
+    /// Fetch layers that a registry lacks from the URLs that the image names
+    #[arg(long)]
+    pub(crate) foreign_layers: bool,
+}
+
+fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let rate = parse_size(text.strip_suffix("/s").unwrap_or(text))?;
+    NonZeroU64::new(rate).ok_or_else(|| "nothing would pass".to_owned())
 }
 
 impl Default for ConnectionArgs {
     fn default() -> ConnectionArgs {
-        ConnectionArgs { tls_verify: true, ca_file: Vec::new(), authfile: None, creds: None }
+        ConnectionArgs {
+            tls_verify: true,
+            ca_file: Vec::new(),
+            authfile: None,
+            creds: None,
+            limit_rate: None,
+            foreign_layers: false,
+        }
     }
 }
 
@@ -45,6 +65,9 @@ pub(crate) fn client(app: &App, args: &ConnectionArgs, registry: &str) -> Client
         hosts: HostRules { all_insecure: !args.tls_verify, ..HostRules::default() },
         roots,
         proxies: Proxies::from_variables(|name| machine.variable(name)),
+        limit_rate: args.limit_rate,
+        unfinished: app.transfers_dir(),
+        foreign_urls: args.foreign_layers,
         ..Config::default()
     })
 }

@@ -131,8 +131,9 @@ pub(crate) fn anywhere(
     connection: &ConnectionArgs,
     registry: &str,
 ) -> Result<Anywhere, Failure> {
+    let store = app.store()?.clone();
     Ok(Anywhere {
-        store: app.store()?.clone(),
+        store,
         client: clients::client(app, connection, registry),
         handle: app.network()?.handle().clone(),
     })

@@ -9,7 +9,6 @@ use oci::Reference;
 use crate::auth::{Access, Anonymous, Credential, Credentials, OneCredential, Scopes};
 use crate::error::{Call, Error};
 use crate::host::Host;
-use crate::http_client::HttpClients;
 use crate::transport::{Request, Target, Transport};
 use crate::{Config, Result};
 
@@ -32,8 +31,7 @@ impl Client {
     /// A client by its configuration. Nothing is opened or read before the first call.
     pub fn new(config: Config) -> Client {
         let credentials = Arc::clone(&config.credentials);
-        let transport = Transport { clients: Arc::new(HttpClients::new(config)) };
-        Client { transport, hosts: Hosts::new(credentials) }
+        Client { transport: Transport::new(config), hosts: Hosts::new(credentials) }
     }
 
     /// The same client as somebody else: connections are shared, and nothing that concerns

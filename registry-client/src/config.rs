@@ -1,6 +1,7 @@
 //! What a client is told from outside.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,19 @@ pub struct Config {
     pub roots: TrustRoots,
     /// The proxies to go through.
     pub proxies: Proxies,
+    /// How many bytes of bodies pass in a second at most, both directions and all
+    /// connections taken together.
+    pub limit_rate: Option<NonZeroU64>,
+    /// A directory that remembers transfers under way, so that another process goes on with what
+    /// one that was killed had begun. Uploads of more than 4 MiB then go in chunks, for some
+    /// registries keep nothing of a request that breaks.
+    pub unfinished: Option<PathBuf>,
+    /// How many parts of large blobs (8 MiB each of those over 32 MiB) are fetched ahead, each
+    /// over a connection of its own; the bound of what waits in memory. 0 for none.
+    pub parts_ahead: usize,
+    /// Whether a blob that its registry lacks is fetched from the `https` URLs that its
+    /// descriptor names: layers that must not be distributed. They get no credentials.
+    pub foreign_urls: bool,
 }
 
 impl Default for Config {
@@ -41,6 +55,10 @@ impl Default for Config {
             requests_per_host: 6,
             roots: TrustRoots::default(),
             proxies: Proxies::default(),
+            limit_rate: None,
+            unfinished: None,
+            parts_ahead: 3,
+            foreign_urls: false,
         }
     }
 }

@@ -10,7 +10,9 @@
 //!
 //! The crate reads no environment and prints nothing: [`Config`] carries all of it.
 
+mod ahead;
 pub mod auth;
+mod blob;
 mod blobs;
 pub mod blocking;
 mod client;
@@ -19,21 +21,25 @@ mod content_range;
 mod dns;
 mod download;
 mod error;
+mod growing_upload;
 mod host;
 mod http_client;
 mod image;
 mod link;
 mod manifests;
 mod origin;
+mod pace;
 mod payload;
 mod referrers;
 mod retry;
+mod spool;
 mod tags;
 mod transport;
+mod unfinished;
 mod upload_session;
 mod uploads;
 
-pub use blobs::Blob;
+pub use blob::Blob;
 pub use client::Client;
 pub use config::{Config, HostRules, Proxies, Timeouts, TrustRoots};
 pub use download::Download;

@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 
+use crate::pace::Paced;
+
 /// Bytes on their way to a registry. They are opened again for every try, so that an upload can
 /// be repeated or resumed.
 pub trait BodySource: Send + Sync {
@@ -40,37 +42,28 @@ pub(crate) enum Payload<'a> {
         offset: u64,
         length: u64,
     },
-    /// All of `source`, which does not know yet how much that is.
-    Growing {
-        source: &'a dyn BodySource,
-    },
 }
 
 impl Payload<'_> {
-    /// The body's length in bytes, if it is known.
-    pub(crate) fn length(&self) -> Option<u64> {
+    /// The body's length in bytes.
+    pub(crate) fn length(&self) -> u64 {
         match self {
-            Payload::Nothing => Some(0),
-            Payload::Bytes(bytes) => Some(bytes.len() as u64),
-            Payload::Stream { length, .. } => Some(*length),
-            Payload::Growing { .. } => None,
+            Payload::Nothing => 0,
+            Payload::Bytes(bytes) => bytes.len() as u64,
+            Payload::Stream { length, .. } => *length,
         }
     }
 
     /// Opens the body, with the watch that tells how its sending goes.
-    pub(crate) async fn open(&self) -> io::Result<(reqwest::Body, Watch)> {
+    pub(crate) async fn open(&self, pace: Option<Paced>) -> io::Result<(reqwest::Body, Watch)> {
         let watch = Watch::new(matches!(self, Payload::Nothing | Payload::Bytes(_)));
         let body = match self {
             Payload::Nothing => reqwest::Body::default(),
             Payload::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
             Payload::Stream { source, offset, length } => {
                 let inner = source.open(*offset).await?;
-                let left = Some(*length);
-                reqwest::Body::wrap_stream(Watched { inner, left, watch: watch.clone() })
-            }
-            Payload::Growing { source } => {
-                let inner = source.open(0).await?;
-                reqwest::Body::wrap_stream(Watched { inner, left: None, watch: watch.clone() })
+                let (left, watch) = (*length, watch.clone());
+                reqwest::Body::wrap_stream(Watched { inner, left, watch, pace })
             }
         };
         Ok((body, watch))
@@ -121,19 +114,20 @@ impl Watch {
     }
 }
 
-/// Passes bytes on, exactly `left` where that is said: an HTTP body with another length than was
-/// announced would leave the connection in disorder.
+/// Passes bytes on, exactly `left` of them: an HTTP body with another length than was announced
+/// would leave the connection in disorder.
 struct Watched {
     inner: BoxStream<'static, io::Result<Bytes>>,
-    left: Option<u64>,
+    left: u64,
     watch: Watch,
+    pace: Option<Paced>,
 }
 
 impl Watched {
     fn fail(&mut self, error: io::Error) -> io::Error {
         let told = io::Error::new(error.kind(), "the source of the body failed");
         self.watch.with(|progress| progress.failed = Some(error));
-        self.left = Some(0);
+        self.left = 0;
         told
     }
 }
@@ -146,6 +140,13 @@ impl Stream for Watched {
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
         use std::task::Poll;
+        if let Some(pace) = &mut self.pace
+            && pace.poll(context).is_pending()
+        {
+            // The wait is our own.
+            self.watch.with(|progress| progress.network_since = None);
+            return Poll::Pending;
+        }
         let polled = self.inner.as_mut().poll_next(context);
         let waits_for_source = polled.is_pending();
         self.watch.with(|progress| {
@@ -153,7 +154,7 @@ impl Stream for Watched {
         });
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(None) if matches!(self.left, None | Some(0)) => {
+            Poll::Ready(None) if self.left == 0 => {
                 self.watch.with(|progress| progress.all_taken = true);
                 Poll::Ready(None)
             }
@@ -163,16 +164,17 @@ impl Stream for Watched {
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.fail(error)))),
             Poll::Ready(Some(Ok(mut bytes))) => {
-                let Some(left) = self.left else { return Poll::Ready(Some(Ok(bytes))) };
-                let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
                 let rest = bytes.split_off(take);
                 if !rest.is_empty() {
                     // A chunk of an upload ends here; the rest belongs to the next request.
                     self.inner = stream::empty().boxed();
                 }
-                let left = left - take as u64;
-                self.left = Some(left);
-                if left == 0 {
+                self.left -= take as u64;
+                if let Some(pace) = &mut self.pace {
+                    pace.spend(take as u64);
+                }
+                if self.left == 0 {
                     self.watch.with(|progress| progress.all_taken = true);
                 }
                 Poll::Ready(Some(Ok(bytes)))
@@ -188,7 +190,7 @@ mod tests {
     async fn collect(bytes: &'static [u8], offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let source = Bytes::from_static(bytes);
         let inner = source.open(offset).await?;
-        let mut stream = Watched { inner, left: Some(length), watch: Watch::new(false) };
+        let mut stream = Watched { inner, left: length, watch: Watch::new(false), pace: None };
         let mut all = Vec::new();
         while let Some(chunk) = stream.next().await {
             all.extend_from_slice(&chunk?);

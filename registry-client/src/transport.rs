@@ -6,16 +6,19 @@ use std::time::{Duration, SystemTime};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::Response;
+use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::Result;
 use crate::auth::Scopes;
 use crate::error::{Call, Error, parse_errors};
 use crate::host::Host;
 use crate::http_client::{HttpClients, Security};
 use crate::origin::{self, Pointer, same_origin};
+use crate::pace::{Pace, Paced};
 use crate::payload::Payload;
 use crate::retry::{Failure, Tries, classify, retry_after};
+use crate::unfinished::Unfinished;
+use crate::{Config, Result};
 
 const MAX_REDIRECTS: usize = 8;
 const MAX_AUTH_ROUNDS: usize = 3;
@@ -98,9 +101,22 @@ impl<'a> Request<'a> {
 #[derive(Clone)]
 pub(crate) struct Transport {
     pub(crate) clients: Arc<HttpClients>,
+    /// What is remembered of transfers under way.
+    pub(crate) unfinished: Option<Arc<Unfinished>>,
+    /// The limit of the rate, if there is one.
+    pace: Option<Pace>,
+    /// The room for parts of blobs that are fetched ahead.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 impl Transport {
+    pub(crate) fn new(config: Config) -> Transport {
+        let unfinished = config.unfinished.clone().map(|at| Arc::new(Unfinished::new(at)));
+        let pace = config.limit_rate.map(Pace::new);
+        let room = Arc::new(Semaphore::new(config.parts_ahead));
+        Transport { clients: Arc::new(HttpClients::new(config)), unfinished, pace, room }
+    }
+
     pub(crate) fn idle(&self) -> Duration {
         self.clients.config().timeouts.idle
     }
@@ -182,7 +198,7 @@ impl Transport {
         // A body may itself come out of this registry: if it held a permit, the requests for its
         // bytes might wait for it forever.
         let _permit = match request.payload {
-            Payload::Stream { .. } | Payload::Growing { .. } => None,
+            Payload::Stream { .. } => None,
             _ => Some(host.permits.acquire().await.expect("the semaphore is never closed")),
         };
         let answer = self.authenticate(host, request).await?;
@@ -259,7 +275,7 @@ impl Transport {
 
     /// Sends a request, and again where it is redirected to. The authorization goes to the first
     /// origin alone.
-    async fn follow(
+    pub(crate) async fn follow(
         &self,
         host: &Host,
         request: &Request<'_>,
@@ -302,7 +318,8 @@ impl Transport {
         let call = &request.call;
         let client = self.clients.get(self.security(host, url))?;
         let failed = |source| Error::Body { call: call.clone(), source };
-        let (body, watch) = request.payload.open().await.map_err(failed)?;
+        let (body, watch) =
+            request.payload.open(self.pace.as_ref().map(Paced::new)).await.map_err(failed)?;
         let mut builder = client
             .request(method.clone(), url.clone())
             .headers(request.headers.clone())
@@ -312,10 +329,8 @@ impl Transport {
             builder = builder.header(header::AUTHORIZATION, authorization.clone());
         }
         if matches!(*method, Method::PUT | Method::POST | Method::PATCH) {
-            if let Some(length) = request.payload.length() {
-                builder = builder.header(header::CONTENT_LENGTH, length);
-            }
-            builder = builder.body(body);
+            let length = request.payload.length();
+            builder = builder.header(header::CONTENT_LENGTH, length).body(body);
         }
         let answer = match *method {
             Method::PUT => self.idle() * COMMIT_PATIENCE,
@@ -383,7 +398,12 @@ impl Transport {
     ) -> Result<Option<bytes::Bytes>> {
         let after = self.idle();
         match tokio::time::timeout(after, response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Ok(chunk)) => {
+                if let (Some(pace), Some(chunk)) = (&self.pace, &chunk) {
+                    tokio::time::sleep(pace.spend(chunk.len() as u64)).await;
+                }
+                Ok(chunk)
+            }
             Ok(Err(error)) => Err(Error::connection(call, error)),
             Err(_) => Err(Error::Idle { call: call.clone(), after }),
         }

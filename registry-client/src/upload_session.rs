@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::origin::{self, Pointer};
 use crate::payload::{BodySource, Payload};
 use crate::transport::{Answer, Request, Target, form};
+use crate::unfinished::SavedSession;
 
 /// The largest minimum of a chunk that we heed, in bytes.
 const MAX_CHUNK_MINIMUM: u64 = 1 << 30;
@@ -29,6 +30,20 @@ pub(crate) struct Session {
     pub(crate) offset: u64,
     /// The least size of a chunk that is not the last, in bytes.
     pub(crate) chunk_minimum: u64,
+}
+
+impl Session {
+    /// What another process needs to go on.
+    pub(crate) fn saved(&self) -> SavedSession {
+        let location = self.location.to_string();
+        SavedSession { location, chunk_minimum: self.chunk_minimum }
+    }
+
+    /// A session that was saved; nobody knows yet how far it is.
+    pub(crate) fn restored(saved: &SavedSession) -> Option<Session> {
+        let chunk_minimum = saved.chunk_minimum.min(MAX_CHUNK_MINIMUM);
+        Some(Session { location: saved.location.parse().ok()?, offset: 0, chunk_minimum })
+    }
 }
 
 /// What a registry answers to the wish to upload.
@@ -127,23 +142,6 @@ impl UploadCalls<'_> {
             Some(taken) if offset < taken && taken < end => taken,
             _ => end,
         };
-        if let Some(location) = self.location(&answer)? {
-            session.location = location;
-        }
-        Ok(())
-    }
-
-    /// Sends all that `source` will ever have, of which nobody knows yet how much it is.
-    pub(crate) async fn patch_growing(
-        &self,
-        session: &mut Session,
-        source: &dyn BodySource,
-    ) -> Result<()> {
-        let request = self
-            .request(Method::PATCH, session.location.clone())
-            .header(header::CONTENT_TYPE, OCTETS)
-            .payload(Payload::Growing { source });
-        let answer = self.client.transport.send_once(self.host, &request).await?;
         if let Some(location) = self.location(&answer)? {
             session.location = location;
         }

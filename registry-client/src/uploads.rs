@@ -1,18 +1,23 @@
 //! Uploads: mount, send whole, send in chunks, and go on where it broke.
 
 use http::StatusCode;
-use oci::{Descriptor, Digest, Reference};
+use oci::{Descriptor, Reference};
 
 use crate::Result;
 use crate::auth::Access;
 use crate::client::{Client, InRepository};
 use crate::error::Error;
 use crate::payload::BodySource;
+use crate::unfinished::Note;
 use crate::upload_session::{Opened, Session, UploadCalls};
 
 /// How large a chunk is when a registry does not take the whole, in bytes; halved as needed.
-const FIRST_CHUNK: u64 = 64 << 20;
-const SMALLEST_CHUNK: u64 = 1 << 20;
+pub(crate) const LARGEST_CHUNK: u64 = 64 << 20;
+pub(crate) const SMALLEST_CHUNK: u64 = 1 << 20;
+/// From which size on a blob goes in chunks, where uploads are remembered, in bytes.
+const CHUNKED_FROM: u64 = 4 << 20;
+/// Into how many chunks such a blob goes: a kill costs one of them.
+const CHUNKS: u64 = 10;
 /// How often an upload goes on or starts again at the registry's word, without a wait.
 const MAX_REMEDIES: usize = 4;
 /// How many repositories we try to mount a blob from.
@@ -45,53 +50,38 @@ impl Client {
         let place = InRepository { name: repository, access: Access::Push };
         let call = place.call("push blob", &blob.digest);
         let calls = UploadCalls { client: self, host: &host, place, call };
-        let mut session = None;
+        let (chunk, note) = match &self.transport.unfinished {
+            Some(all) if blob.size >= SMALLEST_CHUNK => {
+                let chunk = (blob.size / CHUNKS).clamp(SMALLEST_CHUNK, LARGEST_CHUNK);
+                let chunk = (blob.size >= CHUNKED_FROM).then_some(chunk);
+                (chunk, all.upload(repository, &blob.digest.to_string()))
+            }
+            _ => (None, None),
+        };
+        let mut upload = Upload {
+            calls: &calls,
+            blob,
+            source,
+            session: note.as_ref().and_then(|note| Session::restored(&note.session()?)),
+            chunk,
+            may_send_whole: chunk.is_some(),
+            resumed: false,
+            remedies: MAX_REMEDIES,
+            note,
+        };
+        upload.go_on().await?;
+        let mount_from = if upload.session.is_some() { &[] } else { mount_from };
         for from in
             mount_from.iter().filter(|from| *from != repository.repository()).take(MAX_MOUNTS)
         {
             match calls.open(Some((&blob.digest, from))).await {
                 Ok(Opened::Present) => return Ok(Uploaded::Mounted),
-                Ok(Opened::Session(opened)) => session = Some(opened),
+                Ok(Opened::Session(opened)) => upload.session = Some(opened),
                 // If there is something wrong with more than the mount, the upload will tell.
                 Err(error) => tracing::debug!(%error, from, "not mounted"),
             }
         }
-        Upload {
-            calls: &calls,
-            blob,
-            source,
-            session,
-            chunk: None,
-            resumed: false,
-            remedies: MAX_REMEDIES,
-        }
-        .run()
-        .await
-    }
-}
-
-impl Client {
-    /// Sends a blob while it is being made, in one try: as a stream whose end nobody knows, as
-    /// docker does. `digest` comes when the stream has ended, or never if it was given up.
-    pub(crate) async fn upload_growing(
-        &self,
-        repository: &Reference,
-        source: &dyn BodySource,
-        digest: impl Future<Output = Option<Digest>>,
-    ) -> Result<Digest> {
-        let host = self.host(repository.registry())?;
-        let place = InRepository { name: repository, access: Access::Push };
-        let call = place.call("push blob", "that is being made");
-        let calls = UploadCalls { client: self, host: &host, place, call };
-        let Opened::Session(mut session) = calls.open(None).await? else {
-            return Err(Error::protocol(&calls.call, "has a blob that nobody has named"));
-        };
-        calls.patch_growing(&mut session, source).await?;
-        let Some(digest) = digest.await else {
-            return Err(Error::protocol(&calls.call, "took a blob before its end"));
-        };
-        calls.put_end(&session, &digest).await?;
-        Ok(digest)
+        upload.run().await
     }
 }
 
@@ -100,12 +90,16 @@ struct Upload<'a> {
     blob: &'a Descriptor,
     source: &'a dyn BodySource,
     session: Option<Session>,
-    /// The size of chunks, once the registry refused the whole.
+    /// The size of chunks, where the whole is not sent at once.
     chunk: Option<u64>,
+    /// Whether the chunks are our wish, and not the registry's.
+    may_send_whole: bool,
     /// Whether this session went on after something broke.
     resumed: bool,
     /// How many remedies without a wait are left: a registry may contradict itself forever.
     remedies: usize,
+    /// Where the session is written down.
+    note: Option<Note>,
 }
 
 impl Upload<'_> {
@@ -115,13 +109,21 @@ impl Upload<'_> {
         let mut best = 0;
         loop {
             let error = match self.attempt().await {
-                Ok(()) => return Ok(Uploaded::Sent),
+                Ok(()) => {
+                    self.note.take().into_iter().for_each(Note::forget);
+                    return Ok(Uploaded::Sent);
+                }
                 Err(error) => error,
             };
             match self.remedy(&error) {
                 Remedy::SmallerChunks(size) => {
                     self.chunk = Some(size);
                     self.session = None;
+                }
+                Remedy::Whole => {
+                    self.chunk = None;
+                    self.may_send_whole = false;
+                    self.restart();
                 }
                 Remedy::StartAgain => self.restart(),
                 Remedy::GoOn => self.go_on().await?,
@@ -147,6 +149,7 @@ impl Upload<'_> {
                 Opened::Session(session) => self.session.insert(session),
             },
         };
+        keep(self.note.as_ref(), session);
         if self.chunk.is_none() && session.offset == 0 {
             return self.calls.put_whole(session, digest, self.source, size).await;
         }
@@ -154,6 +157,7 @@ impl Upload<'_> {
         while session.offset < size {
             let length = chunk.min(size - session.offset);
             self.calls.patch(session, self.source, length).await?;
+            keep(self.note.as_ref(), session);
         }
         self.calls.put_end(session, digest).await
     }
@@ -164,7 +168,7 @@ impl Upload<'_> {
             return Remedy::None;
         }
         let remedy = self.best_remedy(error);
-        if matches!(remedy, Remedy::GoOn | Remedy::StartAgain) {
+        if matches!(remedy, Remedy::GoOn | Remedy::StartAgain | Remedy::Whole) {
             self.remedies -= 1;
         }
         remedy
@@ -175,7 +179,7 @@ impl Upload<'_> {
         match error.status() {
             Some(StatusCode::PAYLOAD_TOO_LARGE) => {
                 let size = match self.chunk {
-                    None => FIRST_CHUNK.min(self.blob.size.div_ceil(2)),
+                    None => LARGEST_CHUNK.min(self.blob.size.div_ceil(2)),
                     Some(chunk) => chunk / 2,
                 };
                 let smallest = SMALLEST_CHUNK.max(minimum);
@@ -187,6 +191,8 @@ impl Upload<'_> {
             Some(
                 StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND,
             ) if self.resumed => Remedy::StartAgain,
+            // Some registries take no chunks, or take them and then not what they make together.
+            Some(status) if self.may_send_whole && dislikes_chunks(status) => Remedy::Whole,
             _ => Remedy::None,
         }
     }
@@ -214,7 +220,19 @@ impl Upload<'_> {
     }
 }
 
+fn keep(note: Option<&Note>, session: &Session) {
+    if let Some(note) = note {
+        note.keep(&session.saved());
+    }
+}
+
+fn dislikes_chunks(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 404 | 405 | 411 | 415 | 416 | 422 | 501)
+}
+
 enum Remedy {
+    /// Without chunks.
+    Whole,
     SmallerChunks(u64),
     StartAgain,
     GoOn,

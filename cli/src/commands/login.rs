@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     };
     let credential = Credential::Password { username, password: Secret::new(password) };
     let client = clients::client(app, &args.connection, &args.registry);
-    let file = app.machine.docker_config();
+    let file = args.connection.authfile.clone().unwrap_or_else(|| app.machine.docker_config());
     app.network()?
         .block_on(client.check_login(&args.registry, credential.clone()))
         .doing(|| format!("cannot log in at {}", args.registry))?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use layerfs::{Follower, ImageRecord, Lease, NewImage, Onlooker};
-use oci::{Descriptor, Digest, ImageSink, Reference};
+use oci::{Descriptor, DiffId, Digest, ImageSink, Reference};
 use registry_client::blocking::{BlobProgress, EarlyUploads, GrowingBlob, Sink, SinkOptions};
 
 use crate::app::App;
@@ -55,8 +55,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 struct Sending<'a>(&'a EarlyUploads);
 
 impl Onlooker for Sending<'_> {
-    fn begins(&self, file: File) -> Option<Box<dyn Follower>> {
-        Some(Box::new(Sent(self.0.begin(file))))
+    fn begins(&self, layer: &DiffId, file: File) -> Option<Box<dyn Follower>> {
+        Some(Box::new(Sent(self.0.begin(file, &layer.to_string()))))
     }
 }
 

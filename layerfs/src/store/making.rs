@@ -19,9 +19,9 @@ const FED_BY_ONE: usize = 3;
 
 /// Sees blobs of layers while they are made, so that they can be sent before they are whole.
 pub trait Onlooker: Sync {
-    /// A blob begins to be written to a file, of which `file` reads. Who wants to follow it is
-    /// told how it goes on.
-    fn begins(&self, file: File) -> Option<Box<dyn Follower>>;
+    /// A blob of a layer begins to be written to a file, of which `file` reads. Who wants to
+    /// follow it is told how it goes on.
+    fn begins(&self, layer: &DiffId, file: File) -> Option<Box<dyn Follower>>;
 }
 
 /// Follows one blob. Dropped before the blob is complete, it will never be.
@@ -37,7 +37,7 @@ pub trait Follower {
 pub(super) struct Nobody;
 
 impl Onlooker for Nobody {
-    fn begins(&self, _: File) -> Option<Box<dyn Follower>> {
+    fn begins(&self, _: &DiffId, _: File) -> Option<Box<dyn Follower>> {
         None
     }
 }
@@ -85,7 +85,7 @@ impl Store {
         making: &Making<'_>,
     ) -> Result<Descriptor> {
         let failed = |e| Error::Oci(oci::Error::io("compress", format!("layer {diff_id}"), e));
-        let encoder = making.encoders.encoder(Growing::create(lease, making.onlooker)?);
+        let encoder = making.encoders.encoder(Growing::create(lease, diff_id, making.onlooker)?);
         let mut tar = HashedWrite::new(encoder, diff_id.0.algorithm());
         match self.kept_blobs(lease, diff_id)?.first() {
             Some(kept) => {
@@ -128,9 +128,9 @@ struct Growing<'a> {
 }
 
 impl<'a> Growing<'a> {
-    fn create(lease: &'a Lease, onlooker: &dyn Onlooker) -> Result<Growing<'a>> {
+    fn create(lease: &'a Lease, layer: &DiffId, onlooker: &dyn Onlooker) -> Result<Growing<'a>> {
         let file = StagedBlob::create(lease)?;
-        let follower = onlooker.begins(file.reader()?);
+        let follower = onlooker.begins(layer, file.reader()?);
         Ok(Growing { blob: HashedWrite::new(file, Algorithm::Sha256), follower })
     }
 }

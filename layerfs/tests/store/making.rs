@@ -49,7 +49,7 @@ struct Seen {
 }
 
 impl Onlooker for Watching {
-    fn begins(&self, file: File) -> Option<Box<dyn Follower>> {
+    fn begins(&self, _: &DiffId, file: File) -> Option<Box<dyn Follower>> {
         Some(Box::new(Following {
             seen: Arc::clone(&self.0),
             file,

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::growing_upload::{GrowingBody, Grown};
 use crate::{BodySource, Client};
 
 /// How many bytes of a file are read at once.
@@ -40,15 +41,19 @@ impl EarlyUploads {
         EarlyUploads { client, handle, name, permits, uploads: Mutex::default() }
     }
 
-    /// Begins to send a blob out of the file that it is being written to.
-    pub fn begin(&self, file: File) -> GrowingBlob {
+    /// Begins to send a blob out of the file that it is being written to. `made_of` says what it
+    /// is made of: an upload of that which broke off goes on.
+    pub fn begin(&self, file: File, made_of: &str) -> GrowingBlob {
         let (grown, seen) = watch::channel(Grown::default());
-        let source = GrowingFile { file: Arc::new(file), grown: seen };
+        let source = GrowingFile { file: Arc::new(file), grown: seen.clone() };
         let (client, name) = (self.client.clone(), self.name.clone());
+        let named = Named { client: client.clone(), to: name.clone(), made_of: made_of.to_owned() };
+        let made_of = made_of.to_owned();
         let permits = Arc::clone(&self.permits);
         let upload = self.handle.spawn(async move {
             let _permit = permits.acquire_owned().await.ok()?;
-            match client.upload_growing(&name, &source, source.digest()).await {
+            let body = GrowingBody { bytes: &source, grown: seen, made_of: &made_of };
+            match client.upload_growing(&name, body).await {
                 Ok(digest) => Some(digest),
                 Err(error) => {
                     tracing::debug!(%error, "not sent while it was made");
@@ -57,7 +62,7 @@ impl EarlyUploads {
             }
         });
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push(upload);
-        GrowingBlob { grown }
+        GrowingBlob { grown, named }
     }
 
     /// Waits for all uploads, and answers with what the registry took.
@@ -68,17 +73,17 @@ impl EarlyUploads {
     }
 }
 
-/// What is known of a blob that is being made.
-#[derive(Default)]
-struct Grown {
-    size: u64,
-    /// Known at the end.
-    digest: Option<Digest>,
-}
-
 /// The side of who makes a blob. Dropped before the blob is whole, it ends the upload.
 pub struct GrowingBlob {
     grown: watch::Sender<Grown>,
+    named: Named,
+}
+
+/// By what its upload is remembered.
+struct Named {
+    client: Client,
+    to: Reference,
+    made_of: String,
 }
 
 impl GrowingBlob {
@@ -89,6 +94,10 @@ impl GrowingBlob {
 
     /// The blob is whole.
     pub fn completed(self, size: u64, digest: Digest) {
+        let Named { client, to, made_of } = &self.named;
+        if let Some(unfinished) = &client.transport.unfinished {
+            unfinished.name_upload(to, made_of, &digest);
+        }
         self.grown.send_replace(Grown { size, digest: Some(digest) });
     }
 }
@@ -97,14 +106,6 @@ impl GrowingBlob {
 struct GrowingFile {
     file: Arc<File>,
     grown: watch::Receiver<Grown>,
-}
-
-impl GrowingFile {
-    /// The digest, once it is known; `None` if it will never be.
-    fn digest(&self) -> impl Future<Output = Option<Digest>> + Send + 'static {
-        let mut grown = self.grown.clone();
-        async move { grown.wait_for(|grown| grown.digest.is_some()).await.ok()?.digest.clone() }
-    }
 }
 
 impl BodySource for GrowingFile {

@@ -36,7 +36,7 @@ fn a_blob_is_there_soon_after_its_last_byte() {
             let early = &early;
             scope.spawn(move || {
                 let (mut to, from) = growing_file();
-                let growing = early.begin(from);
+                let growing = early.begin(from, "it");
                 let mut size = 0;
                 for part in blob.chunks(700_000) {
                     to.write_all(part).unwrap();
@@ -66,7 +66,7 @@ fn a_blob_that_is_given_up_or_named_wrong_never_appears() {
     let bytes = noise(400_000);
     for completed in [false, true] {
         let (mut to, from) = growing_file();
-        let growing = early.begin(from);
+        let growing = early.begin(from, "it");
         to.write_all(&bytes).unwrap();
         growing.grew(bytes.len() as u64);
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -93,7 +93,7 @@ fn a_registry_that_takes_no_streams_hinders_nobody() {
         .map(|_| {
             let (mut to, from) = growing_file();
             to.write_all(b"some").unwrap();
-            let growing = early.begin(from);
+            let growing = early.begin(from, "it");
             growing.grew(4);
             growing
         })

@@ -10,7 +10,7 @@ use crate::server::{Asked, Reply, Server, layer, noise};
 const LIMIT: u64 = 1 << 30;
 
 /// A part of some bytes, as a good registry sends it.
-fn part(bytes: &[u8], asked: &Asked) -> Reply {
+pub(crate) fn part(bytes: &[u8], asked: &Asked) -> Reply {
     match asked.range_start() {
         None => Reply::new(200).body(bytes),
         Some(start) => {
