@@ -12,7 +12,7 @@ use crate::dockerignore::Ignore;
 use crate::error::BuildError;
 use crate::images::BaseImages;
 use crate::layers::BaseLayers;
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, certain_errors, lower};
 use crate::progress::{Event, Progress, StepId};
 use crate::remote::Remotes;
 use crate::request::BuildRequest;
@@ -61,7 +61,7 @@ impl Builder<'_> {
     pub fn build(&self, request: &BuildRequest) -> Result<Built, BuildError> {
         let parsed = parse(&request.dockerfile);
         if parsed.has_errors() {
-            return Err(BuildError::Diagnostics(parsed.diagnostics));
+            return Err(BuildError::Diagnostics(certain_errors(request, parsed)));
         }
         let ignore = read_ignore(&request.ignore)?;
         let images = Remembered::new(self.images);

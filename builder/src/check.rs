@@ -20,6 +20,7 @@ mod walk;
 use crate::build::read_ignore;
 use crate::error::BuildError;
 use crate::images::BaseImages;
+use crate::lower::certain_errors;
 use crate::request::BuildRequest;
 use crate::stage::{Parsed, parse};
 
@@ -80,7 +81,7 @@ pub(crate) enum Reach {
 pub fn check(request: &BuildRequest, images: &dyn BaseImages) -> Checked {
     let parsed = parse(&request.dockerfile);
     let checked = match parsed.has_errors() {
-        true => Err(BuildError::Diagnostics(parsed.diagnostics)),
+        true => Err(BuildError::Diagnostics(certain_errors(request, parsed))),
         false => check_parsed(request, &parsed, images, Reach::All),
     };
     checked.unwrap_or_else(|failure| Checked {

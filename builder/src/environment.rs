@@ -1,10 +1,12 @@
 //! Variables, in the order in which they were set.
 
-/// `NAME=value` pairs, each name once. A name that is set again keeps its place, as it does in
+use std::sync::Arc;
+
+/// `NAME=value` pairs, each name once; a copy shares them until one of the two is changed. A name that is set again keeps its place, as it does in
 /// the `Env` of an image's config.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Environment {
-    pairs: indexmap::IndexMap<String, String>,
+    pairs: Arc<indexmap::IndexMap<String, String>>,
 }
 
 impl Environment {
@@ -25,7 +27,14 @@ impl Environment {
 
     /// Sets a variable.
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.pairs.insert(name.into(), value.into());
+        Arc::make_mut(&mut self.pairs).insert(name.into(), value.into());
+    }
+
+    /// Forgets a variable; the others keep their order.
+    pub(crate) fn unset(&mut self, name: &str) {
+        if self.pairs.contains_key(name) {
+            Arc::make_mut(&mut self.pairs).shift_remove(name);
+        }
     }
 
     /// Sets a variable that is not set yet.

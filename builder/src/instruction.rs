@@ -27,6 +27,7 @@ mod shell;
 mod size;
 mod statement;
 mod stopsignal;
+mod unset;
 mod user;
 mod volume;
 mod workdir;
@@ -59,6 +60,7 @@ pub use shell::Shell;
 pub use size::{SizeError, parse_size};
 pub use statement::{Statement, parse_change};
 pub use stopsignal::{SignalError, Stopsignal, parse_signal};
+pub use unset::{Property, Unset};
 pub use user::User;
 pub use volume::Volume;
 pub use workdir::Workdir;
@@ -130,6 +132,7 @@ instructions![
     Run,
     Shell,
     Stopsignal,
+    Unset,
     User,
     Volume,
     Workdir,

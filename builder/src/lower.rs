@@ -7,6 +7,7 @@
 pub(crate) mod arguments;
 pub(crate) mod bases;
 mod copy;
+mod errors;
 mod mounts;
 mod names;
 mod refuse;
@@ -36,6 +37,9 @@ pub(crate) use run::SCRIPT_DIR;
 pub(crate) use scope::Scope;
 
 use bases::{Bases, FromLine};
+use errors::Errors;
+
+pub(crate) use errors::certain_errors;
 
 /// A Dockerfile, ready to run.
 #[derive(Debug)]
@@ -63,6 +67,9 @@ struct StageState {
     tip: StepId,
     times: Times,
     inherited_history: usize,
+    /// Whether the image below is not known: what depends on variables is then not wrong for
+    /// certain.
+    is_blind: bool,
 }
 
 struct Lowerer<'a> {
@@ -82,12 +89,13 @@ struct Lowerer<'a> {
     fetches: HashMap<Remote, StepId>,
     /// The arguments that anything declares.
     declared: HashSet<String>,
+    errors: Errors,
 }
 
 /// Lowers what the target needs.
 ///
 /// # Errors
-/// Everything that is wrong with the Dockerfile, or the first base image that cannot be had.
+/// Everything that is wrong with the Dockerfile, base images that cannot be had included.
 pub(crate) fn lower(
     request: &BuildRequest,
     dockerfile: &Dockerfile,
@@ -99,16 +107,11 @@ pub(crate) fn lower(
     let escape = dockerfile.directives.escape;
     let target_name = dockerfile.stages[target].name();
     let defaults = arguments::predefined(request, &platform, target_name);
-    let global = arguments::global(request, dockerfile, defaults, escape).map_err(one)?;
+    let global = arguments::global(request, dockerfile, defaults, escape);
+    let global = global.map_err(BuildError::Diagnostics)?;
     let froms = bases::expand_froms(dockerfile, &global, escape);
     let froms = froms.map_err(BuildError::Diagnostics)?;
-
     let needed = needed_stages(dockerfile, &froms, target);
-    let refused = refuse::refused(dockerfile, &needed, request);
-    if !refused.is_empty() {
-        return Err(BuildError::Diagnostics(refused));
-    }
-
     let epoch = arguments::epoch(request, &global)?;
     let mut lowerer = Lowerer {
         request,
@@ -122,6 +125,7 @@ pub(crate) fn lower(
         taken: HashMap::new(),
         fetches: HashMap::new(),
         declared: arguments::declared(dockerfile),
+        errors: Errors::default(),
         global,
         platform,
     };
@@ -129,6 +133,7 @@ pub(crate) fn lower(
     for stage in (0..=target).filter(|stage| needed[*stage]) {
         lowerer.stage(stage)?;
     }
+    std::mem::take(&mut lowerer.errors).result()?;
     lowerer.warn_of_unused_arguments(progress);
     let StageState { draft, tip, inherited_history, .. } =
         lowerer.stages[target].take().expect("the target is among the needed stages");
@@ -189,7 +194,8 @@ pub(crate) fn needed_stages(
     needed
 }
 
-/// The names in `from` of an instruction in a stage, with what they mean.
+/// The names in `from` of an instruction in a stage, with what they mean; but those with
+/// variables, which are known only when the instruction's turn comes.
 pub(crate) fn sources<'a>(
     dockerfile: &Dockerfile,
     instruction: &'a Instruction,
@@ -200,6 +206,7 @@ pub(crate) fn sources<'a>(
             .from
             .iter()
             .map(|from| from.value.text.as_str())
+            .filter(|name| !name.contains('$'))
             .map(|name| (name, dockerfile.copy_source(name, stage)))
             .collect(),
         Instruction::Run(run) => run
@@ -207,7 +214,7 @@ pub(crate) fn sources<'a>(
             .iter()
             .filter_map(|mount| mount.value.from())
             .map(|from| from.text.as_str())
-            .filter(|name| !name.is_empty())
+            .filter(|name| !name.is_empty() && !name.contains('$'))
             .map(|name| (name, dockerfile.mount_source(name, stage)))
             .collect(),
         _ => Vec::new(),

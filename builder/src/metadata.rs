@@ -7,8 +7,8 @@ use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::history;
 use crate::instruction::{
-    CommandLine, Env, Expose, Healthcheck, Instruction, Label, Probe, Shell, Statement, Volume,
-    parse_change, parse_port, parse_signal,
+    CommandLine, Env, Expose, Healthcheck, Instruction, Label, Pair, Probe, Property, Shell,
+    Statement, Unset, Volume, parse_change, parse_port, parse_signal,
 };
 use crate::lower::Scope;
 use crate::paths::clean_absolute;
@@ -58,13 +58,16 @@ impl Draft {
         statement: &Statement,
         escape: Escape,
     ) -> Result<Option<String>, Diagnostic> {
+        if let Instruction::Env(env) = &statement.instruction {
+            return self.env(env, escape).map(Some);
+        }
         let env = self.env.clone();
         let scope = Scope { env: &env, escape };
         let text = match &statement.instruction {
-            Instruction::Env(env) => self.env(env, &scope)?,
             Instruction::Label(label) => self.label(label, &scope)?,
             Instruction::Expose(expose) => self.expose(expose, &scope)?,
             Instruction::Volume(volume) => self.volume(volume, &scope)?,
+            Instruction::Unset(unset) => self.unset(unset, &scope)?,
             Instruction::Cmd(cmd) => self.cmd(&cmd.command),
             Instruction::Entrypoint(entrypoint) => self.entrypoint(&entrypoint.command),
             Instruction::Shell(shell) => self.shell(shell),
@@ -93,6 +96,7 @@ impl Draft {
             Instruction::Add(_)
             | Instruction::Arg(_)
             | Instruction::Copy(_)
+            | Instruction::Env(_)
             | Instruction::From(_)
             | Instruction::Run(_)
             | Instruction::Workdir(_) => return Ok(None),
@@ -137,16 +141,23 @@ impl Draft {
         self.config.config.volumes.sort_keys();
     }
 
-    fn env(&mut self, env: &Env, scope: &Scope<'_>) -> Result<String, Diagnostic> {
+    fn env(&mut self, env: &Env, escape: Escape) -> Result<String, Diagnostic> {
         let mut text = String::from("ENV");
-        let mut config = Environment::from_config(&self.config.config.env);
-        for pair in &env.variables {
-            let (key, value) = (scope.word(&pair.key)?, scope.word(&pair.value)?);
-            text.push_str(&format!(" {key}={value}"));
-            self.env.set(key.clone(), value.clone());
-            config.set(key, value);
+        let scope = Scope { env: &self.env, escape };
+        let expand = |pair: &Pair| Ok((scope.word(&pair.key)?, scope.word(&pair.value)?));
+        let set: Vec<(String, String)> =
+            env.variables.iter().map(expand).collect::<Result<_, _>>()?;
+        let config = &mut self.config.config.env;
+        for (key, value) in set {
+            let pair = format!("{key}={value}");
+            text.push_str(&format!(" {pair}"));
+            let name = |entry: &String| entry.split('=').next() == Some(&key);
+            match config.iter().position(name) {
+                Some(known) => config[known] = pair,
+                None => config.push(pair),
+            }
+            self.env.set(key, value);
         }
-        self.config.config.env = config.to_config();
         Ok(text)
     }
 
@@ -186,6 +197,37 @@ impl Draft {
             paths.push(path);
         }
         Ok(format!("VOLUME {}", history::plain_list(&paths)))
+    }
+
+    fn unset(&mut self, unset: &Unset, scope: &Scope<'_>) -> Result<String, Diagnostic> {
+        let config = &mut self.config.config;
+        let mut names = Vec::new();
+        for word in &unset.names {
+            for name in scope.words(word)? {
+                match unset.property {
+                    Property::Env | Property::Label | Property::Volume => names.push(name),
+                    Property::Expose => {
+                        let ports = parse_port(&name)
+                            .map_err(|error| Diagnostic::error(word.span, error.to_string()))?;
+                        names.extend(ports.keys());
+                    }
+                }
+            }
+        }
+        let is_left = |name: &String| !unset.names.is_empty() && !names.contains(name);
+        match unset.property {
+            Property::Env => {
+                let mut env = Environment::from_config(&config.env);
+                names.iter().for_each(|name| env.unset(name));
+                names.iter().for_each(|name| self.env.unset(name));
+                config.env = env.to_config();
+            }
+            Property::Expose => config.exposed_ports.retain(|name, _| is_left(name)),
+            Property::Label => config.labels.retain(|name, _| is_left(name)),
+            Property::Volume => config.volumes.retain(|name, _| is_left(name)),
+        }
+        names.insert(0, format!("UNSET {}", unset.property.name()));
+        Ok(names.join(" "))
     }
 
     fn cmd(&mut self, command: &CommandLine) -> String {

@@ -150,6 +150,8 @@ pub(crate) struct Copy {
     pub(crate) owner: Option<String>,
     /// `--chmod`.
     pub(crate) chmod: Option<Chmod>,
+    /// How many leading parts the names in archives lose that are unpacked.
+    pub(crate) strip: u32,
     /// The times of what it makes.
     pub(crate) times: Times,
 }
@@ -253,8 +255,19 @@ pub(crate) struct Workdir {
     pub(crate) path: String,
     /// Who owns it if it is made, as `USER` says; empty is root.
     pub(crate) user: String,
+    /// What the instruction says of the directory, whether it is made or was there.
+    pub(crate) wish: DirectoryWish,
     /// The times of what it makes.
     pub(crate) times: Times,
+}
+
+/// Owner and mode that a directory is to have.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DirectoryWish {
+    /// `--chown`, expanded.
+    pub(crate) owner: Option<String>,
+    /// `--chmod`.
+    pub(crate) chmod: Option<Chmod>,
 }
 
 /// The times that a step gives to what it makes. They never come from the clock: the same

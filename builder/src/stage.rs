@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, suggest};
 use crate::instruction::{Arg, From, Instruction, Statement, parse_statement, takes_heredocs};
 use crate::syntax::{Directives, LogicalLine, LogicalLines, Source, Span, foreign_frontend};
 
@@ -43,6 +43,8 @@ pub struct Parsed {
     pub dockerfile: Dockerfile,
     /// Everything that is wrong or doubtful, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether every FROM could be read, and reading went to the end.
+    pub(crate) has_all_stages: bool,
 }
 
 /// The stage that a name in COPY `--from` or in a mount's `from` means.
@@ -115,7 +117,8 @@ impl Dockerfile {
 /// a number that nobody reads.
 pub fn parse(source: &Source) -> Parsed {
     if let Some(diagnostic) = foreign_frontend(source) {
-        return Parsed { dockerfile: Dockerfile::default(), diagnostics: vec![diagnostic] };
+        let (dockerfile, diagnostics) = (Dockerfile::default(), vec![diagnostic]);
+        return Parsed { dockerfile, diagnostics, has_all_stages: false };
     }
     let (directives, mut wrong) = Directives::parse(source);
     wrong.truncate(MOST_ERRORS);
@@ -125,11 +128,13 @@ pub fn parse(source: &Source) -> Parsed {
         diagnostics: wrong,
         seen_from: false,
         seen_any: false,
+        lost_from: false,
     };
     let directives = parser.dockerfile.directives.clone();
     for line in LogicalLines::new(source, &directives, takes_heredocs) {
         if parser.errors >= MOST_ERRORS {
             parser.give_up();
+            parser.lost_from = true;
             break;
         }
         parser.line(line);
@@ -145,6 +150,8 @@ struct Parser {
     /// Whether a FROM was seen, right or wrong.
     seen_from: bool,
     seen_any: bool,
+    /// Whether there is a FROM, or may be one, that is not among the stages.
+    lost_from: bool,
 }
 
 impl Parser {
@@ -152,7 +159,10 @@ impl Parser {
         self.seen_any = true;
         let line = match line {
             Ok(line) => line,
-            Err(diagnostic) => return self.error(diagnostic),
+            Err(diagnostic) => {
+                self.lost_from = true;
+                return self.error(diagnostic);
+            }
         };
         if self.diagnostics.len() - self.errors < MOST_WARNINGS {
             self.diagnostics.extend(blank_continuation(&line));
@@ -160,7 +170,12 @@ impl Parser {
         match parse_statement(&line) {
             Ok(statement) => self.statement(statement),
             Err(diagnostic) => {
-                self.seen_from |= line.split().keyword.text.eq_ignore_ascii_case("FROM");
+                let line = line.split();
+                let keyword = line.keyword.text.as_str();
+                let is_from = keyword.eq_ignore_ascii_case("FROM");
+                self.seen_from |= is_from;
+                // What is close to FROM was perhaps meant to be one.
+                self.lost_from |= is_from || suggest(keyword, ["FROM"]).is_some();
                 self.error(diagnostic);
             }
         }
@@ -218,7 +233,8 @@ impl Parser {
         }
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
         self.tell_of_frontend();
-        Parsed { dockerfile: self.dockerfile, diagnostics: self.diagnostics }
+        let has_all_stages = !self.lost_from && !self.dockerfile.stages.is_empty();
+        Parsed { dockerfile: self.dockerfile, diagnostics: self.diagnostics, has_all_stages }
     }
 
     /// Says with the first error that the file may be written for another frontend.

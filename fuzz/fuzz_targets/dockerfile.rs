@@ -20,6 +20,9 @@ impl BaseImages for Nothing {
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(source) = Source::from_bytes("Dockerfile", bytes.to_vec()) else { return };
+    // A file with an error is lowered for what else is wrong with it.
+    let wrong = Source::new("Dockerfile", format!("{}\nWRONG\n", source.text));
+    let _ = builder::check::check(&request(wrong), &Nothing);
     let parsed = builder::stage::parse(&source);
     for diagnostic in &parsed.diagnostics {
         let _ = builder::diagnostic::render(&source, diagnostic, false);

@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::Result;
-use crate::apply::{Archive, IdMode, Overrides, Placer, below, clean, split_clean};
+use crate::apply::{
+    Archive, Content, EntryFault, IdMode, Overrides, Placer, below, clean, split_clean,
+};
 use crate::root::Root;
 
 /// How much is read at once, in bytes.
@@ -18,6 +20,9 @@ pub struct ExtractOptions {
     pub ids: IdMode,
     /// The owner and group of everything, instead of what the archive says.
     pub owner: Option<(u32, u32)>,
+    /// How many leading parts names and the targets of hard links lose; entries that have no
+    /// more are left out.
+    pub strip: u32,
 }
 
 /// Unpacks a tar into `tree`, which shows all layers together, below its directory `at`.
@@ -40,14 +45,34 @@ pub fn extract_archive(
     let mut placer = Placer::for_tree(tree, base.clone(), options.ids, overrides);
     let mut tar = BufReader::with_capacity(BUFFER, tar);
     let mut archive = Archive::new(&mut tar);
-    while let Some(entry) = archive.next()? {
+    while let Some(mut entry) = archive.next()? {
         let path = clean(&entry.path).map_err(|fault| fault.of(&entry.path))?;
+        let path = stripped(&path, options.strip);
         if path.is_empty() {
             continue;
         }
-        if let Some((parent, name)) = split_clean(&below(&base, &path)) {
+        if let Content::HardLink(target) = &mut entry.content
+            && options.strip > 0
+        {
+            let whole = clean(target).map_err(|fault| fault.of(&entry.path))?;
+            *target = stripped(&whole, options.strip).to_vec();
+            if target.is_empty() {
+                let lost = String::from_utf8_lossy(&whole).into_owned();
+                return Err(EntryFault::LinkTargetMissing(lost).of(&entry.path));
+            }
+        }
+        if let Some((parent, name)) = split_clean(&below(&base, path)) {
             placer.place(&entry, parent, name, &mut archive)?;
         }
     }
     placer.finish().map(drop)
+}
+
+/// A clean path without its first `count` parts; nothing if it has no more.
+fn stripped(path: &[u8], count: u32) -> &[u8] {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    match usize::try_from(count).ok().and_then(|count| count.checked_sub(1)) {
+        None => path,
+        Some(last) => slashes.skip(last).next().map_or(b"", |slash| &path[slash + 1..]),
+    }
 }

@@ -2,7 +2,6 @@
 
 use oci::Platform;
 
-use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::images::{BaseImage, BaseImages};
@@ -59,7 +58,7 @@ impl Stages {
             target: target.as_ref().ok().copied(),
             images: vec![None; count],
         };
-        let expanded = global.map_err(one).and_then(|global| {
+        let expanded = global.map_err(BuildError::Diagnostics).and_then(|global| {
             let froms = expand_froms(dockerfile, &global, escape);
             let froms = froms.map_err(BuildError::Diagnostics);
             stages.global = global;
@@ -104,8 +103,4 @@ impl Stages {
         }
         failure
     }
-}
-
-fn one(diagnostic: Diagnostic) -> BuildError {
-    BuildError::Diagnostics(vec![diagnostic])
 }

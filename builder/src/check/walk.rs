@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::environment::Environment;
-use crate::instruction::{Arg, ArgDefinition, Instruction, Pair, Statement, parse_onbuild_trigger};
+use crate::instruction::{
+    Arg, ArgDefinition, Instruction, Pair, Property, Statement, Unset, parse_onbuild_trigger,
+};
 use crate::stage::Stage;
 use crate::syntax::Source;
 
@@ -128,6 +130,12 @@ fn advance(subject: &Subject<'_>, state: &mut State, instruction: &Instruction) 
                 }
                 names(subject, state).insert(name);
             }
+        }
+        Instruction::Unset(Unset { property: Property::Env, names }) => {
+            let expand = |word| subject.expand(word, &state.env).map(|expansion| expansion.words);
+            let names: Vec<String> = names.iter().filter_map(expand).flatten().collect();
+            let env = variables(subject, state);
+            names.iter().for_each(|name| env.unset(name));
         }
         Instruction::Shell(_) => state.has_shell = true,
         Instruction::Workdir(_) => state.has_workdir = true,

@@ -25,6 +25,8 @@ pub struct Add {
     pub checksum: Option<Flag<Word>>,
     /// `--unpack`: whether archives are unpacked, whatever their source.
     pub unpack: Option<Flag<bool>>,
+    /// `--strip-components`: how many leading parts the names in archives lose; expands.
+    pub strip: Option<Flag<Word>>,
     /// `--exclude` patterns; they do not expand.
     pub excludes: Vec<Flag<Word>>,
 }
@@ -41,6 +43,7 @@ impl Directive for Add {
         let keep_git_dir = flags.boolean("keep-git-dir")?;
         let checksum = flags.word("checksum")?;
         let unpack = flags.boolean("unpack")?;
+        let strip = flags.word("strip-components")?;
         let excludes = flags.words("exclude")?;
         flags.finish()?;
         check_chmod(chmod.as_ref())?;
@@ -54,6 +57,7 @@ impl Directive for Add {
             keep_git_dir,
             checksum,
             unpack,
+            strip,
             excludes,
         })
     }

@@ -12,7 +12,7 @@ pub struct Copy {
     pub sources: Vec<CopySource>,
     /// Where to; expands.
     pub destination: Word,
-    /// `--from`: a stage, its number, a named context or an image. Does not expand.
+    /// `--from`: a stage, its number, a named context or an image; expands.
     pub from: Option<Flag<Word>>,
     /// `--chown=user[:group]`; expands.
     pub chown: Option<Flag<Word>>,
@@ -48,22 +48,10 @@ impl Directive for Copy {
         let parents = flags.boolean("parents")?;
         let excludes = flags.words("exclude")?;
         flags.finish()?;
-        if let Some(from) = &from {
-            check_from(&from.value)?;
-        }
         check_chmod(chmod.as_ref())?;
         let (sources, destination) = parse_sources(line)?;
         Ok(Self { sources, destination, from, chown, chmod, link, parents, excludes })
     }
-}
-
-/// Refuses a `--from` that expansion would change.
-fn check_from(from: &Word) -> Result<(), Diagnostic> {
-    if !from.text.contains('$') {
-        return Ok(());
-    }
-    Err(Diagnostic::error(from.span, "variables do not expand in `--from`")
-        .help("name a stage with `FROM $IMAGE AS name`, which expands global arguments"))
 }
 
 /// Refuses a constant mode that is none.

@@ -89,6 +89,7 @@ const CHANGES: &[&str] = &[
     "ONBUILD",
     "SHELL",
     "STOPSIGNAL",
+    "UNSET",
     "USER",
     "VOLUME",
     "WORKDIR",

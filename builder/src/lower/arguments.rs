@@ -8,9 +8,9 @@ use super::{Scope, one};
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::error::BuildError;
-use crate::instruction::{Arg, Instruction};
+use crate::instruction::{Arg, ArgDefinition, Instruction};
 use crate::request::BuildRequest;
-use crate::stage::Dockerfile;
+use crate::stage::{Dockerfile, MOST_ERRORS};
 use crate::syntax::Escape;
 
 /// The proxies that every RUN sees when they are given, in both cases, and that are part of
@@ -72,22 +72,34 @@ pub(crate) fn global(
     dockerfile: &Dockerfile,
     mut env: Environment,
     escape: Escape,
-) -> Result<Environment, Diagnostic> {
+) -> Result<Environment, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
     for statement in &dockerfile.meta_args {
         for argument in &statement.instruction.arguments {
-            let scope = Scope { env: &env, escape };
-            let name = scope.word(&argument.name)?;
-            let value = match (request.build_args.get(&name), &argument.default) {
-                (Some(given), _) => Some(given.clone()),
-                (None, Some(default)) => Some(scope.word(default)?),
-                (None, None) => None,
-            };
-            if let Some(value) = value {
-                env.set(name, value);
+            match global_argument(request, &Scope { env: &env, escape }, argument) {
+                Ok((name, Some(value))) => env.set(name, value),
+                Ok((_, None)) => {}
+                Err(diagnostic) => wrong.push(diagnostic),
             }
         }
     }
-    Ok(env)
+    wrong.truncate(MOST_ERRORS);
+    if wrong.is_empty() { Ok(env) } else { Err(wrong) }
+}
+
+/// The name of an argument, and its value if it has one.
+fn global_argument(
+    request: &BuildRequest,
+    scope: &Scope<'_>,
+    argument: &ArgDefinition,
+) -> Result<(String, Option<String>), Diagnostic> {
+    let name = scope.word(&argument.name)?;
+    let value = match (request.build_args.get(&name), &argument.default) {
+        (Some(given), _) => Some(given.clone()),
+        (None, Some(default)) => Some(scope.word(default)?),
+        (None, None) => None,
+    };
+    Ok((name, value))
 }
 
 /// The names that any ARG of the file declares.

@@ -29,6 +29,7 @@ struct Transfer<'a> {
     unpack: Unpack,
     checksum: Option<&'a Flag<Word>>,
     keep_git_dir: bool,
+    strip: Option<&'a Flag<Word>>,
 }
 
 /// Which archives a step unpacks.
@@ -54,6 +55,7 @@ impl<'a> Transfer<'a> {
                 unpack: Unpack { local: false, remote: false },
                 checksum: None,
                 keep_git_dir: false,
+                strip: None,
             }),
             Instruction::Add(add) => Some(Transfer {
                 keyword: "ADD",
@@ -71,6 +73,7 @@ impl<'a> Transfer<'a> {
                 },
                 checksum: add.checksum.as_ref(),
                 keep_git_dir: add.keep_git_dir.is_some_and(|flag| flag.value),
+                strip: add.strip.as_ref(),
             }),
             _ => None,
         }
@@ -87,7 +90,7 @@ impl Lowerer<'_> {
         let Some(transfer) = Transfer::of(&statement.instruction) else { return Ok(()) };
         let input = match transfer.from {
             None => None,
-            Some(from) => Some(self.copied_from(lowering.index, from)?),
+            Some(from) => Some(self.copied_from(lowering, from)?),
         };
         // The words of a trigger stand in another text.
         let trigger = triggered.then_some(statement.span);
@@ -119,6 +122,7 @@ impl Lowerer<'_> {
                 excludes: excludes(transfer.excludes)?,
                 owner,
                 chmod: parse_chmod(chmod.as_deref(), transfer.chmod)?,
+                strip: strip(&transfer, flag(transfer.strip)?.as_deref())?,
                 times: lowering.state.times,
             };
             Ok::<_, Diagnostic>((op, fetches, text))
@@ -156,9 +160,18 @@ impl Lowerer<'_> {
     }
 
     /// The step whose tree `--from` means.
-    fn copied_from(&mut self, stage: usize, from: &Flag<Word>) -> Result<StepId, BuildError> {
-        let name = &from.value.text;
-        match self.dockerfile.copy_source(name, stage) {
+    fn copied_from(
+        &mut self,
+        lowering: &Lowering,
+        from: &Flag<Word>,
+    ) -> Result<StepId, BuildError> {
+        let scope = Scope { env: &lowering.state.draft.env, escape: self.escape };
+        let name = &scope.word(&from.value).map_err(one)?;
+        if name.is_empty() {
+            let message = format!("`--from` names nothing: `{}` is empty", from.value.text);
+            return Err(one(Diagnostic::error(from.value.span, message)));
+        }
+        match self.dockerfile.copy_source(name, lowering.index) {
             StageRef::Stage(index) => {
                 self.stage(index)?;
                 let state = self.stages[index].as_ref().expect("a stage is there once lowered");
@@ -313,7 +326,20 @@ fn fetched(
     remote::parse(written, kind, &wishes).map_err(|message| Diagnostic::error(span, message))
 }
 
-fn parse_chmod(
+/// The value of `--strip-components`, which is for archives.
+fn strip(transfer: &Transfer<'_>, text: Option<&str>) -> Result<u32, Diagnostic> {
+    let (Some(flag), Some(text)) = (transfer.strip, text) else { return Ok(0) };
+    if !transfer.unpack.local && !transfer.unpack.remote {
+        let message = "`--strip-components` is for archives, and `--unpack=false` unpacks none";
+        return Err(Diagnostic::error(flag.span, message));
+    }
+    text.parse().map_err(|_| {
+        let message = format!("`--strip-components` takes a number, not `{text}`");
+        Diagnostic::error(flag.value.span, message)
+    })
+}
+
+pub(super) fn parse_chmod(
     chmod: Option<&str>,
     flag: Option<&Flag<Word>>,
 ) -> Result<Option<Chmod>, Diagnostic> {

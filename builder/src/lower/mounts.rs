@@ -101,7 +101,7 @@ impl Lowerer<'_> {
             MountSpec::Bind { from, source, target, read_only } => {
                 let part = match from {
                     None => self.context_part(&source, span, inputs),
-                    Some(_) => self.part(lowering, mount, &source, inputs)?,
+                    Some(from) => self.part(lowering, mount, Some(&from), &source, inputs)?,
                 };
                 (place(&target)?, read_only, MountContent::Tree(part))
             }
@@ -110,7 +110,7 @@ impl Lowerer<'_> {
                 let is_seeded = from.is_some() || clean_absolute(&source) != "/";
                 let seed = match is_seeded {
                     false => None,
-                    true => Some(self.part(lowering, mount, &source, inputs)?),
+                    true => Some(self.part(lowering, mount, from.as_deref(), &source, inputs)?),
                 };
                 let id = id.unwrap_or_else(|| clean(&target));
                 let id = match self.request.build_args.get(NAMESPACE) {
@@ -149,11 +149,12 @@ impl Lowerer<'_> {
         &mut self,
         lowering: &Lowering,
         mount: &Mount,
+        from: Option<&str>,
         source: &str,
         inputs: &mut Inputs,
     ) -> Result<TreePart, BuildError> {
-        let from = mount.from().filter(|from| !from.text.is_empty());
-        let (name, span) = from.map_or((SCRATCH, mount.span), |from| (&from.text, from.span));
+        let name = from.unwrap_or(SCRATCH);
+        let span = mount.from().map_or(mount.span, |from| from.span);
         let step = match self.dockerfile.mount_source(name, lowering.index) {
             StageRef::Stage(index) => {
                 self.stage(index)?;
@@ -199,6 +200,7 @@ impl Lowerer<'_> {
         let op = Op::Copy(op::Copy {
             sources: vec![from],
             destination: TAKEN.to_owned(),
+            strip: 0,
             excludes: op::Excludes::default(),
             owner: None,
             chmod: None,

@@ -4,23 +4,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::instruction::{Flag, Instruction, Network, Run, Security};
 use crate::request::{BuildRequest, NetworkMode};
-use crate::stage::Dockerfile;
 use crate::syntax::Span;
-
-/// Everything in the needed stages that cannot be built.
-pub(super) fn refused(
-    dockerfile: &Dockerfile,
-    needed: &[bool],
-    request: &BuildRequest,
-) -> Vec<Diagnostic> {
-    let mut refused = Vec::new();
-    for stage in dockerfile.stages.iter().filter(|stage| needed[stage.index]) {
-        for statement in &stage.body {
-            check(&statement.instruction, request, &mut refused);
-        }
-    }
-    refused
-}
 
 /// What of one instruction cannot be built.
 pub(super) fn check(

@@ -3,6 +3,7 @@
 use oci::{History, ImageConfig};
 
 use super::bases::SCRATCH;
+use super::copy::parse_chmod;
 use super::names::{Names, describe, is_step};
 use super::refuse;
 use super::{Lowerer, Scope, StageState, one};
@@ -12,12 +13,15 @@ use crate::error::BuildError;
 use crate::graph::Vertex;
 use crate::history;
 use crate::images::BaseImage;
-use crate::instruction::{Arg, Instruction, Statement, Workdir, parse_onbuild_trigger};
+use crate::instruction::{Arg, Flag, Instruction, Statement, Workdir, parse_onbuild_trigger};
 use crate::metadata::Draft;
-use crate::op::{self, Base, Op, Times};
+use crate::op::{self, Base, DirectoryWish, Op, Times};
 use crate::paths::clean_absolute;
 use crate::progress::StepId;
-use crate::syntax::{Source, Span};
+use crate::syntax::{Source, Span, Word};
+
+/// The working directory of an image that is not known: no root, wherever it is left for.
+const UNKNOWN_DIR: &str = "/-/-/-/-/-/-/-/-";
 
 /// A stage while its instructions are lowered.
 pub(super) struct Lowering {
@@ -44,7 +48,14 @@ impl Lowerer<'_> {
             }
             None => self.image_state(index)?,
         };
-        let triggers = self.triggers(&mut state, stage.from.span)?;
+        let is_blind = state.is_blind;
+        let triggers = match self.triggers(&mut state, stage.from.span) {
+            Ok(triggers) => triggers,
+            Err(error) => {
+                self.errors.note(error, &stage.from, is_blind)?;
+                Vec::new()
+            }
+        };
         let statements: Vec<&Statement> = triggers.iter().chain(&stage.body).collect();
         let steps = statements.iter().filter(|s| is_step(&s.instruction)).count();
         let name = match (stage.name(), dockerfile.stages.len()) {
@@ -60,7 +71,9 @@ impl Lowerer<'_> {
         let mut lowering = Lowering { index, state, names };
         for (number, statement) in statements.into_iter().enumerate() {
             let triggered = number < triggers.len();
-            self.statement(&mut lowering, statement, triggered)?;
+            if let Err(error) = self.statement(&mut lowering, statement, triggered) {
+                self.errors.note(error, statement, is_blind)?;
+            }
         }
         self.stages[index] = Some(lowering.state);
         Ok(())
@@ -78,7 +91,19 @@ impl Lowerer<'_> {
             let tip = self.add_scratch(span);
             return Ok((self.fresh_state(config, tip), None));
         }
-        let (image, step) = self.bases.get(&from.image, &platform, from.span)?;
+        let (image, step) = match self.bases.get(&from.image, &platform, from.span) {
+            Ok(found) => found,
+            Err(error @ BuildError::Image { .. }) => {
+                self.errors.image(error);
+                let mut config = ImageConfig::empty(&platform);
+                config.config.working_dir = UNKNOWN_DIR.into();
+                let span = self.dockerfile.stages[index].from.span;
+                let tip = self.add_scratch(span);
+                let state = self.fresh_state(config, tip);
+                return Ok((StageState { is_blind: true, ..state }, None));
+            }
+            Err(error) => return Err(error),
+        };
         let state = self.fresh_state((*image.config).clone(), step.unwrap_or(StepId(0)));
         Ok((state, step.is_none().then_some(image)))
     }
@@ -99,6 +124,7 @@ impl Lowerer<'_> {
             args: Vec::new(),
             tip,
             times: Times { made, latest: self.epoch },
+            is_blind: false,
         }
     }
 
@@ -184,6 +210,13 @@ impl Lowerer<'_> {
         statement: &Statement,
         triggered: bool,
     ) -> Result<(), BuildError> {
+        if !triggered {
+            let mut refused = Vec::new();
+            refuse::check(&statement.instruction, self.request, &mut refused);
+            if !refused.is_empty() {
+                return Err(BuildError::Diagnostics(refused));
+            }
+        }
         match &statement.instruction {
             Instruction::Run(run) => self.run(lowering, statement, run, triggered),
             Instruction::Copy(_) | Instruction::Add(_) => {
@@ -254,19 +287,29 @@ impl Lowerer<'_> {
         triggered: bool,
     ) -> Result<(), Diagnostic> {
         let scope = Scope { env: &lowering.state.draft.env, escape: self.escape };
+        let flag = |flag: Option<&Flag<Word>>| flag.map(|flag| scope.word(&flag.value)).transpose();
+        // An empty flag is none.
+        let owner = flag(workdir.chown.as_ref())?.filter(|owner| !owner.is_empty());
+        let chmod = flag(workdir.chmod.as_ref())?.filter(|chmod| !chmod.is_empty());
+        let mut text = String::from("WORKDIR");
+        owner.iter().for_each(|owner| text.push_str(&format!(" --chown={owner}")));
+        chmod.iter().for_each(|chmod| text.push_str(&format!(" --chmod={chmod}")));
+        let chmod = parse_chmod(chmod.as_deref(), workdir.chmod.as_ref())?;
         let path = scope.word(&workdir.path)?;
         let path = lowering.state.draft.set_workdir(&path);
+        text.push_str(&format!(" {path}"));
         let directory = clean_absolute(&path);
-        let is_root = directory == "/";
-        if !is_root {
+        let does_nothing = directory == "/" && owner.is_none() && chmod.is_none();
+        if !does_nothing {
             let op = op::Workdir {
                 path: directory,
                 user: lowering.state.draft.config.config.user.clone(),
+                wish: DirectoryWish { owner, chmod },
                 times: lowering.state.times,
             };
             self.step(lowering, statement, Op::Workdir(op), Vec::new(), triggered);
         }
-        self.history(lowering, format!("WORKDIR {path}"), is_root);
+        self.history(lowering, text, does_nothing);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod owner;
 mod place;
 mod real_path;
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use layerfs::{ExtractOptions, FileKind, IdMode, Root, Timestamp};
@@ -14,6 +15,7 @@ use oci::DiffId;
 
 use self::attributes::Attributes;
 use self::place::Placer;
+use self::real_path::real_path;
 
 pub(crate) use self::owner::{read as read_account_file, resolve as resolve_owner};
 use super::{Copy, CopySource, SourceTree, Times};
@@ -22,7 +24,7 @@ use crate::cancel::Cancel;
 use crate::error::StepCause;
 use crate::instruction::Chmod;
 use crate::select::{Selected, shown};
-use crate::tree::{FileTree, failed};
+use crate::tree::{FileTree, failed, failed_io};
 
 /// What a source came to.
 #[derive(Debug)]
@@ -70,6 +72,10 @@ pub(crate) fn key(op: &Copy, below: &[DiffId], contents: &[CacheKey]) -> CacheKe
                 hasher.text(content);
             }
         }
+    }
+    if op.strip > 0 {
+        hasher.text("strip");
+        hasher.number(u64::from(op.strip));
     }
     hasher.finish()
 }
@@ -154,7 +160,7 @@ fn unpack(
     let (Some(_), mut archive) = opened.map_err(archive_error)? else { return Ok(false) };
     // An archive always unpacks into a directory of the destination's name.
     let directory = placer.make_directories(Path::new(&op.destination))?;
-    let options = ExtractOptions { ids: place.ids, owner };
+    let options = ExtractOptions { ids: place.ids, owner, strip: op.strip };
     layerfs::extract_archive(&mut archive, place.into, &directory, &options)
         .map_err(|e| failed("unpack", path, e))?;
     Ok(true)
@@ -166,6 +172,31 @@ fn clamped(time: Timestamp, latest: Option<i64>) -> Timestamp {
         Some(latest) if time.seconds >= latest => Timestamp::at(latest),
         _ => time,
     }
+}
+
+/// Gives a directory that is there another owner and mode, where they are given.
+pub(crate) fn change_directory(
+    path: &str,
+    owner: Option<(u32, u32)>,
+    chmod: Option<&Chmod>,
+    place: &Place<'_>,
+) -> Result<(), StepCause> {
+    if owner.is_none() && chmod.is_none() {
+        return Ok(());
+    }
+    let (path, there) = real_path(place.into, Path::new(path))?;
+    let dir = place.into.open_dir(&path).map_err(|e| failed("open", &path, e))?;
+    let itself = OsStr::new(".");
+    // A change of the owner clears mode bits.
+    if let Some(owner) = owner {
+        layerfs::give(&dir, itself, FileKind::Dir, owner, place.ids)
+            .map_err(|e| failed_io("change the owner of", &path, e.into()))?;
+    }
+    let mode = there.map_or(0o755, |there| there.mode);
+    if let Some(mode) = chmod.map(|chmod| chmod.apply(mode, true)) {
+        dir.chmod(itself, mode).map_err(|e| failed_io("change the mode of", &path, e.into()))?;
+    }
+    Ok(())
 }
 
 /// Makes a directory and those above it that are missing, as COPY makes the parents of its

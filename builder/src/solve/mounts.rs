@@ -255,6 +255,7 @@ impl Session<'_> {
         let op = Copy {
             sources: Vec::new(),
             destination: format!("/{CONTENT}"),
+            strip: 0,
             excludes: Excludes::default(),
             owner: None,
             chmod: None,

@@ -78,6 +78,14 @@ impl Source {
         }
     }
 
+    /// The line that holds `offset`, without its end.
+    pub(crate) fn line_of(&self, offset: usize) -> &str {
+        let offset = self.text.floor_char_boundary(offset);
+        let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.text[offset..].find('\n').map_or(self.text.len(), |n| offset + n);
+        &self.text[start..end]
+    }
+
     /// The text under `span`, cut to what there is.
     pub fn slice(&self, span: Span) -> &str {
         let end = self.text.floor_char_boundary(span.end);

@@ -147,7 +147,15 @@ impl Dump<'_> {
             Instruction::Shell(shell) => self.words(&shell.words),
             Instruction::Stopsignal(stop) => self.word(&stop.signal),
             Instruction::User(user) => self.word(&user.user),
-            Instruction::Workdir(workdir) => self.word(&workdir.path),
+            Instruction::Workdir(workdir) => {
+                let mut line = self.word(&workdir.path);
+                line += &self.flag("chown", workdir.chown.as_ref());
+                line += &self.flag("chmod", workdir.chmod.as_ref());
+                line
+            }
+            Instruction::Unset(unset) => {
+                format!("{} {}", unset.property.name(), self.words(&unset.names))
+            }
             Instruction::Maintainer(maintainer) => self.word(&maintainer.name),
             Instruction::Onbuild(onbuild) => {
                 format!("{:?} = {}", onbuild.trigger, self.statement(&onbuild.statement))
@@ -186,6 +194,7 @@ impl Dump<'_> {
                 line += &boolean("link", add.link);
                 line += &boolean("keep-git-dir", add.keep_git_dir);
                 line += &boolean("unpack", add.unpack);
+                line += &self.flag("strip-components", add.strip.as_ref());
                 add.excludes.iter().for_each(|f| line += &self.flag("exclude", Some(f)));
                 line
             }

@@ -6,8 +6,8 @@ use super::csv::{fields, part};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{Span, Word};
 
-/// The fields of one `--mount`. Their values expand, all but `from`; what they mean is known
-/// only then: see [`Mount::resolve`].
+/// The fields of one `--mount`. Their values expand; what they mean is known only then: see
+/// [`Mount::resolve`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// The fields in order.
@@ -174,7 +174,7 @@ impl Mount {
         Ok(mount)
     }
 
-    /// The stage or image of `from=`, which never expands.
+    /// The stage or image of `from=`, as it is written.
     pub fn from(&self) -> Option<&Word> {
         self.fields.iter().rev().find(|field| field.key == Key::From)?.value.as_ref()
     }
@@ -205,13 +205,6 @@ impl Field {
             let message = format!("`{key}` of a mount needs a value: `{key}=…`");
             return Err(Diagnostic::error(field.span, message));
         }
-        match &value {
-            // A last `$` is a `$`.
-            Some(from) if known == Key::From && from.text.trim_end_matches('$').contains('$') => {
-                Err(Diagnostic::error(from.span, "variables do not expand in `from`")
-                    .help("name a stage with `FROM $IMAGE AS name` and mount from it"))
-            }
-            _ => Ok(Self { key: known, value, span: field.span }),
-        }
+        Ok(Self { key: known, value, span: field.span })
     }
 }

@@ -44,7 +44,6 @@ impl Mount {
         let mut values = Values::default();
         for field in &self.fields {
             let value = match &field.value {
-                Some(word) if field.key == Key::From => Some(word.text.clone()),
                 Some(word) => Some(expand(word)?),
                 None => None,
             };
