@@ -19,6 +19,8 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod network;
+mod port;
 mod prune;
 mod ps;
 mod pull;
@@ -105,6 +107,10 @@ commands! {
     Attach => attach, trees: true;
     /// Give a container another name
     Rename => rename, trees: true;
+    /// Make, list and remove networks
+    Network => network, trees: true;
+    /// Show where the published ports of a container are
+    Port => port, trees: true;
     /// Make, list and remove volumes
     Volume => volume, trees: true;
     /// List containers

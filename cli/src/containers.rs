@@ -4,6 +4,7 @@ mod config;
 pub(crate) mod files;
 mod limits;
 pub(crate) mod mounts;
+mod network;
 pub(crate) mod options;
 pub(crate) mod spec;
 pub(crate) mod status;
@@ -15,10 +16,11 @@ use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::keeper::enter::Household;
 use crate::keeper::{Keeper, door};
+use crate::networks::join::join;
 use crate::signals::Caught;
 use crate::ui::say;
 
-pub(crate) use config::{ContainerConfig, NetworkChoice};
+pub(crate) use config::ContainerConfig;
 pub(crate) use spec::spec;
 
 /// The exit status of `run` and `start` when Tierce itself fails, as docker's.
@@ -40,7 +42,8 @@ pub(crate) fn run_here(
     let tree = store.prepare_container(lease, container, Durability::Volatile)?;
     let stdin = if config.open_stdin { Stream::Inherit } else { Stream::Null };
     let stdio = Stdio { stdin, stdout: Stream::Inherit, stderr: Stream::Inherit };
-    let spec = spec(app, config, hostname(container, config), tree, stdio)?;
+    let mut joined = join(app, store, container, config)?;
+    let spec = spec(app, config, hostname(container, config), tree, stdio, &mut joined)?;
     let household = Household {
         config: config.clone(),
         hostname: hostname(container, config).to_owned(),
@@ -71,6 +74,7 @@ pub(crate) fn run_here(
     let status = process.wait()?;
     caught.ignore();
     keeper.ended();
+    drop(joined);
     let code = status.shell_code();
     store.set_container_state(&container.id, state.ended(code))?;
     keeper.over(code);

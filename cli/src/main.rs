@@ -10,6 +10,7 @@ mod error;
 mod inspected;
 mod keeper;
 mod machine;
+mod networks;
 mod pulling;
 mod remotes;
 mod signals;

@@ -1,5 +1,6 @@
 //! What people see: tables, placeholders, sizes and ages, progress.
 
+pub(crate) mod ask;
 pub(crate) mod build_failure;
 pub(crate) mod build_plain;
 pub(crate) mod build_tty;

@@ -11,6 +11,8 @@ use crate::containers::ContainerConfig;
 use crate::containers::mounts::MountContent;
 use crate::containers::status::{status, word};
 use crate::error::{Failure, Outcome};
+use crate::networks::join::Addresses;
+use crate::networks::publish::shown;
 use crate::ui::filter::{Filters, matches_label};
 use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
@@ -180,10 +182,10 @@ impl One {
             "Status": status(&self.container, now),
             "State": word(*state),
             "Names": name,
-            "Networks": self.config.as_ref().map(|config| config.network),
+            "Networks": self.config.as_ref().map(|config| config.network.clone()),
             "Mounts": self.mounts(),
             "LocalVolumes": self.volumes().count().to_string(),
-            "Ports": "",
+            "Ports": shown(&Addresses::of(&self.container).ports),
             "Size": if args.size { self.written()? } else { "0B".into() },
             "Labels": labels.join(","),
         }))

@@ -12,6 +12,8 @@ use super::options::names::Names;
 use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
 use crate::keeper::restart::RestartPolicy;
+use crate::networks::NetworkChoice;
+use crate::networks::publish::Published;
 
 /// How long a container may take to end that is asked to, in seconds, as docker's.
 const STOP_TIMEOUT: i64 = 10;
@@ -23,8 +25,14 @@ pub(crate) struct ContainerConfig {
     pub(crate) runtime: RuntimeConfig,
     /// Its name for the machine; the beginning of its id if none was chosen.
     pub(crate) hostname: Option<String>,
-    /// `host` or `none`.
+    /// Its network.
     pub(crate) network: NetworkChoice,
+    /// Other names that it has on its network.
+    #[serde(default)]
+    pub(crate) network_aliases: Vec<String>,
+    /// Ports of the machine that lead to its own.
+    #[serde(default)]
+    pub(crate) ports: Vec<Published>,
     /// How much it may use.
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
@@ -61,16 +69,6 @@ pub(crate) struct ContainerConfig {
     /// When it was made, in nanoseconds since 1970.
     #[serde(default)]
     pub(crate) created_nanos: i64,
-}
-
-/// The network of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum NetworkChoice {
-    /// The machine's network
-    Host,
-    /// A network of its own with nothing but loopback
-    None,
 }
 
 impl ContainerConfig {

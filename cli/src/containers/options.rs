@@ -12,9 +12,10 @@ use layerfs::{Container, ContainerSpec, Lease, Store};
 use oci::{Platform, RuntimeConfig};
 use serde_json::json;
 
+use super::ContainerConfig;
 use super::limits::LimitArgs;
 use super::mounts::{MountArgs, attach_mounts};
-use super::{ContainerConfig, NetworkChoice};
+use super::network::NetworkArgs;
 use crate::app::App;
 use crate::error::Failure;
 use crate::keeper::log::LogLimits;
@@ -51,9 +52,8 @@ pub(crate) struct CreateOptions {
     /// The name of the machine that the command sees
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
-    /// The network that the command sees
-    #[arg(long, value_enum, default_value = "host")]
-    network: NetworkChoice,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Pass standard input on
     #[arg(short, long)]
     pub(crate) interactive: bool,
@@ -129,10 +129,13 @@ pub(crate) fn create(
     let id_file = args.cidfile.as_deref().map(IdFile::new).transpose()?;
     let image = pulling::image(app, lease, image_name, args.platform.as_ref(), args.pull)?;
     let image_config = store.config(&image.id)?;
+    let ports = args.network.ports(&image_config.config)?;
     let mut config = ContainerConfig {
         runtime: changed(args, app, image_config.config.clone(), command)?,
         hostname: args.hostname.clone(),
-        network: args.network,
+        network: args.network.choice(&ports),
+        network_aliases: args.network.network_alias.clone(),
+        ports,
         limits: args.limits.chosen()?,
         mounts: Vec::new(),
         terminal: args.tty,

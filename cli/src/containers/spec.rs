@@ -6,13 +6,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use layerfs::{Active, Root};
-use runtime::{
-    FileContent, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, user,
-};
+use runtime::{FileContent, Mount, MountSource, Process, ProvidedFile, Rootfs, Spec, Stdio, user};
 
-use super::{ContainerConfig, NetworkChoice, OWN_FAILURE, mounts};
+use super::{ContainerConfig, OWN_FAILURE, mounts};
 use crate::app::App;
 use crate::error::{Doing, Failure};
+use crate::networks::join::Joined;
 
 /// The process of a container, in its surroundings.
 pub(crate) fn spec(
@@ -21,6 +20,7 @@ pub(crate) fn spec(
     hostname: &str,
     tree: Active,
     stdio: Stdio,
+    joined: &mut Joined,
 ) -> Result<Spec, Failure> {
     let root = &tree.root;
     let args = config.command();
@@ -51,12 +51,9 @@ pub(crate) fn spec(
             limits: isolation.limits(),
         },
         hostname: hostname.to_owned(),
-        network: match config.network {
-            NetworkChoice::Host => Network::Host,
-            NetworkChoice::None => Network::None,
-        },
+        network: joined.take_network(),
         mounts: if isolation.privileged { devices() } else { Vec::new() },
-        files: provided_files(app, config, hostname),
+        files: provided_files(app, config, hostname, joined.hosts.take()),
         capabilities: privileges.capabilities,
         seccomp: privileges.seccomp,
         no_new_privileges: privileges.no_new_privileges,
@@ -100,7 +97,12 @@ fn devices() -> Vec<Mount> {
 }
 
 /// The files of the machine that a container sees in place of the image's.
-fn provided_files(app: &App, config: &ContainerConfig, hostname: &str) -> Vec<ProvidedFile> {
+fn provided_files(
+    app: &App,
+    config: &ContainerConfig,
+    hostname: &str,
+    joined: Option<PathBuf>,
+) -> Vec<ProvidedFile> {
     let file = |path: &str, content: Vec<u8>| ProvidedFile {
         path: PathBuf::from(path),
         content: FileContent::text(content),
@@ -112,9 +114,17 @@ fn provided_files(app: &App, config: &ContainerConfig, hostname: &str) -> Vec<Pr
     }
     hosts.extend(config.names.hosts().into_bytes());
     hosts.extend(format!("127.0.1.1\t{hostname}\n").into_bytes());
+    let hosts = match joined {
+        None => file("/etc/hosts", hosts),
+        Some(path) => ProvidedFile {
+            path: PathBuf::from("/etc/hosts"),
+            content: FileContent::Host(path),
+            read_only: false,
+        },
+    };
     vec![
         file("/etc/resolv.conf", config.names.resolv_conf(app.machine.resolv_conf())),
-        file("/etc/hosts", hosts),
+        hosts,
         file("/etc/hostname", format!("{hostname}\n").into_bytes()),
     ]
 }

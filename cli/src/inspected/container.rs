@@ -8,6 +8,7 @@ use super::runtime_config;
 use crate::containers::{ContainerConfig, hostname, mounts, status};
 use crate::keeper::health::Results;
 use crate::keeper::log;
+use crate::networks::join::Addresses;
 
 /// What docker says of a time that was never.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -42,7 +43,7 @@ pub(crate) fn container(container: &Container) -> Value {
         value["HostConfig"] = host_config(config);
         value["Mounts"] = json!(mounts::inspected(container, config));
         value["Config"] = runtime(container, config);
-        value["NetworkSettings"] = network(config);
+        value["NetworkSettings"] = network(container, config);
     }
     value
 }
@@ -166,8 +167,27 @@ fn runtime(container: &Container, config: &ContainerConfig) -> Value {
     value
 }
 
-fn network(config: &ContainerConfig) -> Value {
-    let name = json!(config.network);
-    let name = name.as_str().unwrap_or_default();
-    json!({ "Ports": {}, "IPAddress": "", "Networks": { name: { "IPAddress": "" } } })
+/// Where a container is reached, while it runs.
+fn network(container: &Container, config: &ContainerConfig) -> Value {
+    let addresses = Addresses::of(container);
+    let text =
+        |address: Option<std::net::Ipv4Addr>| address.map_or(String::new(), |a| a.to_string());
+    let name = String::from(config.network.clone());
+    let mut ports = serde_json::Map::new();
+    for port in &addresses.ports {
+        let key = format!("{}/{}", port.container, port.protocol.as_str());
+        let place = json!({ "HostIp": port.ip, "HostPort": port.host.to_string() });
+        let places = ports.entry(key).or_insert_with(|| json!([]));
+        places.as_array_mut().into_iter().for_each(|places| places.push(place.clone()));
+    }
+    json!({
+        "IPAddress": text(addresses.address),
+        "Gateway": text(addresses.gateway),
+        "Ports": ports,
+        "Networks": { name: {
+            "IPAddress": text(addresses.address),
+            "Gateway": text(addresses.gateway),
+            "Aliases": config.network_aliases,
+        } },
+    })
 }

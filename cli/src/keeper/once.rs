@@ -13,6 +13,7 @@ use super::wire::Size;
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname, spec, start_failure};
 use crate::error::Failure;
+use crate::networks::join::{Joined, join};
 use crate::terminal::Terminal;
 
 /// A container that was started.
@@ -24,6 +25,8 @@ pub(super) struct Started {
     pub(super) input: Option<File>,
     /// Our side of its terminal.
     pub(super) terminal: Option<File>,
+    /// Its place on its network, given back when this is dropped.
+    pub(super) joined: Joined,
 }
 
 /// The two sides of a container's streams.
@@ -47,11 +50,13 @@ pub(super) fn start(
     let durability = if config.auto_remove { Durability::Volatile } else { Durability::Durable };
     let tree = store.prepare_container(lease, container, durability)?;
     let streams = if config.terminal { of_terminal(config, size)? } else { of_pipes(config)? };
-    let mut spec = spec(app, config, hostname(container, config), tree, streams.theirs)?;
+    let mut joined = join(app, store, container, config)?;
+    let hostname = hostname(container, config);
+    let mut spec = spec(app, config, hostname, tree, streams.theirs, &mut joined)?;
     spec.mounts.extend(streams.console);
     let process = runtime::spawn(spec).map_err(start_failure)?;
     let Streams { outputs, input, terminal, .. } = streams;
-    Ok(Started { process, outputs, input, terminal })
+    Ok(Started { process, outputs, input, terminal, joined })
 }
 
 fn of_terminal(config: &ContainerConfig, size: Option<Size>) -> Result<Streams, Failure> {

@@ -223,7 +223,7 @@ impl Keeper {
 
     /// Passes on what the container says until it has ended, and answers with its status.
     fn see_through(&self, started: Started, to: &Arc<Outputs>) -> i32 {
-        let Started { mut process, outputs, .. } = started;
+        let Started { mut process, outputs, joined, .. } = started;
         let pumps: Vec<_> = outputs
             .into_iter()
             .filter_map(|(channel, from)| {
@@ -234,6 +234,7 @@ impl Keeper {
             .collect();
         let code = process.wait().map_or(OWN_FAILURE.into(), runtime::ExitStatus::shell_code);
         self.ended();
+        drop(joined);
         for pump in pumps {
             // One that panicked has nothing more to say.
             let _ = pump.join();

@@ -1,10 +1,11 @@
 //! Removal of volumes that no container uses.
 
-use std::io::{self, BufRead, Write};
+use std::io;
 use std::path::Path;
 
 use crate::app::App;
 use crate::error::Outcome;
+use crate::ui::ask::confirmed;
 use crate::ui::filter::{Filters, matches_label};
 use crate::ui::{human, say};
 
@@ -26,7 +27,10 @@ pub(super) struct Prune {
 pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
     let filters = Filters::read(&args.filter, &["label", "label!", "all"])?;
     let all = args.all || filters.truth("all")? == Some(true);
-    if !args.force && !confirmed(all)? {
+    let which = if all { "all" } else { "anonymous" };
+    let question =
+        format!("This will remove {which} local volumes not used by at least one container.");
+    if !args.force && !confirmed(&question)? {
         return Ok(0);
     }
     let store = app.store()?;
@@ -57,20 +61,6 @@ pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
     }
     say!("Total reclaimed space: {}", human::size(freed));
     Ok(0)
-}
-
-fn confirmed(all: bool) -> io::Result<bool> {
-    let which = if all { "all" } else { "anonymous" };
-    let mut question = anstream::stdout();
-    write!(
-        question,
-        "WARNING! This will remove {which} local volumes not used by at least one container.\n\
-         Are you sure you want to continue? [y/N] "
-    )?;
-    question.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
 /// How many bytes the files below a directory take.

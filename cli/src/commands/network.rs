@@ -1,0 +1,209 @@
+//! `tierce network`: networks of containers.
+
+use std::net::Ipv4Addr;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::containers::each;
+use crate::error::{Failure, Outcome};
+use crate::networks::join::new_network;
+use crate::networks::{DEFAULT, Network, Networks, Subnet};
+use crate::ui::ask::confirmed;
+use crate::ui::filter::{Filters, joined, matches_label};
+use crate::ui::list::{List, ListArgs};
+use crate::ui::say;
+use crate::ui::template::Template;
+
+/// What `tierce network` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a network and print its id
+    Create(Create),
+    /// List networks
+    #[command(visible_alias = "list")]
+    Ls(Ls),
+    /// Show everything about networks
+    Inspect(Inspect),
+    /// Remove networks
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// Names or ids of networks
+        #[arg(required = true, value_name = "NETWORK")]
+        networks: Vec<String>,
+    },
+    /// Remove networks that no container is on
+    Prune {
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct Create {
+    /// Its name
+    name: String,
+    /// Its addresses, as 172.30.0.0/16; a free range if none is given
+    #[arg(long)]
+    subnet: Option<Subnet>,
+    /// The machine's address in it; the first if none is given
+    #[arg(long, requires = "subnet")]
+    gateway: Option<Ipv4Addr>,
+    /// Give containers no way out
+    #[arg(long)]
+    internal: bool,
+    /// Set a label: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// What it is made of; only `bridge` is there
+    #[arg(short, long, default_value = "bridge")]
+    driver: String,
+}
+
+#[derive(clap::Args)]
+struct Ls {
+    /// Only those that are so: name=PART, id=BEGINNING, label=NAME[=VALUE], driver=bridge
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(clap::Args)]
+struct Inspect {
+    /// Names or ids of networks
+    #[arg(required = true, value_name = "NETWORK")]
+    networks: Vec<String>,
+    /// `json`, or placeholders: '{{.Id}}'
+    #[arg(short, long, default_value = "json", value_name = "FORMAT")]
+    format: String,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let networks = Networks::lock(app.store()?)?;
+    match &args.action {
+        Action::Create(args) => create(args, &networks),
+        Action::Ls(args) => list(args, &networks),
+        Action::Inspect(args) => inspect(args, &networks),
+        Action::Rm { networks: names } => {
+            each(names, |name| networks.remove(&networks.find(name)?))
+        }
+        Action::Prune { force } => prune(*force, &networks),
+    }
+}
+
+fn create(args: &Create, networks: &Networks<'_>) -> Outcome {
+    if args.driver != "bridge" {
+        return Err(Failure::new(format!("there is no network driver `{}`", args.driver))
+            .hint("only `bridge` is there"));
+    }
+    let mut network = new_network(networks, &args.name, args.subnet, args.gateway)?;
+    network.internal = args.internal;
+    network.labels = args
+        .label
+        .iter()
+        .map(|label| label.split_once('=').unwrap_or((label, "")))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    networks.create(&network)?;
+    say!("{}", network.id);
+    Ok(0)
+}
+
+fn list(args: &Ls, networks: &Networks<'_>) -> Outcome {
+    let filters = Filters::read(&args.filter, &["name", "id", "label", "driver"])?;
+    let mut list = List::new(&["ID|NETWORK ID", "Name", "Driver", "Scope"], &args.list)?;
+    for network in networks.all()? {
+        let shown = filters.any("name", |part| network.name.contains(part))
+            && filters.any("id", |beginning| network.id.starts_with(beginning))
+            && filters.any("driver", |driver| driver == "bridge")
+            && filters.every("label", |label| matches_label(label, &network.labels));
+        if shown {
+            let id = if args.list.no_trunc { &network.id } else { &network.id[..12] };
+            list.row(json!({
+                "CreatedAt": network.created,
+                "Driver": "bridge",
+                "ID": id,
+                "IPv4": "true",
+                "IPv6": "false",
+                "Internal": network.internal.to_string(),
+                "Labels": joined(&network.labels),
+                "Name": network.name,
+                "Scope": "local",
+            }));
+        }
+    }
+    list.print("ID")
+}
+
+fn inspect(args: &Inspect, networks: &Networks<'_>) -> Outcome {
+    let template = match args.format.as_str() {
+        "json" => None,
+        text => Some(Template::parse(text).map_err(Failure::new)?),
+    };
+    let mut found = Vec::new();
+    for name in &args.networks {
+        found.push(inspected(&networks.find(name)?, networks)?);
+    }
+    match template {
+        None => say!("{:#}", Value::Array(found)),
+        Some(template) => {
+            for network in &found {
+                say!("{}", template.render(network).map_err(Failure::new)?);
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failure> {
+    let mut containers = serde_json::Map::new();
+    for endpoint in networks.endpoints(network)? {
+        let address = format!("{}/{}", endpoint.address, network.subnet.prefix());
+        let shown = json!({ "Name": endpoint.names.first(), "IPv4Address": address });
+        containers.insert(endpoint.container, shown);
+    }
+    Ok(json!({
+        "Name": network.name,
+        "Id": network.id,
+        "Created": network.created,
+        "Scope": "local",
+        "Driver": "bridge",
+        "EnableIPv6": false,
+        "IPAM": {
+            "Driver": "default",
+            "Config": [{ "Subnet": network.subnet, "Gateway": network.gateway }],
+        },
+        "Internal": network.internal,
+        "Containers": containers,
+        "Options": { "interface": network.bridge() },
+        "Labels": network.labels,
+    }))
+}
+
+fn prune(force: bool, networks: &Networks<'_>) -> Outcome {
+    let question = "This will remove all custom networks not used by at least one container.";
+    if !force && !confirmed(question)? {
+        return Ok(0);
+    }
+    let mut removed = Vec::new();
+    for network in networks.all()? {
+        if network.name != DEFAULT && networks.endpoints(&network)?.is_empty() {
+            networks.remove(&network)?;
+            removed.push(network.name);
+        }
+    }
+    if !removed.is_empty() {
+        say!("Deleted Networks:\n{}", removed.join("\n"));
+    }
+    Ok(0)
+}

@@ -1,0 +1,65 @@
+//! The options of `run` and `create` about networks.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use oci::RuntimeConfig;
+
+use crate::error::Failure;
+use crate::networks::publish::{PublishFlag, Published, protocol, range};
+use crate::networks::{DEFAULT, NetworkChoice};
+
+/// What `run` and `create` take about networks.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NetworkArgs {
+    /// The network that the command sees: host, none, bridge, container:NAME, or one of your own;
+    /// host if no port is published, else bridge
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
+    network: Option<NetworkChoice>,
+    /// Another name on its network
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network_alias: Vec<String>,
+    /// Publish a port: [[IP:]HOST_PORT:]PORT[/udp], or ranges of ports
+    #[arg(short, long, value_name = "PORTS")]
+    publish: Vec<PublishFlag>,
+    /// Publish all ports that the image exposes, on any that are free
+    #[arg(short = 'P', long)]
+    publish_all: bool,
+}
+
+impl NetworkArgs {
+    /// The ports to publish.
+    pub(crate) fn ports(&self, image: &RuntimeConfig) -> Result<Vec<Published>, Failure> {
+        let mut ports: Vec<Published> =
+            self.publish.iter().flat_map(|flag| flag.0.iter().copied()).collect();
+        if self.publish_all {
+            for exposed in image.exposed_ports.keys() {
+                let (text, protocol) = protocol(exposed).map_err(Failure::new)?;
+                for container in range(text).map_err(Failure::new)? {
+                    let known = |p: &Published| (p.container, p.protocol) == (container, protocol);
+                    if !ports.iter().any(known) {
+                        let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+                        ports.push(Published { ip, host: 0, container, protocol });
+                    }
+                }
+            }
+        }
+        if !ports.is_empty()
+            && matches!(self.network, Some(NetworkChoice::Host | NetworkChoice::Container(_)))
+        {
+            anstream::eprintln!(
+                "note: published ports are discarded: the container shares its network"
+            );
+            ports.clear();
+        }
+        Ok(ports)
+    }
+
+    /// The network, given the ports.
+    pub(crate) fn choice(&self, ports: &[Published]) -> NetworkChoice {
+        match &self.network {
+            Some(choice) => choice.clone(),
+            None if ports.is_empty() => NetworkChoice::Host,
+            None => NetworkChoice::Named(DEFAULT.into()),
+        }
+    }
+}

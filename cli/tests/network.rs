@@ -1,0 +1,124 @@
+//! Containers on networks: published ports, names, and what is left when all have gone.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use testutil::{OrdinaryUser, SubordinateIds, Tierce, busybox_in, wait_until};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tierce");
+
+fn with_image(tierce: &Tierce) {
+    let base = tierce.scratch().join("base");
+    std::fs::create_dir_all(&base).unwrap();
+    busybox_in(tierce, Path::new(&base));
+}
+
+/// What a web server says at an address, once it does.
+fn page(place: &str) -> String {
+    let mut page = String::new();
+    wait_until("a page comes", || {
+        let Ok(mut stream) = TcpStream::connect(place) else { return false };
+        let _ = stream.write_all(b"GET /index.html HTTP/1.0\r\n\r\n");
+        page.clear();
+        stream.read_to_string(&mut page).is_ok() && page.contains("200 OK")
+    });
+    page
+}
+
+const SERVER: &str = "mkdir /www && echo here > /www/index.html && exec httpd -f -p 80 -h /www";
+
+fn a_published_port_leads_to_the_container(tierce: &Tierce) {
+    with_image(tierce);
+    let id = tierce.ok([
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-p",
+        "127.0.0.1::80",
+        "busybox",
+        "sh",
+        "-c",
+        SERVER,
+    ]);
+    assert_eq!(id.trim().len(), 64);
+    let place = tierce.ok(["port", "web", "80"]);
+    assert!(page(place.trim()).ends_with("here\n"));
+    assert_eq!(tierce.ok(["port", "web"]), format!("80/tcp -> {place}"));
+    let shown = tierce.ok(["ps", "--format", "{{.Ports}}"]);
+    assert_eq!(shown, format!("{}->80/tcp\n", place.trim()));
+    // Somebody else cannot have it, and gives back what he took.
+    let taken = format!("{}:80", place.trim());
+    let refused = tierce.run(["run", "--rm", "-p", &taken, "busybox", "true"]);
+    assert_eq!(refused.code, 125, "{}", refused.stderr);
+    tierce.ok(["rm", "-f", "web"]);
+    assert!(TcpStream::connect(place.trim()).is_err());
+}
+
+#[test]
+fn a_published_port_leads_to_the_container_as_root() {
+    a_published_port_leads_to_the_container(&Tierce::new(BINARY));
+}
+
+#[test]
+fn a_published_port_leads_to_the_container_with_subordinate_ids() {
+    let user = OrdinaryUser::new(SubordinateIds::Many);
+    a_published_port_leads_to_the_container(&user.tierce(BINARY));
+}
+
+#[test]
+fn containers_on_a_network_find_each_other_by_name() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    let net = ["network", "create", "--subnet", "10.211.77.0/24", "lan"];
+    let id = tierce.ok(net);
+    let bridge = format!("/sys/class/net/tc-{}", &id[..12]);
+    assert_eq!(tierce.run(net).code, 1, "the name is taken");
+    let waiting = "until wget -q -O - http://web/index.html; do sleep 0.1; done; sleep 1000";
+    tierce.ok(["run", "-d", "--name", "early", "--network", "lan", "busybox", "sh", "-c", waiting]);
+    let on = ["run", "-d", "--name", "web", "--network", "lan", "--network-alias", "www"];
+    tierce.ok([&on[..], &["busybox", "sh", "-c", SERVER]].concat());
+    wait_until("the first finds the second", || tierce.ok(["logs", "early"]) == "here\n");
+    let fetch = "until wget -q -O - http://www/index.html; do sleep 0.1; done";
+    let late = ["run", "--rm", "--network", "lan", "busybox", "sh", "-c", fetch];
+    assert_eq!(tierce.ok(late), "here\n");
+    // The machine reaches them, and they see it as their gateway.
+    let format = "{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}}";
+    let seen = tierce.ok(["inspect", "-f", format, "web"]);
+    let (address, gateway) = seen.trim().split_once(' ').unwrap();
+    assert_eq!(gateway, "10.211.77.1");
+    assert!(page(&format!("{address}:80")).ends_with("here\n"));
+    let shared = ["run", "--rm", "--network", "container:web", "busybox", "ifconfig", "eth0"];
+    assert!(tierce.ok(shared).contains(address));
+
+    assert_eq!(tierce.run(["network", "rm", "lan"]).code, 1, "it is in use");
+    assert!(Path::new(&bridge).exists());
+    tierce.ok(["rm", "-f", "web", "early"]);
+    assert!(!Path::new(&bridge).exists(), "the last one takes the bridge with him");
+    tierce.ok(["network", "rm", "lan"]);
+    assert_eq!(tierce.ok(["network", "ls", "-q"]), "");
+}
+
+#[test]
+fn what_a_killed_keeper_leaves_is_swept() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    let id = tierce.ok(["network", "create", "--subnet", "10.211.78.0/24", "lan"]);
+    let bridge = format!("/sys/class/net/tc-{}", &id[..12]);
+    let mark = tierce.root().display().to_string();
+    let mut run = tierce
+        .command(["run", "--rm", "--network", "lan", "busybox", "sleep", "1013"])
+        .spawn()
+        .unwrap();
+    let running = || testutil::processes_with(&mark).iter().any(|line| line.starts_with("sleep"));
+    wait_until("it runs", || tierce.ok(["ps", "-q"]) != "" && Path::new(&bridge).exists());
+    run.kill().unwrap();
+    run.wait().unwrap();
+    wait_until("it has gone", || !running() && tierce.ok(["ps", "-q"]).is_empty());
+    tierce.ok(["network", "ls"]);
+    assert!(!Path::new(&bridge).exists());
+    tierce.ok(["network", "rm", "lan"]);
+}
