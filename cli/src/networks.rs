@@ -117,7 +117,7 @@ impl<'a> Networks<'a> {
         remove_all(&staged)?;
         fs::create_dir_all(staged.join("endpoints")).doing(failed)?;
         fs::write(staged.join("network.json"), serde_json::to_vec(network)?).doing(failed)?;
-        Ok(fs::rename(&staged, self.dir.join(name)).doing(failed)?)
+        fs::rename(&staged, self.dir.join(name)).doing(failed)
     }
 
     /// Removes a network that no container is on.

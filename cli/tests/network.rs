@@ -114,7 +114,7 @@ fn what_a_killed_keeper_leaves_is_swept() {
         .spawn()
         .unwrap();
     let running = || testutil::processes_with(&mark).iter().any(|line| line.starts_with("sleep"));
-    wait_until("it runs", || tierce.ok(["ps", "-q"]) != "" && Path::new(&bridge).exists());
+    wait_until("it runs", || !tierce.ok(["ps", "-q"]).is_empty() && Path::new(&bridge).exists());
     run.kill().unwrap();
     run.wait().unwrap();
     wait_until("it has gone", || !running() && tierce.ok(["ps", "-q"]).is_empty());

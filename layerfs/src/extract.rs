@@ -70,9 +70,9 @@ pub fn extract_archive(
 
 /// A clean path without its first `count` parts; nothing if it has no more.
 fn stripped(path: &[u8], count: u32) -> &[u8] {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     match usize::try_from(count).ok().and_then(|count| count.checked_sub(1)) {
         None => path,
-        Some(last) => slashes.skip(last).next().map_or(b"", |slash| &path[slash + 1..]),
+        Some(last) => slashes.nth(last).map_or(b"", |slash| &path[slash + 1..]),
     }
 }

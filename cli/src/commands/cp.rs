@@ -65,9 +65,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         }
         (Side::Container { name, path }, Side::Stream) => work.to_stream(name, path)?,
         (Side::Container { name, path }, Side::Path(target)) => {
-            work.copy_out(name, path, target)?
+            work.copy_out(name, path, target)?;
         }
-        (Side::Stream, Side::Container { name, path }) => work.from_stream(name, path)?,
+        (Side::Stream, Side::Container { name, path }) => work.unpack_stream(name, path)?,
         (Side::Path(source), Side::Container { name, path }) => work.copy_in(source, name, path)?,
         _ => return Err(Failure::new("one of source and target must be a container's")),
     }
@@ -107,7 +107,7 @@ impl Work<'_> {
         let from = self.source(&machine, &source_path, source)?;
         let found = self.find(name, path, Access::Write)?;
         let target = target_of(&found.root, &found.path, path, &from)?;
-        let options = ExtractOptions { ids: self.store.ids(), owner: None };
+        let options = ExtractOptions { ids: self.store.ids(), owner: None, strip: 0 };
         let place = (&found.root, target.directory.as_path());
         Ok(copy_tree(&machine, &from.path, &target.name, place, &options)?)
     }
@@ -122,7 +122,13 @@ impl Work<'_> {
             .then(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
         let ids = if self.args.archive { self.store.ids() } else { IdMode::Full };
         let place = (&machine, target.directory.as_path());
-        Ok(copy_tree(&found.root, &from.path, &target.name, place, &ExtractOptions { ids, owner })?)
+        Ok(copy_tree(
+            &found.root,
+            &from.path,
+            &target.name,
+            place,
+            &ExtractOptions { ids, owner, strip: 0 },
+        )?)
     }
 
     fn to_stream(&self, name: &str, path: &str) -> Result<(), Failure> {
@@ -133,7 +139,7 @@ impl Work<'_> {
         Ok(output.flush()?)
     }
 
-    fn from_stream(&self, name: &str, path: &str) -> Result<(), Failure> {
+    fn unpack_stream(&self, name: &str, path: &str) -> Result<(), Failure> {
         let found = self.find(name, path, Access::Write)?;
         let is_directory = found.root.stat_followed(&found.path)?;
         if is_directory.is_none_or(|found| found.kind != layerfs::FileKind::Dir) {
@@ -141,7 +147,7 @@ impl Work<'_> {
         }
         let tar = open_archive(Box::new(std::io::stdin()));
         let (_, mut tar) = tar.doing(|| "cannot read the archive".into())?;
-        let options = ExtractOptions { ids: self.store.ids(), owner: None };
+        let options = ExtractOptions { ids: self.store.ids(), owner: None, strip: 0 };
         Ok(extract_archive(&mut tar, &found.root, &found.path, &options)?)
     }
 }

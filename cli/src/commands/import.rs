@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let snapshot = store.prepare(&lease, &[])?;
     let from = || format!("cannot import {}", args.source);
     let (_, mut tar) = open_archive(open(args, app)?).doing(from)?;
-    let options = ExtractOptions { ids: store.ids(), owner: None };
+    let options = ExtractOptions { ids: store.ids(), owner: None, strip: 0 };
     extract_archive(&mut tar, &snapshot.active.root, Path::new(""), &options).doing(from)?;
     let layer = store.commit(&lease, snapshot, DirectoryTimes::Keep)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);

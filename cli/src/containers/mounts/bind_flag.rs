@@ -66,9 +66,8 @@ impl BindFlag {
             "rw" => self.read_only = false,
             "nocopy" => self.no_copy = true,
             // Labels of SELinux, and hints for other systems: without meaning here.
-            "z" | "Z" | "consistent" | "cached" | "delegated" => {}
             // Every bind mount takes along what is mounted below.
-            "rbind" => {}
+            "z" | "Z" | "consistent" | "cached" | "delegated" | "rbind" => {}
             word => match PropagationChoice::named(word) {
                 Some(choice) if matches!(self.source, BindSource::Path(_)) => {
                     self.propagation = choice;

@@ -212,7 +212,7 @@ fn fill(
     }
     let ids = store.ids();
     let source = image.root.subtree(target)?;
-    let options = ExtractOptions { ids, owner: None };
+    let options = ExtractOptions { ids, owner: None, strip: 0 };
     copy_tree(&source, Path::new(""), Path::new(""), (&data, Path::new("")), &options)?;
     let this = OsStr::new(".");
     if ids == IdMode::Full {
