@@ -300,7 +300,6 @@ impl Session<'_> {
         }
         let Some(key) = work.key else { return Ok(below.with(record)) };
         if is_pure(&graph.get(step).op)
-            && !self.request.no_cache
             && let Some(before) = self.lookup(key).map_err(bare)?
         {
             return Ok(below.with(before));

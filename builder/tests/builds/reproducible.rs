@@ -38,7 +38,7 @@ fn a_second_build_without_cache_makes_the_same_layers() {
 }
 
 #[test]
-fn a_build_without_cache_takes_the_times_of_a_new_checkout() {
+fn a_new_checkout_with_other_times_makes_the_same_layers() {
     let world = World::new();
     let context = world.dir.path().join("context");
     let image = |age: u64| {
@@ -57,7 +57,7 @@ fn a_build_without_cache_takes_the_times_of_a_new_checkout() {
         assert_eq!(said.started.len(), 2, "{said:?}");
         built.config.rootfs.clone()
     };
-    assert_ne!(image(10), image(100_000));
+    assert_eq!(image(10), image(100_000));
 }
 
 #[test]

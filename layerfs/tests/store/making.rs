@@ -193,7 +193,9 @@ fn a_store_of_the_first_version_keeps_its_blobs() {
     let root = store.root().to_owned();
     drop(store);
     let connection = rusqlite::Connection::open(root.join("state.db")).unwrap();
-    connection.execute_batch("ALTER TABLE layer_blobs DROP COLUMN encoder").unwrap();
+    let downgrade = "ALTER TABLE layer_blobs DROP COLUMN encoder;
+        DROP TABLE container_volumes; DROP TABLE volumes;";
+    connection.execute_batch(downgrade).unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
 

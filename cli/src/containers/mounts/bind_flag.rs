@@ -40,7 +40,7 @@ impl FromStr for BindFlag {
             _ => return Err("write it as [SOURCE:]TARGET[:OPTIONS]".into()),
         };
         let source = match source {
-            "" if parts.len() == 3 => return Err("the source is empty".into()),
+            "" if text.starts_with(':') => return Err("the source is empty".into()),
             "" => BindSource::Anonymous,
             path if path.starts_with(['/', '.', '~']) => BindSource::Path(Path::new(path).into()),
             name => BindSource::Volume(name.to_owned()),
