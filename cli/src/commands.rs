@@ -20,6 +20,7 @@ mod login;
 mod logout;
 mod logs;
 mod network;
+mod pause;
 mod port;
 mod prune;
 mod ps;
@@ -33,8 +34,11 @@ mod rmi;
 mod run;
 mod save;
 mod start;
+mod stats;
 mod stop;
 mod tag;
+mod top;
+mod unpause;
 mod volume;
 mod wait;
 
@@ -105,6 +109,14 @@ commands! {
     Exec => exec, trees: true;
     /// Take part in the input and output of a container that runs
     Attach => attach, trees: true;
+    /// Hold all processes of containers still
+    Pause => pause, trees: true;
+    /// Let the processes of paused containers go on
+    Unpause => unpause, trees: true;
+    /// List the processes of a container
+    Top => top, trees: true;
+    /// Show what containers use, again and again
+    Stats => stats, trees: true;
     /// Give a container another name
     Rename => rename, trees: true;
     /// Make, list and remove networks

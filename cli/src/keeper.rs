@@ -6,7 +6,7 @@
 //! * `door` is where others come in: a socket in the container's directory. `wire` is what is said
 //!   there, `ask` the other side of it, `joined` that side with a terminal.
 //! * `enter` starts more processes in the container.
-//! * `health` looks after it.
+//! * `health` looks after it; `hold` pauses it, `usage` says what it uses.
 //! * `outputs` takes what the container says to its `log` and to all who listen.
 //!
 //! The kernel ends the container with its keeper. So whoever finds the keeper gone knows that the
@@ -19,6 +19,7 @@ pub(crate) mod descriptors;
 pub(crate) mod door;
 pub(crate) mod enter;
 pub(crate) mod health;
+mod hold;
 pub(crate) mod joined;
 pub(crate) mod launch;
 pub(crate) mod log;
@@ -27,6 +28,7 @@ mod outputs;
 pub(crate) mod process;
 pub(crate) mod replay;
 pub(crate) mod restart;
+mod usage;
 pub(crate) mod wire;
 
 use std::fs::File;
@@ -38,6 +40,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use layerfs::{ContainerState, Run, Store};
+use runtime::Freezer;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use enter::Household;
@@ -53,6 +56,7 @@ pub(crate) struct Keeper {
     input: Mutex<Option<File>>,
     terminal: Mutex<Option<File>>,
     life: Mutex<Life>,
+    freezer: Mutex<Freezer>,
     /// What the store has of the run.
     record: Mutex<Option<Record>>,
     /// Something about `life` is different.
@@ -98,6 +102,7 @@ impl Keeper {
             input: Mutex::new(None),
             terminal: Mutex::new(None),
             life: Mutex::new(Life::default()),
+            freezer: Mutex::new(Freezer::default()),
             record: Mutex::new(None),
             changed: Condvar::new(),
         })
@@ -130,6 +135,7 @@ impl Keeper {
     pub(crate) fn ended(&self) {
         *lock(&self.record) = None;
         self.life().process = None;
+        *lock(&self.freezer) = Freezer::default();
         *lock(&self.input) = None;
         *lock(&self.terminal) = None;
         self.changed.notify_all();
@@ -162,14 +168,20 @@ impl Keeper {
     pub(crate) fn signal(&self, number: i32) -> Result<(), NotRunning> {
         let mut life = self.life();
         let signal = Signal::from_named_raw(number);
-        if signal == Some(Signal::KILL)
-            || self.household.config.own_stop_signal().is_none_or(|stop| stop == number)
-        {
+        let is_to_end = signal == Some(Signal::KILL)
+            || self.household.config.own_stop_signal().is_none_or(|stop| stop == number);
+        if is_to_end {
             life.asked_to_end = true;
             self.changed.notify_all();
         }
         let process = life.process.clone().ok_or(NotRunning)?;
-        send_signal(&process, number).map_err(|_| NotRunning)
+        drop(life);
+        send_signal(&process, number).map_err(|_| NotRunning)?;
+        if is_to_end {
+            // It can only end if it goes on.
+            self.let_go(&process);
+        }
+        Ok(())
     }
 
     /// Asks it to end, and kills it when that takes too long.
@@ -181,6 +193,7 @@ impl Keeper {
         }
         let Some(process) = self.running() else { return };
         let _ = send_signal(&process, signal);
+        self.let_go(&process);
         let Some(limit) = limit else { return };
         let ended = |life: &Life| life.process.is_none();
         if !self.wait_until(ended, limit) {

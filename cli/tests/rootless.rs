@@ -98,6 +98,39 @@ fn the_main_job_with_one_id() {
     main_job(&with_busybox(&user), &user.tierce(BINARY));
 }
 
+/// The life of a container that nobody waits for.
+fn detached_life(tierce: &Tierce) {
+    let script = "trap 'exit 3' TERM; echo begun; while :; do sleep 0.01; done";
+    tierce.ok(["run", "-d", "--name", "web", "busybox", "sh", "-c", script]);
+    wait_until("it has spoken", || tierce.ok(["logs", "web"]) == "begun\n");
+    assert_eq!(tierce.ok(["exec", "web", "sh", "-c", "echo in; exit 0"]), "in\n");
+    assert_eq!(tierce.run(["exec", "web", "sh", "-c", "exit 9"]).code, 9);
+    assert!(tierce.ok(["top", "web", "-o", "args"]).contains("while :;"));
+    tierce.ok(["pause", "web"]);
+    assert!(tierce.ok(["ps"]).contains("(Paused)"));
+    assert!(tierce.run(["exec", "web", "true"]).stderr.contains("is paused"));
+    tierce.ok(["unpause", "web"]);
+    assert_eq!(tierce.ok(["exec", "web", "echo", "on"]), "on\n");
+    let usage = tierce.ok(["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", "web"]);
+    assert!(usage.starts_with("web ") && !usage.starts_with("web 0B"), "{usage}");
+    tierce.ok(["stop", "web"]);
+    assert_eq!(tierce.ok(["inspect", "-f", "{{.State.ExitCode}}", "web"]), "3\n");
+    tierce.ok(["start", "web"]);
+    tierce.ok(["rm", "-f", "web"]);
+    let mark = tierce.scratch().path().file_name().unwrap().to_string_lossy().into_owned();
+    wait_until("all processes are gone", || processes_with(&mark).is_empty());
+}
+
+#[test]
+fn a_detached_container_with_subordinate_ids() {
+    detached_life(&with_busybox(&OrdinaryUser::new(SubordinateIds::Many)));
+}
+
+#[test]
+fn a_detached_container_with_one_id() {
+    detached_life(&with_busybox(&OrdinaryUser::new(SubordinateIds::None)));
+}
+
 #[test]
 fn the_main_job_of_a_root_without_admin_rights() {
     let root = || {

@@ -24,6 +24,10 @@ const PREFIX: &str = "tierce-";
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
+fn new_name() -> String {
+    format!("{PREFIX}{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The groups of one container. Dropped, they are removed, if nothing is left in them.
 #[derive(Debug)]
 pub(crate) struct Groups {
@@ -40,8 +44,7 @@ impl Groups {
         }
         let hierarchies = Hierarchies::of_this_process()
             .map_err(|error| Error::setup("find out about control groups", error))?;
-        let name =
-            format!("{PREFIX}{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let name = new_name();
         let mut groups = Groups { directories: Vec::new(), joins: Vec::new() };
         for setting in &settings {
             let unavailable = |reason: String| Error::NoController {
@@ -60,6 +63,17 @@ impl Groups {
             groups.joins.push(entrance(directory)?);
         }
         Ok(Some(groups))
+    }
+
+    /// Makes a group of version 2 below our own that limits nothing; none where there is no such
+    /// hierarchy.
+    pub(crate) fn unified() -> io::Result<Option<Groups>> {
+        let hierarchies = Hierarchies::of_this_process()?;
+        let Some(parent) = hierarchies.unified().map(Hierarchy::own) else { return Ok(None) };
+        sweep(parent);
+        let directory = parent.join(new_name());
+        fs::create_dir(&directory)?;
+        Ok(Some(Groups { directories: vec![directory], joins: Vec::new() }))
     }
 
     /// Where the groups are.

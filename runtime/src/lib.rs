@@ -19,7 +19,9 @@ mod child;
 mod container;
 mod device;
 mod error;
+mod freeze;
 mod init;
+mod inmates;
 pub mod network;
 mod plan;
 mod prepare;
@@ -39,6 +41,8 @@ pub use cgroup::{CpuSet, Limits};
 pub use container::{Container, ExitStatus, join, spawn};
 pub use device::memory_tree;
 pub use error::Error;
+pub use freeze::Freezer;
+pub use inmates::processes;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
     BindFlags, FileContent, Join, Limit, Mount, MountSource, Network, Process, Propagation,

@@ -3,12 +3,14 @@
 use builder::diagnostic::render;
 use builder::syntax::Source;
 use jiff::Timestamp;
-use layerfs::{DirectoryTimes, NewImage};
+use layerfs::{Container, ContainerState, DirectoryTimes, NewImage, Store};
 use oci::{History, ImageConfig, Raw, Reference};
 
 use crate::app::App;
 use crate::containers::ContainerConfig;
 use crate::error::{Failure, Outcome};
+use crate::keeper::ask::ask;
+use crate::keeper::wire::{Reply, Request};
 use crate::ui::say;
 
 /// What `tierce commit` takes.
@@ -23,6 +25,21 @@ pub(crate) struct Args {
     /// An instruction for the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, WORKDIR, …
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// Hold the container still meanwhile, if it runs
+    #[arg(
+        short,
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pause: bool,
+    /// Let the container go on meanwhile
+    #[arg(long, overrides_with = "pause")]
+    no_pause: bool,
     /// The container: a name or an id
     container: String,
     /// The name of the image
@@ -35,7 +52,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let lease = store.lease()?;
     let container = store.container(&args.container)?;
     let kept = ContainerConfig::of(&container)?;
+    let still = if args.pause && !args.no_pause { Still::hold(store, &container)? } else { None };
     let layer = store.commit_container(&lease, &container, DirectoryTimes::Keep)?;
+    drop(still);
     let mut config: ImageConfig = match &container.image {
         Some(image) => (*store.config(image)?).clone(),
         None => ImageConfig::empty(&oci::Platform::host()),
@@ -65,6 +84,43 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     )?;
     say!("{}", image.id);
     Ok(0)
+}
+
+/// A container that runs, held still as long as this lives.
+struct Still<'a> {
+    store: &'a Store,
+    id: &'a str,
+}
+
+impl<'a> Still<'a> {
+    /// `None` if it does not run, or was held still before.
+    fn hold(store: &'a Store, container: &'a Container) -> Result<Option<Self>, Failure> {
+        let held = match container.state {
+            ContainerState::Running(run) if !run.paused => {
+                match ask(store, &container.id, &Request::Pause)? {
+                    Some(Reply::Failed { message, .. }) => {
+                        return Err(Failure::new(format!(
+                            "container {}: {message}",
+                            container.name
+                        ))
+                        .hint("commit it as it runs with `--pause=false`"));
+                    }
+                    reply => reply == Some(Reply::Done),
+                }
+            }
+            _ => false,
+        };
+        Ok(held.then(|| Still { store, id: &container.id }))
+    }
+}
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        // It has ended if nobody answers.
+        if let Err(error) = ask(self.store, self.id, &Request::Unpause) {
+            tracing::warn!(error = error.message, "the container is still paused");
+        }
+    }
 }
 
 /// Now, or what `SOURCE_DATE_EPOCH` says that now is.

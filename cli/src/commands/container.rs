@@ -1,10 +1,12 @@
 //! `tierce container …`: the commands for containers under one name, as docker has them, too.
 
+mod prune;
+
 use clap::Subcommand;
 
 use super::{
-    attach, commit, cp, create, diff, exec, export, inspect, kill, logs, ps, rename, restart, rm,
-    run, start, stop, wait,
+    attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename,
+    restart, rm, run, start, stats, stop, top, unpause, wait,
 };
 use crate::app::App;
 use crate::error::Outcome;
@@ -41,6 +43,10 @@ enum Action {
     /// List containers
     #[command(visible_aliases = ["list", "ps"])]
     Ls(ps::Args),
+    /// Hold all processes of containers still
+    Pause(pause::Args),
+    /// Remove the containers that do not run
+    Prune(prune::Args),
     /// Give a container another name
     Rename(rename::Args),
     /// Stop containers and start them again
@@ -52,8 +58,14 @@ enum Action {
     Run(Box<run::Args>),
     /// Start containers that do not run
     Start(start::Args),
+    /// Show what containers use, again and again
+    Stats(stats::Args),
     /// Ask containers to end, and kill those that do not
     Stop(stop::Args),
+    /// List the processes of a container
+    Top(top::Args),
+    /// Let the processes of paused containers go on
+    Unpause(unpause::Args),
     /// Wait for the end of containers and print their exit statuses
     Wait(wait::Args),
 }
@@ -79,12 +91,17 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Action::Kill(args) => kill::run(args, app),
         Action::Logs(args) => logs::run(args, app),
         Action::Ls(args) => ps::run(args, app),
+        Action::Pause(args) => pause::run(args, app),
+        Action::Prune(args) => prune::run(args, app),
         Action::Rename(args) => rename::run(args, app),
         Action::Restart(args) => restart::run(args, app),
         Action::Rm(args) => rm::run(args, app),
         Action::Run(args) => run::run(args, app),
         Action::Start(args) => start::run(args, app),
+        Action::Stats(args) => stats::run(args, app),
         Action::Stop(args) => stop::run(args, app),
+        Action::Top(args) => top::run(args, app),
+        Action::Unpause(args) => unpause::run(args, app),
         Action::Wait(args) => wait::run(args, app),
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Some(Reply::Failed { message, hint, code }) => {
             return Err(ask::reported(message, hint, code));
         }
-        Some(Reply::Ended(_)) | None => return Err(not_running()),
+        Some(_) | None => return Err(not_running()),
     }
     match (args.detach, args.tty) {
         (true, _) => Ok(0),

@@ -6,8 +6,8 @@ use runtime::Signal;
 use crate::app::App;
 use crate::containers::each;
 use crate::error::{Failure, Outcome};
-use crate::keeper::ask::{ask, ask_for_end};
-use crate::keeper::wire::{Reply, Request};
+use crate::keeper::ask::{ask_for_end, demand};
+use crate::keeper::wire::Request;
 
 /// What `tierce kill` takes.
 #[derive(clap::Args)]
@@ -28,16 +28,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 
 fn kill(store: &Store, name: &str, signal: Signal) -> Result<(), Failure> {
     let container = store.container(name)?;
-    let not_running = || Failure::new(format!("container {} is not running", container.name));
-    if !container.state.is_running() {
-        return Err(not_running());
-    }
-    if signal == Signal::KILL {
+    if signal == Signal::KILL && container.state.is_running() {
         let request = Request::Stop { signal: signal.number(), seconds: None };
         return ask_for_end(store, &container, &request).map(drop);
     }
-    match ask(store, &container.id, &Request::Signal(signal.number()))? {
-        Some(Reply::Done | Reply::Ended(_)) => Ok(()),
-        Some(Reply::Failed { .. }) | None => Err(not_running()),
-    }
+    demand(store, &container, &Request::Signal(signal.number())).map(drop)
 }

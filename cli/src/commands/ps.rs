@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use layerfs::{Container, ContainerState, Health, Root, Store};
+use layerfs::{Container, ContainerState, Health, Store};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::containers::ContainerConfig;
 use crate::containers::mounts::MountContent;
 use crate::containers::status::{status, word};
+use crate::containers::written::written;
 use crate::error::{Failure, Outcome};
 use crate::networks::join::Addresses;
 use crate::networks::publish::shown;
@@ -186,7 +187,7 @@ impl One {
             "Mounts": self.mounts(),
             "LocalVolumes": self.volumes().count().to_string(),
             "Ports": shown(&Addresses::of(&self.container).ports),
-            "Size": if args.size { self.written()? } else { "0B".into() },
+            "Size": if args.size { human::size(written(&self.container)?) } else { "0B".into() },
             "Labels": labels.join(","),
         }))
     }
@@ -201,26 +202,6 @@ impl One {
 
     fn mounts(&self) -> String {
         self.volumes().collect::<Vec<_>>().join(",")
-    }
-
-    /// How much the container wrote: the regular files of its own.
-    fn written(&self) -> Result<String, Failure> {
-        let root = Root::open(&self.container.upper())?;
-        let mut bytes = 0;
-        let mut directories = vec![std::path::PathBuf::new()];
-        while let Some(directory) = directories.pop() {
-            for (name, kind) in root.read_dir(&directory)? {
-                let path = directory.join(name);
-                match kind {
-                    layerfs::FileKind::Dir => directories.push(path),
-                    layerfs::FileKind::File => {
-                        bytes += root.stat(&path)?.map_or(0, |found| found.size);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(human::size(bytes))
     }
 }
 

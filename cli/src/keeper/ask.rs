@@ -45,6 +45,23 @@ pub(crate) fn ask(store: &Store, id: &str, request: &Request) -> Result<Option<R
     Ok(wire::say(&keeper, request).and_then(|()| wire::hear(&keeper)).unwrap_or(None))
 }
 
+/// Asks the keeper of a container, which must run, for something that it must do.
+pub(crate) fn demand(
+    store: &Store,
+    container: &Container,
+    request: &Request,
+) -> Result<Reply, Failure> {
+    match ask(store, &container.id, request)? {
+        Some(Reply::Failed { message, .. }) => {
+            Err(Failure::new(format!("container {}: {message}", container.name)))
+        }
+        Some(Reply::Ended(_)) | None => {
+            Err(Failure::new(format!("container {} is not running", container.name)))
+        }
+        Some(reply) => Ok(reply),
+    }
+}
+
 /// Asks for something that ends with the container, and answers with the status of that end.
 pub(crate) fn ask_for_end(
     store: &Store,
@@ -57,7 +74,7 @@ pub(crate) fn ask_for_end(
             Some(Reply::Failed { message, .. }) => {
                 return Err(Failure::new(format!("container {}: {message}", container.name)));
             }
-            Some(Reply::Done) | None => {}
+            Some(_) | None => {}
         }
         match store.container(&container.id) {
             Ok(container) if container.state.is_running() => {}

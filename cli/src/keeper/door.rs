@@ -71,6 +71,13 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
             }
             Request::Wait => keeper.tell_end(asker.try_clone()?)?,
             Request::Resize(size) => keeper.resize(size),
+            Request::Pause => wire::say(asker, &keeper.pause())?,
+            Request::Unpause => wire::say(asker, &keeper.unpause())?,
+            Request::Processes => wire::say(asker, &keeper.processes())?,
+            Request::Usage => wire::say(asker, &keeper.usage())?,
+            Request::Exec(_) if keeper.is_paused() => {
+                wire::say(asker, &failed("it is paused: unpause it before an exec"))?;
+            }
             Request::Exec(exec) => match keeper.running() {
                 Some(init) => return keeper.household.serve(asker, &init, &exec),
                 None => wire::say(asker, &failed("it is not running"))?,
@@ -80,7 +87,8 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
     Ok(())
 }
 
-fn failed(message: &str) -> Reply {
+/// What was asked for cannot be done.
+pub(super) fn failed(message: impl Into<String>) -> Reply {
     Reply::Failed { message: message.into(), hint: None, code: 1 }
 }
 

@@ -119,6 +119,10 @@ impl Check {
             if keeper.ends_within(init, wait) {
                 return;
             }
+            // Nothing in it would answer.
+            if keeper.is_paused() {
+                continue;
+            }
             let outcome = self.once(keeper, init);
             if outcome.exit_code == 0 {
                 results.failing_streak = 0;

@@ -129,7 +129,7 @@ fn listen(keeper: &UnixStream) -> Result<Parted, Failure> {
                 Reply::Failed { message, hint, code } => {
                     return Err(super::ask::reported(message, hint, code));
                 }
-                Reply::Done => Ok(()),
+                Reply::Done | Reply::Processes(_) | Reply::Usage(_) => Ok(()),
             },
             Ok(Some((Kind::Stdin, _))) => Ok(()),
             Ok(None) | Err(_) => return Ok(Parted::Lost),

@@ -57,7 +57,7 @@ pub(crate) fn launch(
             let _ = child.wait();
             Err(reported(message, hint, code))
         }
-        Some(Reply::Ended(_)) | None => Err(lost(io::Error::other(format!(
+        Some(_) | None => Err(lost(io::Error::other(format!(
             "the keeper of container {} has ended",
             container.name
         )))),

@@ -53,6 +53,14 @@ pub(crate) enum Request {
     Exec(Exec),
     /// To tell its terminal that ours has another size.
     Resize(Size),
+    /// To hold all of its processes still.
+    Pause,
+    /// To let them go on.
+    Unpause,
+    /// To name its processes.
+    Processes,
+    /// To say what it uses.
+    Usage,
 }
 
 /// How somebody takes part in a container's input and output.
@@ -111,6 +119,29 @@ pub(crate) enum Reply {
     },
     /// The container has ended with this status.
     Ended(i32),
+    /// The ids of its processes.
+    Processes(Vec<i32>),
+    /// What it uses.
+    Usage(Usage),
+}
+
+/// What the processes of a container use, and have used so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// Time on processors, in nanoseconds.
+    pub(crate) processor: u64,
+    /// Memory that is theirs, and their shares of what they share, in bytes.
+    pub(crate) memory: u64,
+    /// How many tasks there are: processes and their threads.
+    pub(crate) tasks: u64,
+    /// Bytes that came over its own network.
+    pub(crate) received: u64,
+    /// Bytes that went there.
+    pub(crate) sent: u64,
+    /// Bytes read from disks.
+    pub(crate) read: u64,
+    /// Bytes written to disks.
+    pub(crate) written: u64,
 }
 
 /// Sends a frame.

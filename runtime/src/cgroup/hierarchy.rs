@@ -39,6 +39,11 @@ impl Hierarchies {
     pub(super) fn with(&self, controller: &str) -> Option<&Hierarchy> {
         self.0.iter().find(|hierarchy| hierarchy.has(controller))
     }
+
+    /// The one of version 2.
+    pub(super) fn unified(&self) -> Option<&Hierarchy> {
+        self.0.iter().find(|hierarchy| hierarchy.is_unified())
+    }
 }
 
 /// `/proc/self/cgroup` (cgroups(7)) put together with `/proc/self/mountinfo` (proc(5)).
@@ -85,6 +90,11 @@ impl Hierarchy {
     /// Whether this is version 2.
     pub(super) fn is_unified(&self) -> bool {
         self.version == Version::Unified
+    }
+
+    /// The directory of our own group.
+    pub(super) fn own(&self) -> &Path {
+        &self.own
     }
 
     fn has(&self, controller: &str) -> bool {

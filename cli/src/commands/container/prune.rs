@@ -1,0 +1,69 @@
+//! `tierce container prune`: removes the containers that do not run.
+
+use jiff::Timestamp;
+use layerfs::Container;
+
+use crate::app::App;
+use crate::containers::ContainerConfig;
+use crate::containers::written::written;
+use crate::error::{Failure, Outcome};
+use crate::ui::ask::confirmed;
+use crate::ui::filter::{Filters, matches_label};
+use crate::ui::{human, say};
+
+/// What `tierce container prune` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only those that are so: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let filters = Filters::read(&args.filter, &["until", "label", "label!"])?;
+    let until = filters
+        .values("until")
+        .map(|text| human::moment(text, Timestamp::now()).map_err(Failure::new))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !args.force && !confirmed("This will remove all stopped containers.")? {
+        return Ok(0);
+    }
+    let store = app.store()?;
+    let lease = store.lease()?;
+    let (mut removed, mut freed) = (Vec::new(), 0);
+    for container in store.containers()? {
+        if container.state.is_running() || !is_meant(&container, &filters, &until) {
+            continue;
+        }
+        let size = written(&container).unwrap_or(0);
+        match store.remove_container(&lease, &container.id) {
+            Ok(()) => {
+                freed += size;
+                removed.push(container.id);
+            }
+            // Somebody removed it first, or has begun to use it.
+            Err(
+                layerfs::Error::ContainerNotFound { .. } | layerfs::Error::ContainerRunning { .. },
+            ) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !removed.is_empty() {
+        say!("Deleted Containers:\n{}\n", removed.join("\n"));
+    }
+    say!("Total reclaimed space: {}", human::size(freed));
+    Ok(0)
+}
+
+fn is_meant(container: &Container, filters: &Filters, until: &[Timestamp]) -> bool {
+    let labels = ContainerConfig::of(container)
+        .map(|config| config.runtime.labels.clone().into_iter().collect())
+        .unwrap_or_default();
+    until.iter().all(|time| container.created < time.as_second())
+        && filters.every("label", |label| matches_label(label, &labels))
+        && filters.every("label!", |label| !matches_label(label, &labels))
+}

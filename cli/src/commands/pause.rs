@@ -1,0 +1,21 @@
+//! `tierce pause`: holds all processes of containers still.
+
+use crate::app::App;
+use crate::containers::each;
+use crate::error::Outcome;
+use crate::keeper::ask::demand;
+use crate::keeper::wire::Request;
+
+/// What `tierce pause` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    each(&args.containers, |name| demand(store, &store.container(name)?, &Request::Pause).map(drop))
+}

@@ -1,0 +1,23 @@
+//! `tierce unpause`: lets the processes of paused containers go on.
+
+use crate::app::App;
+use crate::containers::each;
+use crate::error::Outcome;
+use crate::keeper::ask::demand;
+use crate::keeper::wire::Request;
+
+/// What `tierce unpause` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let store = app.store()?;
+    each(&args.containers, |name| {
+        demand(store, &store.container(name)?, &Request::Unpause).map(drop)
+    })
+}

@@ -1,0 +1,65 @@
+//! The processes of a container that runs, as the machine numbers them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+/// The ids of all processes of the container whose first process is `init`: those in its process
+/// namespace, and whatever they started, in namespaces further down too. In ascending order.
+///
+/// # Errors
+/// When the first process has gone, or may not be looked at by this user.
+pub fn processes(init: i32) -> io::Result<Vec<i32>> {
+    let namespace = namespace(init)?;
+    let mut inside = HashSet::new();
+    let mut outside = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        match self::namespace(pid) {
+            Ok(found) if found == namespace => drop(inside.insert(pid)),
+            // It may have gone meanwhile.
+            _ => outside.extend(parent(pid).map(|parent| (pid, parent))),
+        }
+    }
+    // A child may be listed before its parent.
+    loop {
+        let before = outside.len();
+        outside.retain(|(pid, parent)| !(inside.contains(parent) && inside.insert(*pid)));
+        if outside.len() == before {
+            break;
+        }
+    }
+    let mut all: Vec<i32> = inside.into_iter().collect();
+    all.sort_unstable();
+    Ok(all)
+}
+
+fn namespace(pid: i32) -> io::Result<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid"))
+}
+
+/// Field 4 of `/proc/<pid>/stat` (proc_pid_stat(5)).
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is a name in parentheses that may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_among_those_of_its_namespace() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(processes(own).unwrap().contains(&own));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_no_container() {
+        assert!(processes(i32::MAX).is_err());
+    }
+}
