@@ -2,6 +2,7 @@
 
 mod attach;
 mod build;
+mod builder;
 mod commit;
 mod container;
 mod cp;
@@ -10,6 +11,7 @@ mod diff;
 mod exec;
 mod export;
 mod history;
+mod image;
 mod images;
 mod import;
 mod inspect;
@@ -36,6 +38,7 @@ mod save;
 mod start;
 mod stats;
 mod stop;
+mod system;
 mod tag;
 mod top;
 mod unpause;
@@ -72,13 +75,19 @@ macro_rules! commands {
 
             /// Whether it makes such files, so that it matters who they can belong to.
             pub(crate) fn makes_trees(&self) -> bool {
-                if let Command::Container(args) = self {
-                    return args.makes_trees();
+                match self {
+                    Command::Builder(args) => args.makes_trees(),
+                    Command::Container(args) => args.makes_trees(),
+                    Command::Image(args) => args.makes_trees(),
+                    _ => matches!(
+                        self,
+                        Command::Build(_)
+                            | Command::Run(_)
+                            | Command::Create(_)
+                            | Command::Pull(_)
+                            | Command::Load(_)
+                    ),
                 }
-                matches!(
-                    self,
-                    Command::Build(_) | Command::Run(_) | Command::Create(_) | Command::Pull(_) | Command::Load(_)
-                )
             }
         }
     };
@@ -91,6 +100,12 @@ commands! {
     Run => run, trees: true;
     /// The commands for containers, under one name
     Container => container, trees: true;
+    /// The commands for images, under one name
+    Image => image, trees: true;
+    /// The commands for builds, under one name
+    Builder => builder, trees: true;
+    /// The commands for the store as a whole, under one name
+    System => system, trees: true;
     /// Make a container without starting it
     Create => create, trees: true;
     /// Start containers that do not run

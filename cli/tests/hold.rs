@@ -15,7 +15,7 @@ fn tierce() -> Tierce {
 
 /// A container that counts in a file, as fast as it can.
 fn counting(tierce: &Tierce, name: &str, more: &[&str]) {
-    let script = "i=0; while :; do i=$((i+1)); echo $i > /count; usleep 1000; done";
+    let script = "i=0; while :; do i=$((i+1)); echo $i > /new; mv /new /count; usleep 1000; done";
     let run = ["run", "-d", "--name", name];
     tierce.ok([&run[..], more, &["busybox", "sh", "-c", script]].concat());
 }

@@ -1,26 +1,35 @@
 //! `tierce images`: what is in the store.
 
+use builder::glob::Glob;
 use jiff::Timestamp;
-use layerfs::ImageRecord;
+use layerfs::{ImageRecord, Store};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
+use crate::ui::filter::{Filters, matches_label};
 use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
+
+/// What a list can be narrowed by.
+const FILTERS: [&str; 5] = ["dangling", "reference", "label", "before", "since"];
 
 /// What `tierce images` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only images of this repository, or this name
     #[arg(value_name = "REPOSITORY[:TAG]")]
-    filter: Option<String>,
+    name: Option<String>,
     /// Show images without a name too
     #[arg(short, long)]
     all: bool,
     /// Show the digests of manifests
     #[arg(long)]
     digests: bool,
+    /// Show those of which this holds: dangling=BOOL, reference=PATTERN, label=NAME[=VALUE],
+    /// before=IMAGE, since=IMAGE
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
     #[command(flatten)]
     list: ListArgs,
 }
@@ -28,10 +37,18 @@ pub(crate) struct Args {
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
+    let filters = Filters::read(&args.filter, &FILTERS)?;
+    let dangling = filters.truth("dangling")?;
+    let (before, since) = (limit(store, &filters, "before")?, limit(store, &filters, "since")?);
     let mut images = Vec::new();
     for image in store.images()? {
-        let created = store.config(&image.id)?.created.clone();
-        images.push((created.as_deref().and_then(|c| c.parse::<Timestamp>().ok()), image));
+        let created = created(store, &image)?;
+        let is_meant = filters.every("label", |label| has_label(store, &image, label))
+            && before.is_none_or(|time| created < time)
+            && since.is_none_or(|time| created > time);
+        if is_meant {
+            images.push((created, image));
+        }
     }
     // The newest first, as docker has it.
     images.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.names.cmp(&y.names)));
@@ -42,7 +59,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let mut list = List::new(&columns, &args.list)?;
     for (created, image) in &images {
         for row in rows(image, *created, args.list.no_trunc) {
-            if shown(&row, args) {
+            if shown(&row, args, &filters, dangling) {
                 list.row(row);
             }
         }
@@ -85,12 +102,49 @@ fn rows(image: &ImageRecord, created: Option<Timestamp>, whole: bool) -> Vec<Val
     rows
 }
 
-fn shown(row: &Value, args: &Args) -> bool {
+/// When an image was made.
+fn created(store: &Store, image: &ImageRecord) -> Result<Option<Timestamp>, Failure> {
+    let config = store.config(&image.id)?;
+    Ok(config.created.as_deref().and_then(|time| time.parse().ok()))
+}
+
+/// When the image was made that a filter names.
+fn limit(
+    store: &Store,
+    filters: &Filters,
+    key: &str,
+) -> Result<Option<Option<Timestamp>>, Failure> {
+    let named = filters.values(key).last();
+    named.map(|name| created(store, &store.resolve(name)?)).transpose()
+}
+
+fn has_label(store: &Store, image: &ImageRecord, wanted: &str) -> bool {
+    // One whose configuration cannot be read has been seen to fail before.
+    store.config(&image.id).is_ok_and(|config| {
+        let labels = config.config.labels.clone().into_iter().collect();
+        matches_label(wanted, &labels)
+    })
+}
+
+fn shown(row: &Value, args: &Args, filters: &Filters, dangling: Option<bool>) -> bool {
     let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
     let (repository, tag) = (text("Repository"), text("Tag"));
-    match &args.filter {
+    let is_nameless = repository == "<none>";
+    let name = format!("{repository}:{tag}");
+    let is_named = match &args.name {
         // Also what is called by digest alone is there; what has no name at all is asked for.
-        None => args.all || repository != "<none>",
-        Some(filter) => *filter == repository || *filter == format!("{repository}:{tag}"),
-    }
+        None => args.all || !is_nameless || dangling == Some(true),
+        Some(wanted) => matches_name(wanted, &repository, &name),
+    };
+    is_named
+        && dangling.is_none_or(|wanted| wanted == is_nameless)
+        && filters.any("reference", |wanted| matches_name(wanted, &repository, &name))
+}
+
+/// Whether a pattern is that of a repository, or of a name with its tag.
+fn matches_name(pattern: &str, repository: &str, name: &str) -> bool {
+    let glob = Glob::parse(pattern);
+    [repository, name]
+        .into_iter()
+        .any(|text| pattern == text || glob.as_ref().is_ok_and(|glob| glob.matches(text)))
 }

@@ -41,6 +41,17 @@ pub(crate) struct OfContainers {
     format: String,
 }
 
+/// What `tierce image inspect` takes.
+#[derive(clap::Args)]
+pub(crate) struct OfImages {
+    /// Names or ids of images
+    #[arg(required = true, value_name = "IMAGE")]
+    names: Vec<String>,
+    /// `json`, or placeholders: '{{.Id}} {{json .Config.Env}}'
+    #[arg(short, long, default_value = "json", value_name = "FORMAT")]
+    format: String,
+}
+
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     show(app, &args.names, &args.format, args.kind)
@@ -49,6 +60,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 /// The same of containers alone.
 pub(crate) fn of_containers(args: &OfContainers, app: &App) -> Outcome {
     show(app, &args.names, &args.format, Some(Kind::Container))
+}
+
+/// The same of images alone.
+pub(crate) fn of_images(args: &OfImages, app: &App) -> Outcome {
+    show(app, &args.names, &args.format, Some(Kind::Image))
 }
 
 /// What was found is printed also when something else was not.

@@ -1,0 +1,37 @@
+//! `tierce builder …`: what builds keep, under docker's name.
+
+use clap::Subcommand;
+
+use super::{build, prune};
+use crate::app::App;
+use crate::error::Outcome;
+
+/// What `tierce builder` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Build an image from a Dockerfile
+    Build(Box<build::Args>),
+    /// Remove the build cache
+    Prune(prune::OfBuilds),
+}
+
+impl Args {
+    /// Whether files of many owners are made.
+    pub(crate) fn makes_trees(&self) -> bool {
+        matches!(self.action, Action::Build(_))
+    }
+}
+
+/// Carries it out.
+pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    match &args.action {
+        Action::Build(args) => build::run(args, app),
+        Action::Prune(args) => prune::of_builds(args, app),
+    }
+}
