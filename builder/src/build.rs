@@ -6,7 +6,7 @@ use oci::{Descriptor, DiffId, ImageConfig, Raw};
 use crate::assemble::assemble;
 use crate::cancel::Cancel;
 use crate::check::{Finding, Reach, Remembered, check_parsed};
-use crate::context::LazyContext;
+use crate::context::Contexts;
 use crate::diagnostic::Diagnostic;
 use crate::dockerignore::Ignore;
 use crate::error::BuildError;
@@ -63,7 +63,7 @@ impl Builder<'_> {
         if parsed.has_errors() {
             return Err(BuildError::Diagnostics(certain_errors(request, parsed)));
         }
-        let ignore = read_ignore(&request.ignore)?;
+        let ignores = Ignores::read(request)?;
         let images = Remembered::new(self.images);
         let mut lowered = Some(lower(request, &parsed.dockerfile, &images, self.progress));
         self.check(request, &parsed, &images.known_only())?;
@@ -71,7 +71,7 @@ impl Builder<'_> {
             let lowered = lowered
                 .take()
                 .unwrap_or_else(|| lower(request, &parsed.dockerfile, self.images, self.progress));
-            match self.solve(request, lowered?, ignore.clone()) {
+            match self.solve(request, lowered?, ignores.clone()) {
                 Err(BuildError::Store { source, .. })
                     if attempt < ATTEMPTS
                         && matches!(*source, layerfs::Error::LayerNotFound { .. }) => {}
@@ -104,7 +104,7 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest,
         mut lowered: Lowered,
-        ignore: Ignore,
+        ignores: Ignores,
     ) -> Result<Built, BuildError> {
         let bases = std::mem::take(&mut lowered.bases);
         let epoch = lowered.epoch.and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
@@ -116,18 +116,13 @@ impl Builder<'_> {
             progress: self.progress,
             cancel: self.cancel,
             ids: self.ids,
-            context: LazyContext::new(
-                request.context.as_deref(),
-                ignore,
-                self.store,
-                request.parallelism.get(),
-            ),
+            contexts: Contexts::new(request, ignores, self.store, self.ids),
             bases: BaseLayers::new(&bases),
             created: epoch.map_or_else(|| request.now.clone(), |epoch| epoch.to_string()),
         };
         let outcome = solve(&session, &lowered.graph, lowered.tip);
         // What was read of the context holds whether the build succeeded or not.
-        session.context.save();
+        session.contexts.save();
         self.finish(request, lowered, &outcome?, &session.bases)
     }
 
@@ -161,6 +156,24 @@ impl Builder<'_> {
             source: Box::new(source),
         })?;
         Ok(Built { config, layers })
+    }
+}
+
+/// The ignore files of a build, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Ignores {
+    /// That of the build context.
+    pub(crate) main: Ignore,
+    /// Those of the named contexts that are directories, in their order.
+    pub(crate) named: Vec<Ignore>,
+}
+
+impl Ignores {
+    fn read(request: &BuildRequest) -> Result<Ignores, BuildError> {
+        let main = read_ignore(request.ignore())?;
+        let named = request.contexts.directories();
+        let named = named.map(|(_, directory)| read_ignore(directory.ignore()));
+        Ok(Ignores { main, named: named.collect::<Result<_, _>>()? })
     }
 }
 

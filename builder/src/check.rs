@@ -103,7 +103,7 @@ pub(crate) fn check_parsed(
 ) -> Result<Checked, BuildError> {
     let config = Config::of(request, &parsed.dockerfile.directives)?;
     let is_error = config.is_error;
-    let ignore = read_ignore(&request.ignore)?;
+    let ignore = read_ignore(request.ignore())?;
     let (stages, failure) = Stages::resolve(request, &parsed.dockerfile, images, reach);
     let subject = Subject::new(request, parsed, ignore, stages);
     let mut report = Report::new(config, &request.dockerfile);

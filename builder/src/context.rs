@@ -1,20 +1,28 @@
-//! The build context: a directory of the machine, less what its ignore file leaves out.
+//! Build contexts: directories of the machine, less what their ignore files leave out.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use layerfs::{FileKind, FileStat, IdMode, Metadata, Root, StatIndex, Store};
 
+use crate::build::Ignores;
 use crate::dockerignore::Ignore;
 use crate::error::StepCause;
+use crate::named_context::{ContextDirectory, Origin};
+use crate::op::ContextId;
+use crate::request::BuildRequest;
 use crate::select::DigestIndex;
 use crate::tree::{FileTree, failed};
 
 /// The context, opened when the first step reads it. Only what steps select is looked at.
 pub(crate) struct Context {
     root: Root,
-    ignore: Ignore,
-    index: RwLock<StatIndex>,
+    /// What is left out; none where the files are taken as they are.
+    ignore: Option<Ignore>,
+    /// What earlier builds read, where there may have been some.
+    index: Option<RwLock<StatIndex>>,
+    ids: IdMode,
     threads: usize,
 }
 
@@ -23,28 +31,36 @@ impl Context {
     /// for by the directory's real path, and believed only for files in the very state (inode
     /// and times of change included) in which they were read.
     pub(crate) fn open(
-        path: &Path,
+        directory: &ContextDirectory,
         ignore: Ignore,
         store: &Store,
+        ids: IdMode,
         threads: usize,
     ) -> Result<Context, StepCause> {
+        let path = &directory.path;
         let real = path.canonicalize().map_err(|source| StepCause::Context {
             operation: "open the build context",
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         })?;
-        let index = StatIndex::load(&store.stat_index_path(&real))
-            .map_err(StepCause::store("read the index of the build context"))?;
+        let (ignore, index) = match &directory.origin {
+            Origin::Fetched => (None, None),
+            Origin::Local { .. } => {
+                let index = StatIndex::load(&store.stat_index_path(&real))
+                    .map_err(StepCause::store("read the index of the build context"))?;
+                (Some(ignore), Some(RwLock::new(index)))
+            }
+        };
         let root = Root::open(&real).map_err(|e| failed("open", Path::new(""), e))?;
-        Ok(Context { root, ignore, index: RwLock::new(index), threads })
+        Ok(Context { root, ignore, index, ids, threads })
     }
 
     /// The files that steps see.
     pub(crate) fn tree(&self) -> FileTree<'_> {
         FileTree {
             root: &self.root,
-            ignore: Some(&self.ignore),
-            ids: IdMode::Full,
+            ignore: self.ignore.as_ref(),
+            ids: self.ids,
             threads: self.threads,
         }
     }
@@ -52,7 +68,8 @@ impl Context {
     /// Keeps what was read for the next build. That it cannot be kept costs time and nothing
     /// else.
     pub(crate) fn save(&self) {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(index) = &self.index else { return };
+        let index = index.read().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = index.save() {
             tracing::warn!(%error, "the index of the build context is not kept");
         }
@@ -61,12 +78,13 @@ impl Context {
 
 impl DigestIndex for Context {
     fn lookup(&self, path: &Path, metadata: &Metadata) -> Option<[u8; 32]> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.as_ref()?.read().unwrap_or_else(PoisonError::into_inner);
         index.lookup(path, &stat(metadata))
     }
 
     fn insert(&self, path: &Path, metadata: &Metadata, digest: [u8; 32]) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(index) = &self.index else { return };
+        let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
         index.insert(path, &stat(metadata), digest);
     }
 }
@@ -86,55 +104,97 @@ fn stat(metadata: &Metadata) -> FileStat {
     }
 }
 
-/// The context of a build, opened at most once.
-pub(crate) struct LazyContext<'a> {
-    path: Option<PathBuf>,
-    ignore: Ignore,
-    store: &'a Store,
-    threads: usize,
-    opened: Mutex<Option<std::sync::Arc<Context>>>,
+/// The contexts of a build.
+pub(crate) struct Contexts<'a> {
+    contexts: HashMap<ContextId, LazyContext<'a>>,
     hashing: Mutex<()>,
 }
 
-impl<'a> LazyContext<'a> {
-    /// The context at `path`; `threads` look at its files.
+impl<'a> Contexts<'a> {
+    /// Those that the request names, none of them opened.
     pub(crate) fn new(
-        path: Option<&Path>,
-        ignore: Ignore,
+        request: &BuildRequest,
+        ignores: Ignores,
         store: &'a Store,
-        threads: usize,
-    ) -> LazyContext<'a> {
-        let path = path.map(Path::to_owned);
-        LazyContext {
-            path,
-            ignore,
-            store,
-            threads,
-            opened: Mutex::new(None),
-            hashing: Mutex::new(()),
-        }
+        ids: IdMode,
+    ) -> Contexts<'a> {
+        let threads = request.parallelism.get();
+        let lazy = |directory, ignore| LazyContext::new(directory, ignore, store, ids, threads);
+        let named = request.contexts.directories().zip(ignores.named);
+        let mut contexts: HashMap<_, _> = named
+            .map(|((index, directory), ignore)| {
+                (ContextId::Named(index), lazy(Some(directory), ignore))
+            })
+            .collect();
+        contexts.insert(ContextId::Main, lazy(request.context.as_ref(), ignores.main));
+        Contexts { contexts, hashing: Mutex::new(()) }
     }
 
-    /// The context; `wanted` is the path that asks for it, for the error when there is none.
-    pub(crate) fn get(&self, wanted: &str) -> Result<std::sync::Arc<Context>, StepCause> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(context) = &*opened {
-            return Ok(context.clone());
-        }
-        let Some(path) = &self.path else {
-            return Err(StepCause::NoContext { path: wanted.to_owned() });
-        };
-        let context = Context::open(path, self.ignore.clone(), self.store, self.threads)?;
-        Ok(opened.insert(std::sync::Arc::new(context)).clone())
+    /// A context; `wanted` is the path that asks for it, for the error when there is none.
+    pub(crate) fn get(
+        &self,
+        id: ContextId,
+        wanted: &str,
+    ) -> Result<std::sync::Arc<Context>, StepCause> {
+        self.contexts.get(&id).expect("only contexts that are there are named").get(wanted)
     }
 
-    /// Held by who computes digests of its files.
+    /// Held by who computes digests of their files.
     pub(crate) fn hashing(&self) -> MutexGuard<'_, ()> {
         self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what was read of it, if it was opened.
+    /// Keeps what was read of those that were opened.
     pub(crate) fn save(&self) {
+        self.contexts.values().for_each(LazyContext::save);
+    }
+}
+
+/// A context, opened at most once.
+struct LazyContext<'a> {
+    directory: Option<ContextDirectory>,
+    ignore: Ignore,
+    store: &'a Store,
+    ids: IdMode,
+    threads: usize,
+    opened: Mutex<Option<std::sync::Arc<Context>>>,
+}
+
+impl<'a> LazyContext<'a> {
+    /// The context in `directory`; `threads` look at its files.
+    fn new(
+        directory: Option<&ContextDirectory>,
+        ignore: Ignore,
+        store: &'a Store,
+        ids: IdMode,
+        threads: usize,
+    ) -> LazyContext<'a> {
+        LazyContext {
+            directory: directory.cloned(),
+            ignore,
+            store,
+            ids,
+            threads,
+            opened: Mutex::new(None),
+        }
+    }
+
+    /// The context; `wanted` is the path that asks for it, for the error when there is none.
+    fn get(&self, wanted: &str) -> Result<std::sync::Arc<Context>, StepCause> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = &*opened {
+            return Ok(context.clone());
+        }
+        let Some(directory) = &self.directory else {
+            return Err(StepCause::NoContext { path: wanted.to_owned() });
+        };
+        let context =
+            Context::open(directory, self.ignore.clone(), self.store, self.ids, self.threads)?;
+        Ok(opened.insert(std::sync::Arc::new(context)).clone())
+    }
+
+    /// Keeps what was read of it, if it was opened.
+    fn save(&self) {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = &*opened {
             context.save();

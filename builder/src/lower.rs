@@ -8,10 +8,12 @@ pub(crate) mod arguments;
 pub(crate) mod bases;
 mod copy;
 mod errors;
+pub(crate) mod meaning;
 mod mounts;
+mod named;
 mod names;
 mod refuse;
-mod remote;
+pub(crate) mod remote;
 mod run;
 mod scope;
 mod stage;
@@ -27,10 +29,10 @@ use crate::graph::Graph;
 use crate::images::{BaseImage, BaseImages};
 use crate::instruction::Instruction;
 use crate::metadata::Draft;
-use crate::op::{Remote, Times};
+use crate::op::{ContextId, Remote, Times};
 use crate::progress::{Event, Progress, StepId};
 use crate::request::BuildRequest;
-use crate::stage::{Dockerfile, StageRef};
+use crate::stage::Dockerfile;
 use crate::syntax::Escape;
 
 pub(crate) use run::SCRIPT_DIR;
@@ -38,6 +40,7 @@ pub(crate) use scope::Scope;
 
 use bases::{Bases, FromLine};
 use errors::Errors;
+use meaning::{Meaning, Meanings};
 
 pub(crate) use errors::certain_errors;
 
@@ -84,7 +87,7 @@ struct Lowerer<'a> {
     graph: Graph,
     stages: Vec<Option<StageState>>,
     /// The steps that take a path out of the context for mounts.
-    taken: HashMap<String, StepId>,
+    taken: HashMap<(ContextId, String), StepId>,
     /// The steps that fetch something.
     fetches: HashMap<Remote, StepId>,
     /// The arguments that anything declares.
@@ -109,9 +112,10 @@ pub(crate) fn lower(
     let defaults = arguments::predefined(request, &platform, target_name);
     let global = arguments::global(request, dockerfile, defaults, escape);
     let global = global.map_err(BuildError::Diagnostics)?;
-    let froms = bases::expand_froms(dockerfile, &global, escape);
+    let meanings = Meanings { dockerfile, contexts: &request.contexts, platform: &platform };
+    let froms = bases::expand_froms(&meanings, &global, escape);
     let froms = froms.map_err(BuildError::Diagnostics)?;
-    let needed = needed_stages(dockerfile, &froms, target);
+    let needed = needed_stages(&meanings, &froms, target);
     let epoch = arguments::epoch(request, &global)?;
     let mut lowerer = Lowerer {
         request,
@@ -165,27 +169,28 @@ pub(crate) fn target(request: &BuildRequest, dockerfile: &Dockerfile) -> Result<
 /// The stages that `target` is made from, itself included. What a trigger of a base image adds
 /// is not known yet.
 pub(crate) fn needed_stages(
-    dockerfile: &Dockerfile,
+    meanings: &Meanings<'_>,
     froms: &[FromLine],
     target: usize,
 ) -> Vec<bool> {
-    let mut needed = vec![false; dockerfile.stages.len()];
+    let stages = &meanings.dockerfile.stages;
+    let mut needed = vec![false; stages.len()];
     needed[target] = true;
     // A stage uses earlier ones only.
     for index in (0..=target).rev() {
-        if !needed[index] {
+        if !needed[index] || froms[index].is_replaced {
             continue;
         }
         if let Some(base) = froms[index].base {
             needed[base] = true;
         }
-        for statement in &dockerfile.stages[index].body {
+        for statement in &stages[index].body {
             let triggered = match &statement.instruction {
                 Instruction::Onbuild(onbuild) => &onbuild.statement.instruction,
                 instruction => instruction,
             };
-            for source in sources(dockerfile, triggered, index) {
-                if let StageRef::Stage(source) = source.1 {
+            for source in sources(meanings, triggered, index) {
+                if let Meaning::Stage(source) = source.1 {
                     needed[source] = true;
                 }
             }
@@ -197,17 +202,17 @@ pub(crate) fn needed_stages(
 /// The names in `from` of an instruction in a stage, with what they mean; but those with
 /// variables, which are known only when the instruction's turn comes.
 pub(crate) fn sources<'a>(
-    dockerfile: &Dockerfile,
+    meanings: &Meanings<'_>,
     instruction: &'a Instruction,
     stage: usize,
-) -> Vec<(&'a str, StageRef)> {
+) -> Vec<(&'a str, Meaning)> {
     match instruction {
         Instruction::Copy(copy) => copy
             .from
             .iter()
             .map(|from| from.value.text.as_str())
             .filter(|name| !name.contains('$'))
-            .map(|name| (name, dockerfile.copy_source(name, stage)))
+            .map(|name| (name, meanings.copy_source(name, stage)))
             .collect(),
         Instruction::Run(run) => run
             .mounts
@@ -215,13 +220,18 @@ pub(crate) fn sources<'a>(
             .filter_map(|mount| mount.value.from())
             .map(|from| from.text.as_str())
             .filter(|name| !name.is_empty() && !name.contains('$'))
-            .map(|name| (name, dockerfile.mount_source(name, stage)))
+            .map(|name| (name, meanings.mount_source(name, stage)))
             .collect(),
         _ => Vec::new(),
     }
 }
 
 impl Lowerer<'_> {
+    fn meanings(&self) -> Meanings<'_> {
+        let Lowerer { request, dockerfile, platform, .. } = self;
+        Meanings { dockerfile, contexts: &request.contexts, platform }
+    }
+
     fn warn_of_unused_arguments(&self, progress: &dyn Progress) {
         let unused: Vec<&str> = self
             .request

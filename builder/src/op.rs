@@ -242,10 +242,19 @@ pub(crate) struct Includes {
 /// Where a COPY reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SourceTree {
-    /// The build context.
-    Context,
+    /// A directory of the machine.
+    Context(ContextId),
     /// The vertex's input of this number.
     Input(usize),
+}
+
+/// A context whose files are read where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ContextId {
+    /// The build context.
+    Main,
+    /// The named context of this number.
+    Named(usize),
 }
 
 /// `WORKDIR`.

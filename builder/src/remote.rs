@@ -73,6 +73,31 @@ pub struct GitSource {
     pub submodules: bool,
 }
 
+impl GitSource {
+    /// Holds a commit against the one that it must be.
+    ///
+    /// # Errors
+    /// That it is another one, as a message.
+    pub fn check(&self, commit: &str) -> Result<(), String> {
+        match &self.commit {
+            Some(wanted) if !commit.starts_with(wanted.as_str()) => {
+                Err(format!("it is at commit {commit}, and {wanted} was asked for"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A URL without the name and password in it, for people to read.
+pub fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority].rfind('@') {
+        Some(at) => format!("{scheme}://xxxxx@{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 /// Fetches nothing: for builds that may not.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoRemotes;

@@ -1,12 +1,12 @@
 //! What is asked of a build.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use oci::{Platform, Reference};
 
 use crate::grants::Grants;
+use crate::named_context::{ContextDirectory, NamedContexts};
 use crate::syntax::Source;
 
 /// Everything that a build depends on. Nothing else is read from the machine: who calls it picks
@@ -16,9 +16,9 @@ pub struct BuildRequest {
     /// The Dockerfile.
     pub dockerfile: Source,
     /// The directory that COPY and ADD read; none if there is none.
-    pub context: Option<PathBuf>,
-    /// The text of the ignore file that goes with the Dockerfile; empty if there is none.
-    pub ignore: String,
+    pub context: Option<ContextDirectory>,
+    /// What stands in for stages and images of certain names.
+    pub contexts: NamedContexts,
     /// Values for ARG, by name.
     pub build_args: IndexMap<String, String>,
     /// The stage to build, by name or number; the last one if none.
@@ -43,6 +43,13 @@ pub struct BuildRequest {
     pub now: String,
     /// How many steps run at once.
     pub parallelism: NonZeroUsize,
+}
+
+impl BuildRequest {
+    /// The text of the ignore file that goes with the Dockerfile; empty if there is none.
+    pub(crate) fn ignore(&self) -> &str {
+        self.context.as_ref().map_or("", ContextDirectory::ignore)
+    }
 }
 
 /// What the processes of RUN see of the machine.

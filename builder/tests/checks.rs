@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use builder::check::show::{json, tables, text};
 use builder::check::{check, error_lines, outline, targets};
 use builder::syntax::Source;
-use builder::{BaseImage, BaseImages, BuildRequest, Grants, NetworkMode, Sandbox};
+use builder::{
+    BaseImage, BaseImages, BuildRequest, ContextDirectory, Grants, NetworkMode, Sandbox,
+};
 use indexmap::IndexMap;
 use oci::{ImageConfig, Platform, Raw};
 
@@ -53,14 +55,15 @@ fn request_of_case(case: &Path) -> BuildRequest {
         }
     }
     let text = fs::read_to_string(case.join("Dockerfile")).unwrap();
-    BuildRequest { ignore: read(".dockerignore"), build_args, target, ..request(&text) }
+    let context = Some(ContextDirectory::local(case, read(".dockerignore")));
+    BuildRequest { context, build_args, target, ..request(&text) }
 }
 
 fn request(text: &str) -> BuildRequest {
     BuildRequest {
         dockerfile: Source::new("Dockerfile", text),
         context: None,
-        ignore: String::new(),
+        contexts: builder::NamedContexts::default(),
         build_args: IndexMap::new(),
         target: None,
         platform: None,

@@ -9,6 +9,7 @@ mod containers;
 mod error;
 mod inspected;
 mod keeper;
+mod layouts;
 mod machine;
 mod networks;
 mod pulling;

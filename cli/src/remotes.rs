@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use builder::{Cancel, GitSource, RemoteFile, Remotes};
+use builder::{Cancel, GitSource, RemoteFile, Remotes, redacted};
 use registry_client::Client;
 use tokio::runtime::Handle;
 
@@ -50,5 +50,5 @@ fn refused(
     object: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> oci::Error {
-    oci::Error::Remote { operation, object: object.to_owned(), source: source.into() }
+    oci::Error::Remote { operation, object: redacted(object), source: source.into() }
 }

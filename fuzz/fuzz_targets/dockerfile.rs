@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use builder::check::show::{json, tables, text};
 use builder::syntax::Source;
-use builder::{BaseImage, BaseImages, BuildRequest, Grants, NetworkMode, Sandbox};
+use builder::{BaseImage, BaseImages, BuildRequest, ContextDirectory, Grants, NetworkMode, Sandbox};
 use libfuzzer_sys::fuzz_target;
 use oci::Platform;
 
@@ -45,8 +45,8 @@ fuzz_target!(|bytes: &[u8]| {
 fn request(dockerfile: Source) -> BuildRequest {
     BuildRequest {
         dockerfile,
-        context: None,
-        ignore: "*.log\n".to_owned(),
+        context: Some(ContextDirectory::local("/", "*.log\n")),
+        contexts: builder::NamedContexts::default(),
         build_args: Default::default(),
         target: None,
         platform: None,

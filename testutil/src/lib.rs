@@ -10,6 +10,7 @@ mod scratch;
 mod tierce;
 mod tree;
 mod user;
+mod web;
 
 pub use case::{Case, Deliberate, Expectation, Request};
 pub use fixture::{busybox, busybox_in, debian, debian_in, debian_tar};
@@ -21,3 +22,4 @@ pub use scratch::Scratch;
 pub use tierce::{Output, Tierce};
 pub use tree::{Entry, tree};
 pub use user::{OrdinaryUser, SubordinateIds};
+pub use web::{WebAnswer, WebRequest, WebServer};

@@ -7,8 +7,9 @@ use crate::error::BuildError;
 use crate::images::BaseImages;
 use crate::instruction::{Instruction, MountSpec, Run};
 use crate::lower;
+use crate::lower::meaning::{Meaning, Meanings};
 use crate::request::BuildRequest;
-use crate::stage::{Parsed, StageRef, parse};
+use crate::stage::{Parsed, parse};
 use crate::syntax::Word;
 
 use super::Reach;
@@ -200,6 +201,11 @@ fn mounts(
 /// The stages that the target is made from, itself first, then what it starts from, then what
 /// it copies from: whoever comes first says what a name means.
 fn order(subject: &Subject<'_>, target: usize) -> Vec<usize> {
+    let meanings = Meanings {
+        dockerfile: subject.dockerfile,
+        contexts: &subject.request.contexts,
+        platform: &subject.stages.platform,
+    };
     let mut order = Vec::new();
     let mut seen = HashSet::new();
     let mut todo = vec![target];
@@ -209,8 +215,8 @@ fn order(subject: &Subject<'_>, target: usize) -> Vec<usize> {
         }
         order.push(stage);
         for statement in subject.dockerfile.stages[stage].body.iter().rev() {
-            for (_, source) in lower::sources(subject.dockerfile, &statement.instruction, stage) {
-                if let StageRef::Stage(source) = source {
+            for (_, source) in lower::sources(&meanings, &statement.instruction, stage) {
+                if let Meaning::Stage(source) = source {
                     todo.push(source);
                 }
             }

@@ -7,7 +7,8 @@ use crate::error::BuildError;
 use crate::images::{BaseImage, BaseImages};
 use crate::lower;
 use crate::lower::arguments;
-use crate::lower::bases::{FromLine, SCRATCH, expand_froms};
+use crate::lower::bases::{FromLine, expand_froms};
+use crate::lower::meaning::Meanings;
 use crate::request::BuildRequest;
 use crate::stage::Dockerfile;
 
@@ -41,6 +42,8 @@ impl Stages {
         reach: Reach,
     ) -> (Stages, Option<BuildError>) {
         let platform = request.platform.as_ref().unwrap_or(&request.build_platform).normalized();
+        let contexts = &request.contexts;
+        let meanings = Meanings { dockerfile, contexts, platform: &platform };
         let target = lower::target(request, dockerfile);
         let name = target.as_ref().ok().and_then(|target| dockerfile.stages[*target].name());
         let predefined = arguments::predefined(request, &platform, name);
@@ -50,7 +53,7 @@ impl Stages {
         let global = arguments::global(request, dockerfile, predefined.clone(), escape);
         let count = dockerfile.stages.len();
         let mut stages = Stages {
-            platform,
+            platform: platform.clone(),
             global: predefined,
             defaults,
             froms: Vec::new(),
@@ -59,7 +62,7 @@ impl Stages {
             images: vec![None; count],
         };
         let expanded = global.map_err(BuildError::Diagnostics).and_then(|global| {
-            let froms = expand_froms(dockerfile, &global, escape);
+            let froms = expand_froms(&meanings, &global, escape);
             let froms = froms.map_err(BuildError::Diagnostics);
             stages.global = global;
             froms
@@ -67,7 +70,7 @@ impl Stages {
         let failure = match (expanded, target) {
             (Ok(froms), Ok(target)) => {
                 stages.froms = froms;
-                let needed = lower::needed_stages(dockerfile, &stages.froms, target);
+                let needed = lower::needed_stages(&meanings, &stages.froms, target);
                 let failure = stages.resolve_images(request, images, &needed);
                 let all = reach == Reach::All && request.target.is_none();
                 stages.reached = if all { vec![true; count] } else { needed };
@@ -86,7 +89,7 @@ impl Stages {
     ) -> Option<BuildError> {
         let mut failure = None;
         for (index, from) in self.froms.iter().enumerate() {
-            if !needed[index] || from.base.is_some() || from.image == SCRATCH {
+            if !needed[index] || !from.is_image() {
                 continue;
             }
             let platform = from.platform.as_ref().unwrap_or(&self.platform);

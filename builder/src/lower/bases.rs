@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use oci::{Platform, Reference};
 
+use super::meaning::{Meaning, Meanings};
 use super::{Lowerer, Scope, sources};
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::error::BuildError;
 use crate::images::{BaseImage, BaseImages};
 use crate::progress::StepId;
-use crate::stage::{Dockerfile, MOST_ERRORS, Stage, StageRef};
+use crate::stage::{MOST_ERRORS, Stage};
 use crate::syntax::{Escape, Span, Word};
 
 /// The name of the image without files.
@@ -25,6 +26,10 @@ pub(crate) struct FromLine {
     pub(crate) span: Span,
     /// The stage that it means, if it means one.
     pub(crate) base: Option<usize>,
+    /// The named context whose files it means, if it means one.
+    pub(crate) context: Option<usize>,
+    /// Whether a named context is there in place of the whole stage.
+    pub(crate) is_replaced: bool,
     /// `--platform`.
     pub(crate) platform: Option<Platform>,
 }
@@ -34,15 +39,15 @@ pub(crate) struct FromLine {
 /// # Errors
 /// Those that are wrong, in order.
 pub(crate) fn expand_froms(
-    dockerfile: &Dockerfile,
+    meanings: &Meanings<'_>,
     global: &Environment,
     escape: Escape,
 ) -> Result<Vec<FromLine>, Vec<Diagnostic>> {
     let scope = Scope { env: global, escape };
     let mut froms = Vec::new();
     let mut wrong = Vec::new();
-    for stage in &dockerfile.stages {
-        match expand_from(dockerfile, &scope, stage) {
+    for stage in &meanings.dockerfile.stages {
+        match expand_from(meanings, &scope, stage) {
             Ok(from) => froms.push(from),
             Err(diagnostic) => wrong.push(diagnostic),
         }
@@ -54,13 +59,18 @@ pub(crate) fn expand_froms(
 }
 
 fn expand_from(
-    dockerfile: &Dockerfile,
+    meanings: &Meanings<'_>,
     scope: &Scope<'_>,
     stage: &Stage,
 ) -> Result<FromLine, Diagnostic> {
     let from = &stage.from.instruction;
-    let image = scope.word(&from.image)?;
     let span = from.image.span;
+    if let Some(meaning) = meanings.in_place_of(stage.index, meanings.platform) {
+        let name = stage.name().unwrap_or_default();
+        let from = FromLine::new(meaning, name, span, None);
+        return Ok(FromLine { is_replaced: true, ..from });
+    }
+    let image = scope.word(&from.image)?;
     if image.is_empty() {
         let message = format!("base name ({}) should not be blank", from.image.text);
         return Err(Diagnostic::error(span, message));
@@ -69,11 +79,40 @@ fn expand_from(
         None => None,
         Some(flag) => Some(expand_platform(scope, &flag.value)?),
     };
-    let base = dockerfile.base(&image, stage.index);
-    if base.is_none() && image != SCRATCH {
+    let wanted = platform.as_ref().unwrap_or(meanings.platform);
+    let meaning = meanings.base(&image, stage.index, wanted);
+    // What a context stands for was looked at when it was given.
+    if meaning == Meaning::Image(image.clone()) && image != SCRATCH {
         check_name(&image, span)?;
     }
-    Ok(FromLine { image, span, base, platform })
+    Ok(FromLine::new(meaning, &image, span, platform))
+}
+
+impl FromLine {
+    /// A FROM of `name`.
+    fn new(meaning: Meaning, name: &str, span: Span, platform: Option<Platform>) -> FromLine {
+        let mut from = FromLine {
+            image: name.to_owned(),
+            span,
+            base: None,
+            context: None,
+            is_replaced: false,
+            platform,
+        };
+        match meaning {
+            Meaning::Stage(index) => from.base = Some(index),
+            Meaning::Files(index) => from.context = Some(index),
+            Meaning::Image(image) => from.image = image,
+            // FROM sees no stage that comes later.
+            Meaning::TooLate => {}
+        }
+        from
+    }
+
+    /// Whether it starts from an image of a registry or the store.
+    pub(crate) fn is_image(&self) -> bool {
+        self.base.is_none() && self.context.is_none() && self.image != SCRATCH
+    }
 }
 
 fn expand_platform(scope: &Scope<'_>, word: &Word) -> Result<Platform, Diagnostic> {
@@ -159,14 +198,16 @@ impl Lowerer<'_> {
                 wanted.push(image);
             }
         };
+        let meanings = self.meanings();
         for stage in self.dockerfile.stages.iter().filter(|stage| needed[stage.index]) {
             let from = &self.froms[stage.index];
-            if from.base.is_none() {
+            if from.is_image() {
                 want(&from.image, from.platform.as_ref().unwrap_or(&self.platform));
             }
-            for statement in &stage.body {
-                for (name, meant) in sources(self.dockerfile, &statement.instruction, stage.index) {
-                    if meant == StageRef::NotAStage {
+            let body = if from.is_replaced { &[][..] } else { &stage.body };
+            for statement in body {
+                for (_, meant) in sources(&meanings, &statement.instruction, stage.index) {
+                    if let Meaning::Image(name) = &meant {
                         want(name, &self.platform);
                     }
                 }

@@ -1,5 +1,7 @@
 //! COPY and ADD.
 
+use super::meaning::Meaning;
+use super::named::SourceOf;
 use super::remote::{self, Kind, Wishes};
 use super::stage::Lowering;
 use super::{Lowerer, Scope, one};
@@ -8,10 +10,10 @@ use crate::dockerignore::Ignore;
 use crate::error::BuildError;
 use crate::graph::Vertex;
 use crate::instruction::{Chmod, CopySource, Flag, Instruction, Statement};
-use crate::op::{self, Includes, Op, SourceTree, Take};
+use crate::op::{self, ContextId, Includes, Op, SourceTree, Take};
 use crate::paths::{clean_absolute, resolve_keeping_slash};
 use crate::progress::StepId;
-use crate::stage::StageRef;
+use crate::remote::redacted;
 use crate::syntax::{Span, Word};
 
 /// What COPY and ADD share.
@@ -88,9 +90,12 @@ impl Lowerer<'_> {
         triggered: bool,
     ) -> Result<(), BuildError> {
         let Some(transfer) = Transfer::of(&statement.instruction) else { return Ok(()) };
-        let input = match transfer.from {
-            None => None,
-            Some(from) => Some(self.copied_from(lowering, from)?),
+        let (tree, input) = match transfer.from {
+            None => (SourceTree::Context(ContextId::Main), None),
+            Some(from) => match self.copied_from(lowering, from)? {
+                SourceOf::Context(id) => (SourceTree::Context(id), None),
+                SourceOf::Step(step) => (SourceTree::Input(1), Some(step)),
+            },
         };
         // The words of a trigger stand in another text.
         let trigger = triggered.then_some(statement.span);
@@ -102,7 +107,7 @@ impl Lowerer<'_> {
             let owner = flag(transfer.chown)?.filter(|owner| !owner.is_empty());
             let chmod = flag(transfer.chmod)?.filter(|chmod| !chmod.is_empty());
             let Sources { sources, fetches, mut words } =
-                sources(&transfer, &scope, input.is_some(), trigger)?;
+                sources(&transfer, &scope, tree, trigger)?;
             let destination = scope.word(transfer.destination)?;
             let mut text = transfer.keyword.to_owned();
             if transfer.parents {
@@ -128,7 +133,8 @@ impl Lowerer<'_> {
             Ok::<_, Diagnostic>((op, fetches, text))
         })()
         .map_err(one)?;
-        let fetches = fetches.into_iter().map(|fetch| self.fetch(statement, fetch));
+        let fetches =
+            fetches.into_iter().map(|fetch| self.fetch(statement.span, &statement.text, fetch));
         let inputs = input.into_iter().chain(fetches.collect::<Vec<_>>()).collect();
         if transfer.link && needs_nothing_below(&op) {
             self.linked_step(lowering, statement, Op::Copy(op), inputs, triggered);
@@ -140,19 +146,19 @@ impl Lowerer<'_> {
     }
 
     /// The step that fetches something; the same for all who want the same.
-    fn fetch(&mut self, statement: &Statement, op: op::Remote) -> StepId {
+    pub(super) fn fetch(&mut self, span: Span, text: &str, op: op::Remote) -> StepId {
         if let Some(step) = self.fetches.get(&op) {
             return *step;
         }
         let name = match &op {
-            op::Remote::File(file) => file.url.clone(),
-            op::Remote::Git(source) => source.url.clone(),
+            op::Remote::File(file) => redacted(&file.url),
+            op::Remote::Git(source) => redacted(&source.url),
         };
         let step = self.graph.add(Vertex {
             op: Op::Remote(op.clone()),
             inputs: Vec::new(),
-            span: statement.span,
-            text: statement.text.clone(),
+            span,
+            text: text.to_owned(),
             name,
         });
         self.fetches.insert(op, step);
@@ -164,29 +170,30 @@ impl Lowerer<'_> {
         &mut self,
         lowering: &Lowering,
         from: &Flag<Word>,
-    ) -> Result<StepId, BuildError> {
+    ) -> Result<SourceOf, BuildError> {
         let scope = Scope { env: &lowering.state.draft.env, escape: self.escape };
         let name = &scope.word(&from.value).map_err(one)?;
         if name.is_empty() {
             let message = format!("`--from` names nothing: `{}` is empty", from.value.text);
             return Err(one(Diagnostic::error(from.value.span, message)));
         }
-        match self.dockerfile.copy_source(name, lowering.index) {
-            StageRef::Stage(index) => {
+        match self.meanings().copy_source(name, lowering.index) {
+            Meaning::Stage(index) => {
                 self.stage(index)?;
                 let state = self.stages[index].as_ref().expect("a stage is there once lowered");
-                Ok(state.tip)
+                Ok(SourceOf::Step(state.tip))
             }
-            StageRef::TooLate(_) => {
+            Meaning::Files(index) => Ok(self.named_tree(index, from.value.span)),
+            Meaning::TooLate => {
                 let message =
                     format!("stage `{name}` is defined after the stage that copies from it");
                 Err(one(Diagnostic::error(from.value.span, message)))
             }
-            StageRef::NotAStage if name.parse::<usize>().is_ok() => {
+            Meaning::Image(image) if image.parse::<usize>().is_ok() => {
                 let message = format!("invalid stage index {name}");
                 Err(one(Diagnostic::error(from.value.span, message)))
             }
-            StageRef::NotAStage => self.copied_image(name, from.value.span),
+            Meaning::Image(image) => self.copied_image(&image, from.value.span).map(SourceOf::Step),
         }
     }
 }
@@ -204,7 +211,7 @@ struct Sources {
 fn sources(
     transfer: &Transfer<'_>,
     scope: &Scope<'_>,
-    from_input: bool,
+    tree: SourceTree,
     trigger: Option<Span>,
 ) -> Result<Sources, Diagnostic> {
     let mut sources = Vec::new();
@@ -235,7 +242,6 @@ fn sources(
                     let message = "`--checksum` is for sources that are fetched";
                     return Err(Diagnostic::error(flag.span, message));
                 }
-                let tree = if from_input { SourceTree::Input(1) } else { SourceTree::Context };
                 let (take, pattern) = match transfer.parents {
                     false => (Take::Matches, clean_absolute(&written)),
                     true => below(&written).map_err(|message| Diagnostic::error(span, message))?,

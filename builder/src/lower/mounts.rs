@@ -1,5 +1,7 @@
 //! RUN --mount.
 
+use super::meaning::Meaning;
+use super::named::SourceOf;
 use super::stage::Lowering;
 use super::{Lowerer, Scope, one};
 use crate::diagnostic::Diagnostic;
@@ -7,10 +9,9 @@ use crate::error::BuildError;
 use crate::graph::Vertex;
 use crate::instruction::{Flag, Mount, MountSpec, Ownership, Run, Statement};
 use crate::op::run::{Access, Agent, Device, Secret, Wanted};
-use crate::op::{self, Cache, MountContent, Op, SourceTree, Take, Times, TreePart};
+use crate::op::{self, Cache, ContextId, MountContent, Op, SourceTree, Take, Times, TreePart};
 use crate::paths::{clean, clean_absolute};
 use crate::progress::StepId;
-use crate::stage::StageRef;
 use crate::syntax::Span;
 
 use super::bases::SCRATCH;
@@ -100,7 +101,7 @@ impl Lowerer<'_> {
         let (target, read_only, content) = match spec {
             MountSpec::Bind { from, source, target, read_only } => {
                 let part = match from {
-                    None => self.context_part(&source, span, inputs),
+                    None => self.context_part(ContextId::Main, &source, span, inputs),
                     Some(from) => self.part(lowering, mount, Some(&from), &source, inputs)?,
                 };
                 (place(&target)?, read_only, MountContent::Tree(part))
@@ -155,17 +156,21 @@ impl Lowerer<'_> {
     ) -> Result<TreePart, BuildError> {
         let name = from.unwrap_or(SCRATCH);
         let span = mount.from().map_or(mount.span, |from| from.span);
-        let step = match self.dockerfile.mount_source(name, lowering.index) {
-            StageRef::Stage(index) => {
+        let step = match self.meanings().mount_source(name, lowering.index) {
+            Meaning::Stage(index) => {
                 self.stage(index)?;
                 self.stages[index].as_ref().expect("a stage is there once lowered").tip
             }
-            StageRef::TooLate(_) => {
+            Meaning::Files(index) => match self.named_tree(index, span) {
+                SourceOf::Context(id) => return Ok(self.context_part(id, source, span, inputs)),
+                SourceOf::Step(step) => step,
+            },
+            Meaning::TooLate => {
                 let message =
                     format!("stage `{name}` is defined after the stage that mounts from it");
                 return Err(one(Diagnostic::error(span, message)));
             }
-            StageRef::NotAStage => self.copied_image(name, span)?,
+            Meaning::Image(image) => self.copied_image(&image, span)?,
         };
         Ok(TreePart { input: inputs.add(step), path: clean_absolute(source) })
     }
@@ -173,16 +178,22 @@ impl Lowerer<'_> {
     /// A part of the context. A step of its own takes it out: what a process sees there has the
     /// owner and the content that copies of it have, without what the ignore file leaves out, and
     /// stays as it is while the process runs.
-    fn context_part(&mut self, source: &str, span: Span, inputs: &mut Inputs) -> TreePart {
+    fn context_part(
+        &mut self,
+        context: ContextId,
+        source: &str,
+        span: Span,
+        inputs: &mut Inputs,
+    ) -> TreePart {
         let pattern = clean_absolute(source);
         let path = TAKEN.to_owned();
-        if let Some(step) = self.taken.get(&pattern) {
+        if let Some(step) = self.taken.get(&(context, pattern.clone())) {
             return TreePart { input: inputs.add(*step), path };
         }
         let below = self.add_scratch(span);
         // The context's own directory has the machine's mode, which means nothing.
         let take = if pattern == "/" { Take::Matches } else { Take::Itself };
-        let tree = SourceTree::Context;
+        let tree = SourceTree::Context(context);
         let written = source.to_owned();
         let text = format!("--mount=source={pattern}");
         let name = match pattern.as_str() {
@@ -207,7 +218,7 @@ impl Lowerer<'_> {
             times: Times { made: 0, latest: None },
         });
         let step = self.graph.add(Vertex { op, inputs: vec![below], span, text, name });
-        self.taken.insert(pattern, step);
+        self.taken.insert((context, pattern), step);
         TreePart { input: inputs.add(step), path }
     }
 }

@@ -13,16 +13,16 @@ const UNNAMED: &str = "__unnamed__";
 
 /// What a source of ADD says beside its URL.
 #[derive(Debug, Default)]
-pub(super) struct Wishes<'a> {
+pub(crate) struct Wishes<'a> {
     /// `--checksum`.
-    pub(super) checksum: Option<&'a str>,
+    pub(crate) checksum: Option<&'a str>,
     /// `--keep-git-dir`.
-    pub(super) keep_git_dir: bool,
+    pub(crate) keep_git_dir: bool,
 }
 
 /// What kind of source that is no path a word is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A file behind a URL.
     File,
     /// A git repository.
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The kind of `source`; none for a path.
-    pub(super) fn of(source: &str) -> Option<Kind> {
+    pub(crate) fn of(source: &str) -> Option<Kind> {
         let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| source.starts_with(prefix));
         if starts(&["http://", "https://"]) {
             let path = source.split(['#', '?']).next().unwrap_or(source);
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// What messages call it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::File => "a URL",
             Kind::Git => "a git repository",
@@ -64,7 +64,7 @@ fn is_scp_like(source: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with it, as a message.
-pub(super) fn parse(source: &str, kind: Kind, wishes: &Wishes<'_>) -> Result<Remote, String> {
+pub(crate) fn parse(source: &str, kind: Kind, wishes: &Wishes<'_>) -> Result<Remote, String> {
     match kind {
         Kind::File => file(source, wishes.checksum).map(Remote::File),
         Kind::Git => {

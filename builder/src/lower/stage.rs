@@ -56,7 +56,9 @@ impl Lowerer<'_> {
                 Vec::new()
             }
         };
-        let statements: Vec<&Statement> = triggers.iter().chain(&stage.body).collect();
+        // What stands in for a stage stands in for all its instructions.
+        let body = if self.froms[index].is_replaced { &[][..] } else { &stage.body };
+        let statements: Vec<&Statement> = triggers.iter().chain(body).collect();
         let steps = statements.iter().filter(|s| is_step(&s.instruction)).count();
         let name = match (stage.name(), dockerfile.stages.len()) {
             (_, 1) => String::new(),
@@ -84,6 +86,9 @@ impl Lowerer<'_> {
     fn image_state(&mut self, index: usize) -> Result<(StageState, Option<BaseImage>), BuildError> {
         let from = self.froms[index].clone();
         let platform = from.platform.as_ref().unwrap_or(&self.platform).clone();
+        if let Some(context) = from.context {
+            return Ok((self.context_state(context, &platform, from.span), None));
+        }
         if from.image == SCRATCH {
             let mut config = ImageConfig::empty(&platform);
             config.config.working_dir = "/".into();
@@ -108,7 +113,7 @@ impl Lowerer<'_> {
         Ok((state, step.is_none().then_some(image)))
     }
 
-    fn fresh_state(&self, mut config: ImageConfig, tip: StepId) -> StageState {
+    pub(super) fn fresh_state(&self, mut config: ImageConfig, tip: StepId) -> StageState {
         let made = config.created.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         let made = self.epoch.unwrap_or_else(|| made.map_or(0, jiff::Timestamp::as_second).max(0));
         config.created = None;

@@ -10,7 +10,7 @@ use super::RemoteUrl;
 use crate::cache::{CacheKey, KeyHasher};
 use crate::cancel::Cancel;
 use crate::error::StepCause;
-use crate::remote::{GitSource, RemoteFile};
+use crate::remote::{GitSource, RemoteFile, redacted};
 use crate::tree::{failed, failed_io};
 
 /// What a fetched file may be read by, and by whom: its owner alone, as BuildKit has it.
@@ -101,10 +101,10 @@ fn check(url: &str, found: &Digest, wanted: &Digest) -> Result<(), StepCause> {
         return Ok(());
     }
     let (found, wanted) = (found.to_string(), wanted.to_string());
-    Err(StepCause::Checksum { url: url.to_owned(), found, wanted })
+    Err(StepCause::Checksum { url: redacted(url), found, wanted })
 }
 
 fn broken(url: &str, error: std::io::Error) -> StepCause {
-    let source = Box::new(oci::Error::io("read", url.to_owned(), error));
-    StepCause::Fetch { url: url.to_owned(), source }
+    let source = Box::new(oci::Error::io("read", redacted(url), error));
+    StepCause::Fetch { url: redacted(url), source }
 }

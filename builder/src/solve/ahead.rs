@@ -24,7 +24,7 @@ impl Session<'_> {
                 })
             };
             // What else it reads may not be there yet.
-            if !reads(|tree| matches!(tree, SourceTree::Context))
+            if !reads(|tree| matches!(tree, SourceTree::Context(_)))
                 || reads(|tree| matches!(tree, SourceTree::Input(_)))
             {
                 continue;

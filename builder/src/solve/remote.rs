@@ -11,7 +11,7 @@ use crate::cache::CacheKey;
 use crate::error::StepCause;
 use crate::op::{Remote, RemoteUrl, remote};
 use crate::progress::{Event, StepId};
-use crate::remote::{GitSource, RemoteFile};
+use crate::remote::{GitSource, RemoteFile, redacted};
 
 /// Something that is to be fetched.
 pub(super) enum Fetch {
@@ -57,7 +57,7 @@ impl Session<'_> {
         if let Some(wanted) = &source.commit
             && !commit.starts_with(wanted.as_str())
         {
-            let (url, wanted) = (source.url.clone(), wanted.clone());
+            let (url, wanted) = (redacted(&source.url), wanted.clone());
             return Err(StepCause::Checksum { url, found: commit, wanted });
         }
         let key = remote::git_key(source, &commit);
@@ -131,5 +131,5 @@ fn is_full_commit(text: &str) -> bool {
 }
 
 fn fetch_failed(url: &str) -> impl Fn(oci::Error) -> StepCause + '_ {
-    move |source| StepCause::Fetch { url: url.to_owned(), source: Box::new(source) }
+    move |source| StepCause::Fetch { url: redacted(url), source: Box::new(source) }
 }

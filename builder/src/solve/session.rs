@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Outcome;
 use crate::cache::{CacheKey, StepRecord};
 use crate::cancel::Cancel;
-use crate::context::LazyContext;
+use crate::context::Contexts;
 use crate::error::StepCause;
 use crate::graph::Graph;
 use crate::layers::BaseLayers;
@@ -24,7 +24,7 @@ pub(crate) struct Session<'a> {
     pub(crate) progress: &'a dyn Progress,
     pub(crate) cancel: &'a Cancel,
     pub(crate) ids: IdMode,
-    pub(crate) context: LazyContext<'a>,
+    pub(crate) contexts: Contexts<'a>,
     pub(crate) bases: BaseLayers<'a>,
     /// What is made now says that it was made then, RFC 3339.
     pub(crate) created: String,

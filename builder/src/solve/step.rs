@@ -60,7 +60,7 @@ impl Sources {
 
     fn tree(&self, tree: SourceTree) -> FileTree<'_> {
         let opened = match tree {
-            SourceTree::Context => self.context.as_ref().map(|context| context.tree()),
+            SourceTree::Context(_) => self.context.as_ref().map(|context| context.tree()),
             SourceTree::Input(number) => {
                 self.views.iter().find(|(known, _)| *known == number).map(|(_, view)| FileTree {
                     root: &view.root,
@@ -155,11 +155,12 @@ impl Session<'_> {
                 continue;
             };
             let files = sources.tree(*tree);
-            let index = sources.context.as_deref().filter(|_| *tree == SourceTree::Context);
+            let is_context = matches!(tree, SourceTree::Context(_));
+            let index = sources.context.as_deref().filter(|_| is_context);
             let index = index.map(|context| context as &dyn DigestIndex);
             let digest = {
                 // One after the other: each uses all threads, and finds what the one before read.
-                let _alone = index.map(|_| self.context.hashing());
+                let _alone = index.map(|_| self.contexts.hashing());
                 content_digest(&files, selected, index, self.parallelism())?
             };
             if let SourceTree::Input(number) = tree {
@@ -209,7 +210,9 @@ impl Session<'_> {
                     let excludes = &op.excludes;
                     let wanted = Wanted { take, pattern, written, excludes };
                     match tree {
-                        SourceTree::Context => sources.context = Some(self.context.get(written)?),
+                        SourceTree::Context(id) => {
+                            sources.context = Some(self.contexts.get(*id, written)?);
+                        }
                         SourceTree::Input(number) if !sources.has(*number) => {
                             let view = self.view(&inputs[*number], graph)?;
                             sources.views.push((*number, view));

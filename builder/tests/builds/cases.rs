@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use builder::{BuildError, BuildRequest, Built, Secret};
+use builder::{BuildError, BuildRequest, Built, ContextDirectory, Secret};
 use serde_json::Value;
 use testutil::{Case, Expectation};
 
@@ -63,8 +63,9 @@ fn request_of(world: &World, case: &Case) -> Result<BuildRequest, String> {
     let dockerfile = case.dockerfile()?;
     let dockerfile = String::from_utf8_lossy(&dockerfile);
     let path = (!expected.request.no_context).then_some(context.as_path());
-    let mut request = request(&dockerfile, path);
-    request.ignore = fs::read_to_string(context.join(".dockerignore")).unwrap_or_default();
+    let mut request = request(&dockerfile, None);
+    let ignore = fs::read_to_string(context.join(".dockerignore")).unwrap_or_default();
+    request.context = path.map(|path| ContextDirectory::local(path, ignore));
     request.build_args = expected.request.args.clone().into_iter().collect();
     request.target = expected.request.target.clone();
     request.labels = expected.request.labels.clone().into_iter().collect();

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use builder::syntax::Source;
 use builder::{
-    BaseImage, BaseImages, BuildError, BuildRequest, Builder, Built, Cancel, Event, Grants,
-    NetworkMode, NoRemotes, Progress, Sandbox,
+    BaseImage, BaseImages, BuildError, BuildRequest, Builder, Built, Cancel, ContextDirectory,
+    Event, Grants, NetworkMode, NoRemotes, Progress, Sandbox,
 };
 use indexmap::IndexMap;
 use layerfs::{FileKind, IdMode, Root, Store, StoreOptions};
@@ -68,8 +68,8 @@ pub(crate) fn platform() -> Platform {
 pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest {
     BuildRequest {
         dockerfile: Source::new("Dockerfile", dockerfile),
-        context: context.map(Path::to_owned),
-        ignore: String::new(),
+        context: context.map(|path| ContextDirectory::local(path, "")),
+        contexts: builder::NamedContexts::default(),
         build_args: IndexMap::new(),
         target: None,
         platform: None,

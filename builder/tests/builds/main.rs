@@ -9,5 +9,6 @@ mod common;
 mod concurrency;
 mod fill;
 mod lazy;
+mod named;
 mod remote;
 mod reproducible;

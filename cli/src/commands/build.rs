@@ -2,9 +2,12 @@
 
 mod call;
 mod grants;
+mod inputs;
+mod named;
+mod texts;
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use builder::check::show::text;
 use builder::syntax::Source;
@@ -16,9 +19,12 @@ use oci::{Platform, Reference};
 
 use self::call::CallArgs;
 use self::grants::GrantArgs;
+use self::inputs::Inputs;
+use self::named::NamedContextArg;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
 use crate::error::{Doing, Failure, Outcome};
+use crate::layouts::BasesAndLayouts;
 use crate::pulling::Bases;
 use crate::remotes::Network;
 use crate::signals;
@@ -28,18 +34,19 @@ use crate::ui::build_tty::TtyProgress;
 use crate::ui::findings::Findings;
 use crate::ui::say;
 
-/// The largest Dockerfile or ignore file that is read, in bytes.
-const MAX_TEXT: u64 = 16 << 20;
-
 /// What `tierce build` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A name for the image; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<Reference>,
-    /// The Dockerfile, `-` for standard input; CONTEXT/Dockerfile if none is named
+    /// The Dockerfile, a URL, or `-` for standard input; CONTEXT/Dockerfile if none is named
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// What stands in for the stage or image NAME: a directory, a URL, a git repository,
+    /// docker-image://IMAGE or oci-layout://DIR[:TAG][@DIGEST]
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_context: Vec<NamedContextArg>,
     /// A value for ARG: NAME=VALUE, or NAME to take it from here
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
@@ -79,7 +86,8 @@ pub(crate) struct Args {
     push: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// The directory that COPY and ADD read
+    /// What COPY and ADD read: a directory, a git repository, the URL of an archive, or `-` for an
+    /// archive, or a Dockerfile alone, on standard input
     #[arg(value_name = "CONTEXT")]
     context: PathBuf,
 }
@@ -111,18 +119,18 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if args.push && args.tag.is_empty() {
         return Err(Failure::new("there is no name to push to").hint("give one with `--tag`"));
     }
-    let source = dockerfile(args)?;
-    let request = request(args, app, source.clone())?;
+    let network = Network::new(app, &args.connection)?;
+    let inputs = Inputs::of(args, app, &network)?;
+    let request = request(args, app, &inputs)?;
+    let bases = BasesAndLayouts::new(Bases::new(app, &args.connection)?);
     if let Some(question) = args.call.question() {
-        return call::answer(question, args, &request, &Bases::new(app, &args.connection)?);
+        return call::answer(question, &inputs.shown, &request, &bases);
     }
     let progress = Findings::new(progress(args, app));
     let store = app.store()?;
     let lease = store.lease()?;
     let cancel = Cancel::new()?;
     let _interrupts = signals::cancel_on_signal(&cancel)?;
-    let bases = Bases::new(app, &args.connection)?;
-    let network = Network::new(app, &args.connection)?;
     let builder = Builder {
         store,
         lease: &lease,
@@ -138,7 +146,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         // A closed standard error is no reason to report something else.
         let _ = anstream::stderr().write_all(text::summary(&findings).as_bytes());
     }
-    let built = built.map_err(|error| failure(&source, &error))?;
+    let built = built.map_err(|error| failure(&inputs.dockerfile, &error))?;
     finish(args, app, &lease, &built)
 }
 
@@ -166,7 +174,7 @@ fn finish(args: &Args, app: &App, lease: &Lease, built: &Built) -> Outcome {
     Ok(0)
 }
 
-fn request(args: &Args, app: &App, source: Source) -> Result<BuildRequest, Failure> {
+fn request(args: &Args, app: &App, inputs: &Inputs) -> Result<BuildRequest, Failure> {
     let machine = &app.machine;
     let mut build_args = IndexMap::new();
     for (name, value) in machine.proxies() {
@@ -190,9 +198,9 @@ fn request(args: &Args, app: &App, source: Source) -> Result<BuildRequest, Failu
         (name.to_owned(), value.to_owned())
     };
     Ok(BuildRequest {
-        dockerfile: source,
-        context: Some(args.context.clone()),
-        ignore: ignore_file(args)?,
+        dockerfile: inputs.dockerfile.clone(),
+        context: inputs.context.clone(),
+        contexts: named::contexts(&args.build_context)?,
         build_args,
         target: args.target.clone(),
         platform: args.platform.clone(),
@@ -222,84 +230,6 @@ const fn two() -> std::num::NonZeroUsize {
 
 const fn four() -> std::num::NonZeroUsize {
     std::num::NonZeroUsize::MIN.saturating_add(3)
-}
-
-/// The Dockerfile, from where docker looks for it.
-fn dockerfile(args: &Args) -> Result<Source, Failure> {
-    if !args.context.is_dir() {
-        let name = args.context.display();
-        return Err(match args.context.to_str() {
-            Some("-") => Failure::new("a context on standard input is not supported yet"),
-            Some(text) if text.contains("://") || text.starts_with("git@") => {
-                Failure::new(format!("the context {text} is remote, which is not supported yet"))
-            }
-            _ => Failure::new(format!("the context {name} is no directory")),
-        });
-    }
-    let path = match &args.file {
-        Some(path) if path.as_os_str() == "-" => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().take(MAX_TEXT + 1).read_to_end(&mut bytes)?;
-            return source("Dockerfile", bytes);
-        }
-        Some(path) => path.clone(),
-        None => {
-            let usual = args.context.join("Dockerfile");
-            let lower = args.context.join("dockerfile");
-            if !usual.exists() && lower.exists() { lower } else { usual }
-        }
-    };
-    let bytes = read(&path)?.ok_or_else(|| {
-        Failure::new(format!("there is no Dockerfile at {}", path.display()))
-            .hint("name it with `--file`")
-    })?;
-    let name = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy());
-    source(&name, bytes)
-}
-
-fn source(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
-    if bytes.len() as u64 > MAX_TEXT {
-        return Err(Failure::new(format!("{name} has more than {} MiB", MAX_TEXT >> 20)));
-    }
-    Ok(Source::from_bytes(name, bytes)?)
-}
-
-/// `<Dockerfile>.dockerignore` beside the Dockerfile, else the context's `.dockerignore`.
-fn ignore_file(args: &Args) -> Result<String, Failure> {
-    let mut candidates = Vec::new();
-    match &args.file {
-        Some(path) if path.as_os_str() != "-" => candidates.push(with_suffix(path)),
-        Some(_) => {}
-        None => candidates.push(with_suffix(&args.context.join("Dockerfile"))),
-    }
-    candidates.push(args.context.join(".dockerignore"));
-    for path in candidates {
-        if let Some(bytes) = read(&path)? {
-            return String::from_utf8(bytes)
-                .doing(|| format!("{} is no UTF-8 text", path.display()));
-        }
-    }
-    Ok(String::new())
-}
-
-fn with_suffix(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".dockerignore");
-    name.into()
-}
-
-/// A file's bytes, up to a little more than what we take; `None` if there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let cannot = || format!("cannot read {}", path.display());
-    match std::fs::File::open(path) {
-        Ok(file) => {
-            let mut bytes = Vec::new();
-            file.take(MAX_TEXT + 1).read_to_end(&mut bytes).doing(cannot)?;
-            Ok(Some(bytes))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).doing(cannot),
-    }
 }
 
 fn progress(args: &Args, app: &App) -> Box<dyn Progress> {

@@ -50,6 +50,7 @@ impl DockerArchive {
         for listed in list {
             let image = archive.assemble(&listed, &mut compressed)?;
             images.push(ArchivedImage {
+                tags: Vec::new(),
                 names: names(listed.repo_tags.unwrap_or_default())?,
                 position: archive.images.len(),
             });

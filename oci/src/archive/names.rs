@@ -19,6 +19,12 @@ pub(super) fn name_of(descriptor: &Descriptor) -> Option<Reference> {
     whole.or_else(given).map(Reference::with_default_tag)
 }
 
+/// The tag that stands alone, as the image-spec and many tools have it.
+pub(super) fn tag_of(descriptor: &Descriptor) -> Option<String> {
+    let name = descriptor.annotations.get(REF_NAME)?;
+    (!name.contains(['/', ':'])).then(|| name.clone())
+}
+
 /// The annotations that [`name_of`] and every other tool reads.
 pub(super) fn annotations(name: &Reference) -> IndexMap<String, String> {
     let name = name.clone().with_default_tag().to_string();

@@ -5,7 +5,7 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::files::{Files, blob_path};
-use super::names::name_of;
+use super::names::{name_of, tag_of};
 use super::open::ArchivedImage;
 use super::{MAX_DOCUMENT, MAX_LIST, invalid};
 use crate::{
@@ -52,10 +52,12 @@ impl OciLayout {
             let known = roots.iter().position(|root| root.digest == descriptor.digest);
             let position = known.unwrap_or_else(|| {
                 roots.push(descriptor.clone());
-                images.push(ArchivedImage { names: Vec::new(), position: roots.len() - 1 });
-                roots.len() - 1
+                let position = roots.len() - 1;
+                images.push(ArchivedImage { names: Vec::new(), tags: Vec::new(), position });
+                position
             });
             images[position].names.extend(name);
+            images[position].tags.extend(tag_of(descriptor));
         }
         Ok(Ok((OciLayout { files, roots }, images)))
     }

@@ -34,8 +34,18 @@ enum Content {
 pub struct ArchivedImage {
     /// What the archive calls it; there may be none. Each has a tag.
     pub names: Vec<Reference>,
+    /// The tags that it has, those without a name included.
+    pub(super) tags: Vec<String>,
     /// Its position in the archive's list.
     pub(super) position: usize,
+}
+
+impl ArchivedImage {
+    /// Whether the archive gives it this tag, with a name or without.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        let named = self.names.iter().any(|name| name.tag() == Some(tag));
+        named || self.tags.iter().any(|own| own == tag)
+    }
 }
 
 impl Archive {
@@ -105,6 +115,20 @@ impl Archive {
         self.at(image.position, platform)
     }
 
+    /// The image that the archive's list knows by `digest`; of an index, the
+    /// image for `platform`.
+    ///
+    /// # Errors
+    /// As [`Archive::load`], and [`Error::ImageNotFound`] if there is none.
+    pub fn by_digest(&self, digest: &Digest, platform: &Platform) -> Result<Image> {
+        let position = match &self.content {
+            Content::Oci(layout) => layout.position_of(digest),
+            Content::Docker(archive) => archive.position_of(digest),
+        };
+        let missing = || Error::ImageNotFound { name: digest.to_string() };
+        self.at(position.ok_or_else(missing)?, platform)
+    }
+
     fn at(&self, position: usize, platform: &Platform) -> Result<Image> {
         match &self.content {
             Content::Oci(layout) => layout.image(position, platform),
@@ -132,21 +156,13 @@ impl BlobRead for Archive {
 impl ImageSource for Archive {
     /// A digest decides over a tag, and names the image or index itself.
     fn image(&self, name: &Reference, platform: &Platform) -> Result<Image> {
-        let position = match name.digest() {
-            Some(digest) => match &self.content {
-                Content::Oci(layout) => layout.position_of(digest),
-                Content::Docker(archive) => archive.position_of(digest),
-            },
-            None => {
-                let name = name.clone().with_default_tag();
-                let image = self.images.iter().find(|image| image.names.contains(&name));
-                image.map(|image| image.position)
-            }
-        };
-        match position {
-            Some(position) => self.at(position, platform),
-            None => Err(Error::ImageNotFound { name: name.familiar() }),
+        let missing = || Error::ImageNotFound { name: name.familiar() };
+        if let Some(digest) = name.digest() {
+            return self.by_digest(digest, platform);
         }
+        let tagged = name.clone().with_default_tag();
+        let image = self.images.iter().find(|image| image.names.contains(&tagged));
+        self.at(image.ok_or_else(missing)?.position, platform)
     }
 }
 

@@ -1,6 +1,5 @@
 //! `build --check` and `build --call`: answers about a Dockerfile instead of a build.
 
-use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use builder::check::show::{json, tables, text};
@@ -8,7 +7,6 @@ use builder::check::{self, Checked};
 use builder::syntax::Source;
 use builder::{BaseImages, BuildRequest};
 
-use super::Args;
 use crate::error::{Failure, Outcome, chain};
 use crate::ui::say_bytes;
 
@@ -71,10 +69,10 @@ impl CallArgs {
     }
 }
 
-/// Answers on standard output.
+/// Answers on standard output; `path` is that of the Dockerfile as people would write it.
 pub(super) fn answer(
     call: Call,
-    args: &Args,
+    path: &str,
     request: &BuildRequest,
     images: &dyn BaseImages,
 ) -> Outcome {
@@ -82,7 +80,7 @@ pub(super) fn answer(
     let failed = |error| super::failure(source, &error);
     match call.method {
         Method::Build => Ok(0),
-        Method::Check => report(call, args, source, check::check(request, images)),
+        Method::Check => report(call, path, source, check::check(request, images)),
         Method::Outline => {
             let outline = check::outline(request, images).map_err(failed)?;
             say(&match call.is_json {
@@ -106,7 +104,7 @@ fn say(text: &str) -> Outcome {
 }
 
 /// The findings; findings and errors both make the status 1.
-fn report(call: Call, args: &Args, source: &Source, checked: Checked) -> Outcome {
+fn report(call: Call, path: &str, source: &Source, checked: Checked) -> Outcome {
     let violated = checked.violated();
     let error = match &checked.failure {
         Some(error) => Some(chain(error)),
@@ -120,8 +118,7 @@ fn report(call: Call, args: &Args, source: &Source, checked: Checked) -> Outcome
             json::check(&checked.findings, failure.as_ref(), source)
         }
         false => {
-            let path = shown_path(args, source);
-            let shown = text::Shown { path: &path, text: &source.text };
+            let shown = text::Shown { path, text: &source.text };
             text::findings(&checked.findings, &shown, error.is_some())
         }
     };
@@ -131,16 +128,4 @@ fn report(call: Call, args: &Args, source: &Source, checked: Checked) -> Outcome
         (None, Some(error)) => Err(Failure::new(error)),
         (None, None) => Ok(u8::from(!checked.findings.is_empty())),
     }
-}
-
-/// The Dockerfile's path as people would write it.
-fn shown_path(args: &Args, source: &Source) -> String {
-    let path = match &args.file {
-        Some(file) if file.as_os_str() == "-" => return source.name.clone(),
-        Some(file) => file.clone(),
-        None => args.context.join(&source.name),
-    };
-    let shown: PathBuf =
-        Path::new(&path).components().filter(|part| *part != Component::CurDir).collect();
-    shown.display().to_string()
 }

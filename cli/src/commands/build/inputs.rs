@@ -1,0 +1,213 @@
+//! Where a build's Dockerfile and context come from: directories, standard input, URLs.
+
+use std::io::stdin;
+use std::path::{Component, Path, PathBuf};
+
+use builder::syntax::Source;
+use builder::{ContextDirectory, Origin, RemoteContext, Remotes};
+use layerfs::{ExtractOptions, Lease, Root, extract_archive};
+use oci::compress::open_archive;
+
+use super::Args;
+use super::texts::{read_file, read_in, read_stream, read_text, source};
+use crate::app::App;
+use crate::error::{Doing, Failure};
+use crate::remotes::Network;
+use crate::signals;
+
+/// What stands for standard input.
+const STDIN: &str = "-";
+
+/// What a build reads.
+pub(super) struct Inputs {
+    pub(super) dockerfile: Source,
+    /// The Dockerfile's path as people would write it.
+    pub(super) shown: String,
+    pub(super) context: Option<ContextDirectory>,
+    /// Keeps what was fetched.
+    _lease: Option<Lease>,
+}
+
+/// The context, as far as it is known without its ignore file.
+enum Context {
+    /// A directory of the user's.
+    Local(PathBuf),
+    /// A tree that was fetched for this build.
+    Fetched(PathBuf, Lease),
+    /// No tree: the Dockerfile itself.
+    Dockerfile(Vec<u8>),
+}
+
+impl Inputs {
+    /// Reads the Dockerfile, and fetches the context where it is not here.
+    pub(super) fn of(args: &Args, app: &App, network: &Network) -> Result<Inputs, Failure> {
+        let place = args.context.to_str().unwrap_or_default();
+        if place == STDIN && is_stdin(args.file.as_deref()) {
+            let message = "standard input cannot be both the context and the Dockerfile";
+            return Err(Failure::new(message));
+        }
+        let context = match place {
+            STDIN => unpacked(app, Box::new(stdin()), || "cannot read the context".into())?,
+            _ if args.context.is_dir() => Context::Local(args.context.clone()),
+            _ => match remote(place) {
+                Some(remote) => fetched(app, network, &remote?)?,
+                None => {
+                    let name = args.context.display();
+                    return Err(Failure::new(format!("the context {name} is no directory")));
+                }
+            },
+        };
+        let (dockerfile, shown, ignore) = dockerfile(args, network, &context)?;
+        let (context, lease) = match context {
+            Context::Local(path) => {
+                let ignore = match ignore {
+                    Some(ignore) => ignore,
+                    None => read_text(&path.join(".dockerignore"))?.unwrap_or_default(),
+                };
+                (Some(ContextDirectory::local(path, ignore)), None)
+            }
+            Context::Fetched(path, lease) => {
+                (Some(ContextDirectory { path, origin: Origin::Fetched }), Some(lease))
+            }
+            Context::Dockerfile(_) => (None, None),
+        };
+        Ok(Inputs { dockerfile, shown, context, _lease: lease })
+    }
+}
+
+fn is_stdin(path: Option<&Path>) -> bool {
+    path.is_some_and(|path| path.as_os_str() == STDIN)
+}
+
+/// What a context that is no directory names elsewhere.
+fn remote(place: &str) -> Option<Result<RemoteContext, Failure>> {
+    // As docker has it from the days before URLs.
+    let url = match place.starts_with("github.com/") {
+        true => format!("https://{place}"),
+        false => place.to_owned(),
+    };
+    match url.parse() {
+        Ok(remote) => Some(Ok(remote)),
+        Err(_) if !url.contains("://") => None,
+        Err(message) => Some(Err(Failure::new(format!("the context {url}: {message}")))),
+    }
+}
+
+/// Fetches a context: a repository, or what is behind a URL.
+fn fetched(app: &App, network: &Network, remote: &RemoteContext) -> Result<Context, Failure> {
+    let cannot = || format!("cannot fetch the context {remote}");
+    let Some(git) = remote.git() else {
+        let file = network.file(remote.url()).doing(cannot)?;
+        return unpacked(app, file.body, cannot);
+    };
+    let lease = app.store()?.lease()?;
+    let path = lease.scratch_dir("context")?;
+    let cancel = builder::Cancel::new()?;
+    let _interrupts = signals::cancel_on_signal(&cancel)?;
+    let commit = network.commit(git).doing(cannot)?;
+    git.check(&commit).map_err(Failure::new).doing(cannot)?;
+    network.checkout(git, &commit, &path, &cancel).doing(cannot)?;
+    Ok(Context::Fetched(path, lease))
+}
+
+/// The tree of an archive; what is no archive is a Dockerfile.
+fn unpacked(
+    app: &App,
+    input: Box<dyn std::io::Read + Send>,
+    cannot: impl Fn() -> String,
+) -> Result<Context, Failure> {
+    let (format, mut reader) = open_archive(input).doing(&cannot)?;
+    if format.is_none() {
+        return Ok(Context::Dockerfile(read_stream(reader).doing(&cannot)?));
+    }
+    let lease = app.store()?.lease()?;
+    let path = lease.scratch_dir("context")?;
+    let tree = Root::open(&path)?;
+    let options = ExtractOptions { ids: app.ids(), owner: None, strip: 0 };
+    extract_archive(&mut reader, &tree, Path::new(""), &options).doing(&cannot)?;
+    Ok(Context::Fetched(path, lease))
+}
+
+/// The Dockerfile from where docker looks for it, its path, and the text of the ignore file that
+/// is its own.
+fn dockerfile(
+    args: &Args,
+    network: &Network,
+    context: &Context,
+) -> Result<(Source, String, Option<String>), Failure> {
+    if let Context::Dockerfile(bytes) = context {
+        if args.file.is_some() {
+            let message = "the context is a Dockerfile, and `--file` names another";
+            return Err(Failure::new(message));
+        }
+        return alone(bytes.clone());
+    }
+    match (&args.file, context) {
+        (Some(path), _) if is_stdin(Some(path)) => {
+            let bytes =
+                read_stream(stdin().lock()).doing(|| "cannot read the Dockerfile".into())?;
+            alone(bytes)
+        }
+        (Some(path), _) if is_url(path) => {
+            let url = path.to_string_lossy();
+            let cannot = || format!("cannot fetch the Dockerfile {url}");
+            alone(read_stream(network.file(&url).doing(cannot)?.body).doing(cannot)?)
+        }
+        (file, Context::Fetched(tree, _)) => {
+            let tree = Root::open(tree)?;
+            let read = |path: &Path| read_in(&tree, path);
+            let (path, bytes) = found(file.as_deref(), Path::new(""), read)?;
+            Ok((named(&path, bytes)?, shown(&path), None))
+        }
+        (file, _) => {
+            let (path, bytes) = found(file.as_deref(), &args.context, read_file)?;
+            let ignore = read_text(&with_suffix(&path))?;
+            Ok((named(&path, bytes)?, shown(&path), ignore))
+        }
+    }
+}
+
+/// A Dockerfile that no file beside it goes with.
+fn alone(bytes: Vec<u8>) -> Result<(Source, String, Option<String>), Failure> {
+    Ok((source("Dockerfile", bytes)?, "Dockerfile".to_owned(), None))
+}
+
+fn is_url(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"))
+}
+
+/// The Dockerfile that is named, or else that of the directory.
+fn found(
+    file: Option<&Path>,
+    directory: &Path,
+    read: impl Fn(&Path) -> Result<Option<Vec<u8>>, Failure>,
+) -> Result<(PathBuf, Vec<u8>), Failure> {
+    let candidates = match file {
+        Some(file) => vec![file.to_owned()],
+        None => vec![directory.join("Dockerfile"), directory.join("dockerfile")],
+    };
+    for path in &candidates {
+        if let Some(bytes) = read(path)? {
+            return Ok((path.clone(), bytes));
+        }
+    }
+    let message = format!("there is no Dockerfile at {}", candidates[0].display());
+    Err(Failure::new(message).hint("name it with `--file`"))
+}
+
+fn named(path: &Path, bytes: Vec<u8>) -> Result<Source, Failure> {
+    let name = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy());
+    source(&name, bytes)
+}
+
+/// A path as people would write it.
+fn shown(path: &Path) -> String {
+    let shown: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    shown.display().to_string()
+}
+
+fn with_suffix(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".dockerignore");
+    name.into()
+}
