@@ -41,6 +41,11 @@ impl Cancel {
     pub fn is_cancelled(&self) -> bool {
         self.shared.cancelled.load(Ordering::SeqCst)
     }
+
+    /// The switch itself, for who looks at nothing else.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.shared.cancelled
+    }
 }
 
 impl AsFd for Cancel {

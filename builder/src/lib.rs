@@ -52,5 +52,5 @@ pub use images::{BaseImage, BaseImages};
 pub use metadata::apply_changes;
 pub use named_context::{ContextDirectory, NamedContext, NamedContexts, Origin, RemoteContext};
 pub use progress::{Event, Progress, Silent, StepId, Stream};
-pub use remote::{GitSource, NoRemotes, RemoteFile, Remotes, redacted};
+pub use remote::{GitSource, NoRemotes, RemoteFile, Remotes, percent_decoded, redacted};
 pub use request::{BuildRequest, NetworkMode, Sandbox};

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use scopes::{Access, Scopes};
 
+pub use basic::basic_authorization;
 pub use config::{ConfigFile, ConfigFiles};
 pub use login::{erase_login, store_login};
 

@@ -2,7 +2,7 @@
 //! and retries for all that is fetched.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::Response;
 use url::Url;
@@ -21,64 +21,69 @@ const MAX_REDIRECTS: usize = 10;
 pub struct Download {
     client: Client,
     call: Call,
+    url: Url,
     response: Response,
 }
 
+/// What is asked of a server that is no registry.
+#[derive(Clone, Default)]
+pub struct FileRequest<'a> {
+    /// Where: an `http` or `https` URL.
+    pub url: &'a str,
+    /// What `Authorization` says. It goes to the URL's own origin, and nowhere that it redirects
+    /// to.
+    pub authorization: Option<&'a str>,
+    /// Further headers.
+    pub headers: &'a [(String, String)],
+    /// What is posted; nothing is for asking. What is posted is not redirected.
+    pub body: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for FileRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileRequest").finish_non_exhaustive()
+    }
+}
+
+/// A request that has been looked at.
+struct Ask {
+    url: Url,
+    headers: HeaderMap,
+    authorization: Option<HeaderValue>,
+    body: Option<Bytes>,
+}
+
 impl Client {
-    /// Asks for the file behind an `http` or `https` URL. `authorization` goes to the URL's own
-    /// origin, and nowhere that it redirects to.
+    /// Asks for the file behind a URL.
     ///
     /// # Errors
     /// If the URL is none, the server cannot be reached, or its answer is not 200.
-    pub async fn download(&self, url: &str, authorization: Option<&str>) -> Result<Download> {
-        let call = |url: &str| Call {
-            operation: "download",
-            object: String::new(),
-            place: url.to_owned(),
-        };
-        let wrong = |source: Box<dyn std::error::Error + Send + Sync>| Error::Setup {
-            what: "the address of the file",
-            source,
-        };
-        let parsed = Url::parse(url).map_err(|e| wrong(Box::new(e)))?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(wrong(format!("`{}` is not http", parsed.scheme()).into()));
-        }
-        let authorization = authorization
-            .map(|value| {
-                let mut value = HeaderValue::from_str(value).map_err(|e| wrong(Box::new(e)))?;
-                value.set_sensitive(true);
-                Ok(value)
-            })
-            .transpose()?;
-        let call = call(&printable(&parsed));
+    pub async fn download(&self, request: FileRequest<'_>) -> Result<Download> {
+        let ask = Ask::of(request)?;
+        let call =
+            Call { operation: "download", object: String::new(), place: printable(&ask.url) };
         let mut tries = self.transport.tries();
-        let response = loop {
-            let error = match self.follow_to_file(&call, &parsed, authorization.as_ref()).await {
-                Ok(response) => break response,
+        let (url, response) = loop {
+            let error = match self.follow_to_file(&call, &ask).await {
+                Ok(found) => break found,
                 Err(error) => error,
             };
             let Some(delay) = tries.next(classify(&error, false)) else { return Err(error) };
             tracing::debug!(%error, ?delay, "trying again");
             tokio::time::sleep(delay).await;
         };
-        Ok(Download { client: self.clone(), call, response })
+        Ok(Download { client: self.clone(), call, url, response })
     }
 
-    async fn follow_to_file(
-        &self,
-        call: &Call,
-        first: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Response> {
-        let mut url = first.clone();
+    async fn follow_to_file(&self, call: &Call, ask: &Ask) -> Result<(Url, Response)> {
+        let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.ask_for_file(call, &url, first, authorization).await?;
+            let response = self.ask_for_file(call, &url, ask).await?;
             let status = response.status();
             if status == StatusCode::OK {
-                return Ok(response);
+                return Ok((url, response));
             }
-            if !transport::is_redirect(status) {
+            if !transport::is_redirect(status) || ask.body.is_some() {
                 return Err(self.transport.status_error(call, response).await);
             }
             let location = response.headers().get(header::LOCATION);
@@ -92,13 +97,7 @@ impl Client {
         Err(protocol(call, &format!("redirects more than {MAX_REDIRECTS} times")))
     }
 
-    async fn ask_for_file(
-        &self,
-        call: &Call,
-        url: &Url,
-        first: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Response> {
+    async fn ask_for_file(&self, call: &Call, url: &Url, ask: &Ask) -> Result<Response> {
         let transport = &self.transport;
         let security = match url.scheme() {
             "http" => Security::Plain,
@@ -108,11 +107,16 @@ impl Client {
         let mut request = transport
             .clients
             .get(security)?
-            .request(Method::GET, url.clone())
+            .request(if ask.body.is_some() { Method::POST } else { Method::GET }, url.clone())
+            .headers(ask.headers.clone())
             // What is packed for the way would have another digest.
             .header(header::ACCEPT_ENCODING, "identity");
-        if let Some(authorization) = authorization.filter(|_| same_origin(first, url)) {
+        let authorization = ask.authorization.as_ref();
+        if let Some(authorization) = authorization.filter(|_| same_origin(&ask.url, url)) {
             request = request.header(header::AUTHORIZATION, authorization.clone());
+        }
+        if let Some(body) = &ask.body {
+            request = request.body(body.clone());
         }
         match tokio::time::timeout(transport.idle(), request.send()).await {
             Ok(sent) => sent.map_err(|error| Error::connection(call, error)),
@@ -125,7 +129,42 @@ fn protocol(call: &Call, reason: &str) -> Error {
     Error::Protocol { call: call.clone(), reason: reason.to_owned() }
 }
 
+impl Ask {
+    fn of(request: FileRequest<'_>) -> Result<Ask> {
+        let wrong = |source: Box<dyn std::error::Error + Send + Sync>| Error::Setup {
+            what: "the address of the file",
+            source,
+        };
+        let url = Url::parse(request.url).map_err(|e| wrong(Box::new(e)))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong(format!("`{}` is not http", url.scheme()).into()));
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| wrong(Box::new(e)))?;
+            headers.insert(name, HeaderValue::from_str(value).map_err(|e| wrong(Box::new(e)))?);
+        }
+        let authorization = request.authorization.map(|value| {
+            let mut value = HeaderValue::from_str(value).map_err(|e| wrong(Box::new(e)))?;
+            value.set_sensitive(true);
+            Ok(value)
+        });
+        let body = request.body.map(Bytes::from);
+        Ok(Ask { url, headers, authorization: authorization.transpose()?, body })
+    }
+}
+
 impl Download {
+    /// Where it comes from, after redirects.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// `Content-Type`.
+    pub fn content_type(&self) -> Option<&str> {
+        self.text(header::CONTENT_TYPE)
+    }
+
     /// `ETag`, as the server wrote it.
     pub fn etag(&self) -> Option<&str> {
         self.text(header::ETAG)

@@ -42,7 +42,7 @@ mod uploads;
 pub use blob::Blob;
 pub use client::Client;
 pub use config::{Config, HostRules, Proxies, Timeouts, TrustRoots};
-pub use download::Download;
+pub use download::{Download, FileRequest};
 pub use error::{Call, Error, RegistryError};
 pub use image::Known;
 pub use manifests::Pushed;

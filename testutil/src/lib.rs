@@ -2,6 +2,7 @@
 
 mod case;
 mod fixture;
+mod git;
 mod peer;
 mod podman;
 mod process;
@@ -14,6 +15,7 @@ mod web;
 
 pub use case::{Case, Deliberate, Expectation, Request};
 pub use fixture::{busybox, busybox_in, debian, debian_in, debian_tar};
+pub use git::{COMMIT_TIME, GitServer, git};
 pub use peer::{Peer, run, run_ok};
 pub use podman::{PODMAN_RUN, PodmanStorage, podman};
 pub use process::{processes_with, wait_until};

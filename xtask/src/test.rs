@@ -9,6 +9,7 @@ use crate::step::{self, Result, has_program, is_root};
 
 /// Independent peers and what the fixtures are made with.
 const PROGRAMS: &[Program] = &[
+    Program { name: "git", package: "git" },
     Program { name: "skopeo", package: "skopeo" },
     Program { name: "podman", package: "podman" },
     Program { name: "crun", package: "crun" },

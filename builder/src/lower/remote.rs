@@ -6,7 +6,7 @@ use oci::{Algorithm, Digest};
 
 use crate::op::{Remote, RemoteUrl};
 use crate::paths::base_name;
-use crate::remote::GitSource;
+use crate::remote::{GitSource, percent_decoded};
 
 /// What a file is called whose URL ends in no name.
 const UNNAMED: &str = "__unnamed__";
@@ -100,26 +100,6 @@ fn file(source: &str, checksum: Option<&str>) -> Result<RemoteUrl, String> {
         }
     });
     Ok(RemoteUrl { url: source.to_owned(), name, checksum: checksum.transpose()? })
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = (*first == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 /// Reads `url`, `url#ref:directory` and `url?ref=…&subdir=…`.

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 
 use builder::check::show::text;
 use builder::syntax::Source;
-use builder::{BuildError, BuildRequest, Builder, Built, Cancel, NetworkMode, Progress, Sandbox};
+use builder::{
+    BuildError, BuildRequest, Builder, Built, Cancel, Grants, NetworkMode, Progress, Sandbox,
+};
 use clap::ValueEnum;
 use indexmap::IndexMap;
 use layerfs::Lease;
@@ -119,9 +121,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if args.push && args.tag.is_empty() {
         return Err(Failure::new("there is no name to push to").hint("give one with `--tag`"));
     }
-    let network = Network::new(app, &args.connection)?;
+    let grants = args.grants.grants(app)?;
+    let network = Network::new(app, &args.connection)?.with_secrets(&grants);
     let inputs = Inputs::of(args, app, &network)?;
-    let request = request(args, app, &inputs)?;
+    let request = request(args, app, &inputs, grants)?;
     let bases = BasesAndLayouts::new(Bases::new(app, &args.connection)?);
     if let Some(question) = args.call.question() {
         return call::answer(question, &inputs.shown, &request, &bases);
@@ -174,7 +177,12 @@ fn finish(args: &Args, app: &App, lease: &Lease, built: &Built) -> Outcome {
     Ok(0)
 }
 
-fn request(args: &Args, app: &App, inputs: &Inputs) -> Result<BuildRequest, Failure> {
+fn request(
+    args: &Args,
+    app: &App,
+    inputs: &Inputs,
+    grants: Grants,
+) -> Result<BuildRequest, Failure> {
     let machine = &app.machine;
     let mut build_args = IndexMap::new();
     for (name, value) in machine.proxies() {
@@ -218,7 +226,7 @@ fn request(args: &Args, app: &App, inputs: &Inputs) -> Result<BuildRequest, Fail
             resolv_conf: machine.resolv_conf(),
             hosts: machine.hosts(),
         },
-        grants: args.grants.grants(app)?,
+        grants,
         now: super::commit::created(app)?,
         parallelism: app.threads().saturating_mul(two()).max(four()),
     })

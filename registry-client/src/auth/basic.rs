@@ -24,6 +24,11 @@ pub(super) fn decode(text: &str) -> Option<(String, Secret)> {
     Some((username.to_owned(), Secret::new(password.trim_end_matches('\0'))))
 }
 
+/// What `Authorization` says for a name and a password, for servers that are no registry.
+pub fn basic_authorization(username: &str, password: &str) -> String {
+    format!("Basic {}", encode(username, &Secret::new(password)))
+}
+
 /// The opposite of [`decode`].
 pub(super) fn encode(username: &str, password: &Secret) -> String {
     let pair = Zeroizing::new(format!("{username}:{}", password.reveal()));
