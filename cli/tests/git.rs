@@ -213,3 +213,34 @@ fn what_is_no_web_address_is_refused_in_words() {
         assert!(failed.stderr.contains("over http and https"), "{}", failed.stderr);
     }
 }
+
+#[test]
+fn a_server_that_gives_no_single_commits_gives_all_of_them() {
+    let (tierce, server) = (Tierce::new(BINARY), GitServer::old());
+    let first = server.repository("r.git", &[("f", "first")]);
+    server.commit("r.git", &[("f", "second")]);
+    let url = server.web.url("/r.git");
+    for (part, expected) in [(String::new(), "second"), (format!("#{first}"), "first")] {
+        built(&tierce, &format!("FROM scratch\nADD {url}{part} /r/\n"), &[]);
+        assert_eq!(content(&tierce, "r/f"), expected, "{part}");
+    }
+}
+
+#[test]
+fn a_tree_that_leaves_its_place_is_written_nowhere() {
+    let (tierce, server) = (Tierce::new(BINARY), public());
+    server.repository("r.git", &[("f", "x")]);
+    for (branch, entries) in [
+        ("parent", "100644 blob BLOB\t..\n"),
+        ("above", "040000 tree TREE\t..\n"),
+        ("own", "040000 tree TREE\t.git\n"),
+        ("case", "040000 tree TREE\t.GIT\n"),
+        ("link", "120000 blob LINK\ta\n040000 tree TREE\ta\n"),
+    ] {
+        server.odd_branch("r.git", branch, entries);
+        let url = server.web.url(&format!("/r.git#{branch}"));
+        let refused = build(&tierce, &format!("FROM scratch\nADD {url} /r/\n"), &[]);
+        assert!(refused.code == 1 && refused.stderr.contains("files"), "{}", refused.stderr);
+        assert!(!std::path::Path::new("/tmp/x").exists());
+    }
+}

@@ -9,6 +9,15 @@ use crate::{Scratch, WebAnswer, WebRequest, WebServer, run_ok};
 /// The time of every commit, in seconds since 1970.
 pub const COMMIT_TIME: i64 = 1_600_000_000;
 
+/// What git says to `input`.
+///
+/// # Panics
+/// If git cannot be run.
+fn piped(dir: &Path, args: &[&str], input: &str) -> String {
+    let answer = output(command(dir).args(args), input.as_bytes());
+    String::from_utf8(answer).expect("git speaks UTF-8").trim().to_owned()
+}
+
 /// Runs git in a directory, with nobody's configuration; answers with what it said.
 ///
 /// # Panics
@@ -38,11 +47,26 @@ pub struct GitServer {
 impl GitServer {
     /// A server that answers those whom `admits` lets in.
     pub fn start(admits: impl Fn(&WebRequest) -> bool + Send + Sync + 'static) -> GitServer {
+        GitServer::answering(move |request| admits(request).then(|| request.clone()))
+    }
+
+    /// A server of git's first protocol, which gives what its references mean and nothing else.
+    pub fn old() -> GitServer {
+        GitServer::answering(|request| {
+            let mut request = request.clone();
+            request.headers.retain(|(name, _)| name != "git-protocol");
+            Some(request)
+        })
+    }
+
+    fn answering(
+        admitted: impl Fn(&WebRequest) -> Option<WebRequest> + Send + Sync + 'static,
+    ) -> GitServer {
         let scratch = Scratch::new();
         let root = scratch.path().to_owned();
-        let web = WebServer::start(move |request| match admits(request) {
-            true => answer(&root, request),
-            false => WebAnswer::status(401),
+        let web = WebServer::start(move |request| match admitted(request) {
+            Some(request) => answer(&root, &request),
+            None => WebAnswer::status(401),
         });
         GitServer { scratch, web }
     }
@@ -70,6 +94,23 @@ impl GitServer {
         git(&dir, &["add", "-A"]);
         git(&dir, &["commit", "-q", "--allow-empty", "-m", "x"]);
         git(&dir, &["rev-parse", "HEAD"])
+    }
+
+    /// Makes a branch of a commit whose tree has these entries, in the words of `git mktree`;
+    /// git itself would make no such commit of all of them. `BLOB`, `LINK` and `TREE` stand for a
+    /// file, a link to `/tmp`, and a directory with a file.
+    ///
+    /// # Panics
+    /// If git fails.
+    pub fn odd_branch(&self, name: &str, branch: &str, entries: &str) {
+        let dir = self.scratch.join(name);
+        let blob = piped(&dir, &["hash-object", "-w", "--stdin"], "x");
+        let link = piped(&dir, &["hash-object", "-w", "--stdin"], "/tmp");
+        let tree = piped(&dir, &["mktree"], &format!("100644 blob {blob}\tx\n"));
+        let entries = entries.replace("BLOB", &blob).replace("LINK", &link).replace("TREE", &tree);
+        let tree = piped(&dir, &["mktree"], &entries);
+        let commit = git(&dir, &["commit-tree", "-m", "x", &tree]);
+        git(&dir, &["update-ref", &format!("refs/heads/{branch}"), &commit]);
     }
 
     /// Runs git in a repository.
