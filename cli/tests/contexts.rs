@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use testutil::{Tierce, WebAnswer, WebServer, run_ok};
+use testutil::{OrdinaryUser, SubordinateIds, Tierce, WebAnswer, WebServer, run_ok};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tierce");
 
@@ -32,21 +32,27 @@ const DOCKERFILE: &str = "FROM scratch\nCOPY . /c/\n";
 
 #[test]
 fn an_archive_on_standard_input_is_the_context_whole() {
-    let tierce = Tierce::new(BINARY);
+    archive_on_standard_input(&Tierce::new(BINARY));
+    for ids in [SubordinateIds::Many, SubordinateIds::None] {
+        archive_on_standard_input(&OrdinaryUser::new(ids).tierce(BINARY));
+    }
+}
+
+fn archive_on_standard_input(tierce: &Tierce) {
     let content = [("Dockerfile", DOCKERFILE), (".dockerignore", "kept\n"), ("kept", "x")];
     for flags in ["-cf", "-czf"] {
-        let tar = tar(&tierce, "plain", flags, &content);
+        let tar = tar(tierce, "plain", flags, &content);
         let built = tierce.run_with_input(["build", "-t", "made", "-"], &tar);
         assert_eq!(built.code, 0, "{}", built.stderr);
         // As with BuildKit, an ignore file is for directories.
-        let names = files(&tierce, "made");
+        let names = files(tierce, "made");
         assert_eq!(names, ["c/.dockerignore", "c/Dockerfile", "c/kept"]);
     }
     let other = [("sub/Other", "FROM scratch\nLABEL a=b\nCOPY sub /\n")];
-    let tar = tar(&tierce, "other", "-cf", &other);
+    let tar = tar(tierce, "other", "-cf", &other);
     let args = ["build", "-t", "made", "-f", "sub/Other", "-"];
     assert_eq!(tierce.run_with_input(args, &tar).code, 0);
-    assert_eq!(files(&tierce, "made"), ["Other"]);
+    assert_eq!(files(tierce, "made"), ["Other"]);
     let none = tierce.run_with_input(["build", "-"], &tar);
     assert!(none.stderr.contains("there is no Dockerfile at Dockerfile"), "{}", none.stderr);
 }

@@ -179,6 +179,7 @@ fn a_private_repository_is_opened_by_a_secret_that_nobody_sees() {
     tierce.ok(["build", "--secret", &secret, &server.web.url("/r.git")]);
     let inside = server.web.url("/r.git").replace("http://", "http://x-access-token:hushed@");
     built(&tierce, &format!("FROM scratch\nADD {inside} /r/\n"), &["--no-cache"]);
+    assert!(!tierce.ok(["history", "--no-trunc", "made"]).contains("hushed"));
     let wrong = inside.replace("hushed", "secretive");
     let failed = build(&tierce, &format!("FROM scratch\nADD {wrong} /r/\n"), &[]);
     let told = failed.stderr.lines().filter(|line| !line.contains("ADD "));
@@ -196,6 +197,11 @@ fn a_repository_is_a_context_and_a_named_one() {
     assert_eq!(content(&tierce, "r/f"), "y");
     tierce.ok(["build", "-t", "made", "-f", "sub/Dockerfile", &url]);
     assert_eq!(content(&tierce, "r/f"), "x");
+    let keep = "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1";
+    let args = ["build", "-t", "made", "--build-arg", keep, "-f", "-", &url];
+    let kept = tierce.run_with_input(args, b"FROM scratch\nCOPY . /r/\n");
+    assert_eq!(kept.code, 0, "{}", kept.stderr);
+    assert!(tree(&tierce).join("r/.git/HEAD").exists());
     let wrong = tierce.run(["build", &format!("{url}?ref=main&checksum=0123456")]);
     assert!(wrong.stderr.contains("0123456 was asked for"), "{}", wrong.stderr);
     let named = format!("repo={url}#main:sub");

@@ -222,7 +222,8 @@ fn sources(
         match source {
             CopySource::Path(word) => {
                 let written = scope.word(word)?;
-                words.push(written.clone());
+                // History is read by whoever has the image.
+                words.push(Kind::of(&written).map_or(written.clone(), |_| redacted(&written)));
                 let span = trigger.unwrap_or(word.span);
                 if let Some(kind) = Kind::of(&written) {
                     let fetch = fetched(transfer, &written, kind, span, checksum.as_deref())?;

@@ -4,7 +4,7 @@ use std::io::stdin;
 use std::path::{Component, Path, PathBuf};
 
 use builder::syntax::Source;
-use builder::{ContextDirectory, Origin, RemoteContext, Remotes};
+use builder::{ContextDirectory, GitSource, Origin, RemoteContext, Remotes};
 use layerfs::{ExtractOptions, Lease, Root, extract_archive};
 use oci::compress::open_archive;
 
@@ -17,6 +17,9 @@ use crate::signals;
 
 /// What stands for standard input.
 const STDIN: &str = "-";
+
+/// The build argument that keeps `.git` of a context.
+const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 
 /// What a build reads.
 pub(super) struct Inputs {
@@ -50,7 +53,7 @@ impl Inputs {
             STDIN => unpacked(app, Box::new(stdin()), || "cannot read the context".into())?,
             _ if args.context.is_dir() => Context::Local(args.context.clone()),
             _ => match remote(place) {
-                Some(remote) => fetched(app, network, &remote?)?,
+                Some(remote) => fetched(app, network, &remote?, keeps_git_dir(args))?,
                 None => {
                     let name = args.context.display();
                     return Err(Failure::new(format!("the context {name} is no directory")));
@@ -93,8 +96,23 @@ fn remote(place: &str) -> Option<Result<RemoteContext, Failure>> {
     }
 }
 
+/// Whether the build argument is given that keeps `.git` of a context.
+fn keeps_git_dir(args: &Args) -> bool {
+    let value = |pair: &'_ String| pair.strip_prefix(KEEP_GIT_DIR)?.strip_prefix('=').map(is_true);
+    args.build_arg.iter().rev().find_map(value).unwrap_or(false)
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE")
+}
+
 /// Fetches a context: a repository, or what is behind a URL.
-fn fetched(app: &App, network: &Network, remote: &RemoteContext) -> Result<Context, Failure> {
+fn fetched(
+    app: &App,
+    network: &Network,
+    remote: &RemoteContext,
+    keeps_git_dir: bool,
+) -> Result<Context, Failure> {
     let cannot = || format!("cannot fetch the context {remote}");
     let Some(git) = remote.git() else {
         let file = network.file(remote.url()).doing(cannot)?;
@@ -106,7 +124,8 @@ fn fetched(app: &App, network: &Network, remote: &RemoteContext) -> Result<Conte
     let _interrupts = signals::cancel_on_signal(&cancel)?;
     let commit = network.commit(git).doing(cannot)?;
     git.check(&commit).map_err(Failure::new).doing(cannot)?;
-    network.checkout(git, &commit, &path, &cancel).doing(cannot)?;
+    let git = GitSource { keep_git_dir: git.keep_git_dir || keeps_git_dir, ..git.clone() };
+    network.checkout(&git, &commit, &path, &cancel).doing(cannot)?;
     Ok(Context::Fetched(path, lease))
 }
 
