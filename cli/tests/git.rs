@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use testutil::{COMMIT_TIME, GitServer, Tierce, git, run_ok};
+use testutil::{COMMIT_TIME, GitServer, Tierce, WebAnswer, WebServer, git, run_ok};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tierce");
 
@@ -249,4 +249,19 @@ fn a_tree_that_leaves_its_place_is_written_nowhere() {
         assert!(refused.code == 1 && refused.stderr.contains("files"), "{}", refused.stderr);
         assert!(!std::path::Path::new("/tmp/x").exists());
     }
+}
+
+#[test]
+fn a_repository_that_moved_is_found_and_hears_no_credentials_of_the_old_place() {
+    let server = GitServer::start(|request| request.header("authorization").is_none());
+    let tierce = Tierce::new(BINARY);
+    server.repository("r.git", &[("f", "x")]);
+    let place = server.web.url("");
+    let moved = WebServer::start(move |request| match request.header("authorization") {
+        Some(_) => WebAnswer::status(302).with("Location", &format!("{place}{}", request.target)),
+        None => WebAnswer::status(401),
+    });
+    let url = moved.url("/r.git").replace("http://", "http://me:hushed@");
+    built(&tierce, &format!("FROM scratch\nADD {url} /r/\n"), &[]);
+    assert_eq!(content(&tierce, "r/f"), "x");
 }

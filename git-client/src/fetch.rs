@@ -13,6 +13,10 @@ use crate::error::{Error, Result};
 use crate::transport::{parsed, transport};
 use crate::web::Web;
 
+/// The largest file of a repository, in bytes: files are held in memory whole, and a pack can say
+/// of a few bytes that they become any number.
+const MAX_OBJECT: u64 = 2 << 30;
+
 /// Makes an empty repository whose files will be in `directory`.
 pub(crate) fn init(directory: &Path) -> Result<Repository> {
     let options = gix::open::Options::isolated();
@@ -20,8 +24,10 @@ pub(crate) fn init(directory: &Path) -> Result<Repository> {
         directory,
         gix::create::Kind::WithWorktree,
         gix::create::Options::default(),
-        // What nobody set up signs nothing and logs nothing.
-        options.config_overrides(["core.logAllRefUpdates=false"]),
+        options.config_overrides([
+            "core.logAllRefUpdates=false".to_owned(),
+            format!("gitoxide.objects.allocLimit={MAX_OBJECT}"),
+        ]),
     );
     Ok(made.map_err(Error::git("make a repository"))?.to_thread_local())
 }

@@ -15,6 +15,12 @@ use crate::web::{Response, Web, WebError};
 /// The largest request, in bytes: it holds the names of some commits.
 const MAX_REQUEST: usize = 16 << 20;
 
+/// The longest list of references that is read, in bytes: a million of them.
+const MAX_LIST: u64 = 128 << 20;
+
+/// How a request for references begins, behind its length.
+const LIST: &[u8] = b"command=ls-refs";
+
 /// A transport to the repository at `url`.
 ///
 /// # Errors
@@ -59,7 +65,8 @@ impl<'w> Http for Carried<'w> {
             self.base = Some(base.to_owned());
         }
         let headers = Cursor::new(header_text(&response));
-        Ok(GetResponse { headers, body: Body::Here(BufReader::new(response.body)) })
+        let body = Body::Here(BufReader::new(Box::new(response.body.take(MAX_LIST))));
+        Ok(GetResponse { headers, body })
     }
 
     fn post(
@@ -143,12 +150,17 @@ pub(crate) struct Pending<'w> {
 impl Pending<'_> {
     fn send(self) -> std::result::Result<Response, WebError> {
         let body = std::mem::take(&mut *lock(&self.sent));
+        let is_list = body.get(4..).is_some_and(|body| body.starts_with(LIST));
         let expected = expected_type(&self.headers);
         let response = self.web.post(&self.url, &self.headers, body)?;
         if header_text(&response) != expected {
             return Err("the answer is not in git's protocol".into());
         }
-        Ok(response)
+        Ok(match is_list {
+            true => Response { body: Box::new(response.body.take(MAX_LIST)), ..response },
+            // Packs are written to a file as they come.
+            false => response,
+        })
     }
 }
 
