@@ -112,7 +112,10 @@ impl Session<'_> {
             (Remote::Git(source), Fetch::Commit(commit)) => self
                 .remotes
                 .checkout(source, &commit, into, self.cancel)
-                .map_err(fetch_failed(&source.url)),
+                .map_err(|error| match self.is_cancelled() {
+                    true => StepCause::Cancelled,
+                    false => fetch_failed(&source.url)(error),
+                }),
             _ => unreachable!("a file is fetched as a file, and a commit as a commit"),
         }
     }

@@ -125,7 +125,11 @@ fn fetched(
     let commit = network.commit(git).doing(cannot)?;
     git.check(&commit).map_err(Failure::new).doing(cannot)?;
     let git = GitSource { keep_git_dir: git.keep_git_dir || keeps_git_dir, ..git.clone() };
-    network.checkout(&git, &commit, &path, &cancel).doing(cannot)?;
+    let fetched = network.checkout(&git, &commit, &path, &cancel);
+    if cancel.is_cancelled() {
+        return Err(Failure::new("the build was cancelled").code(signals::CANCELLED));
+    }
+    fetched.doing(cannot)?;
     Ok(Context::Fetched(path, lease))
 }
 
