@@ -6,7 +6,7 @@
 
 mod docker_archive;
 mod files;
-mod names;
+pub(crate) mod names;
 mod oci_layout;
 mod oci_layout_dir;
 mod open;
@@ -20,8 +20,8 @@ pub use writer::{ArchiveFormat, ArchiveWriter};
 /// The largest list of images that is read (`index.json`, `manifest.json`), in bytes.
 const MAX_LIST: u64 = 16 << 20;
 /// The largest manifest or config that is read, in bytes; registries allow 4 MiB.
-const MAX_DOCUMENT: u64 = 8 << 20;
+pub(crate) const MAX_DOCUMENT: u64 = 8 << 20;
 
-fn invalid(reason: impl Into<String>) -> crate::Error {
+pub(crate) fn invalid(reason: impl Into<String>) -> crate::Error {
     crate::Error::InvalidArchive { reason: reason.into() }
 }

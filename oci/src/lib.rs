@@ -20,6 +20,7 @@ mod media_type;
 mod platform;
 mod raw;
 mod reference;
+pub mod transfer;
 
 pub use blob::{BlobRead, BlobStore, Ingest, Verified};
 pub use config::{DEFAULT_PATH, Healthcheck, History, ImageConfig, Rootfs, RuntimeConfig};

@@ -197,6 +197,30 @@ impl Document {
         }
     }
 
+    /// What the document refers to.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match self {
+            Document::Manifest(raw) => raw.subject.as_ref(),
+            Document::Index(raw) => raw.subject.as_ref(),
+        }
+    }
+
+    /// The document as the list of its subject's referrers names it (distribution-spec, "Listing
+    /// Referrers").
+    pub fn as_referrer(&self) -> Descriptor {
+        let mut referrer = self.descriptor();
+        let (artifact_type, annotations) = match self {
+            Document::Manifest(raw) => {
+                let of_config = || raw.config.media_type.to_string();
+                (Some(raw.artifact_type.clone().unwrap_or_else(of_config)), &raw.annotations)
+            }
+            Document::Index(raw) => (raw.artifact_type.clone(), &raw.annotations),
+        };
+        referrer.artifact_type = artifact_type;
+        referrer.annotations = annotations.clone();
+        referrer
+    }
+
     /// A descriptor of the document.
     pub fn descriptor(&self) -> Descriptor {
         let size = self.bytes().len() as u64;

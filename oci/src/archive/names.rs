@@ -5,12 +5,12 @@ use indexmap::IndexMap;
 use crate::{Descriptor, Reference};
 
 /// The name by which the image is to be found (image-spec, annotations).
-pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The whole name, in the way of containerd and docker.
 pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// The image's name. A tag alone, as many tools write it, names no image.
-pub(super) fn name_of(descriptor: &Descriptor) -> Option<Reference> {
+pub(crate) fn name_of(descriptor: &Descriptor) -> Option<Reference> {
     let whole = descriptor.annotations.get(IMAGE_NAME).and_then(|name| name.parse().ok());
     let given = || {
         let name = descriptor.annotations.get(REF_NAME)?;
@@ -26,7 +26,7 @@ pub(super) fn tag_of(descriptor: &Descriptor) -> Option<String> {
 }
 
 /// The annotations that [`name_of`] and every other tool reads.
-pub(super) fn annotations(name: &Reference) -> IndexMap<String, String> {
+pub(crate) fn annotations(name: &Reference) -> IndexMap<String, String> {
     let name = name.clone().with_default_tag().to_string();
     [(IMAGE_NAME.to_owned(), name.clone()), (REF_NAME.to_owned(), name)].into_iter().collect()
 }

@@ -21,6 +21,8 @@ pub(super) struct OciLayout {
     files: Files,
     /// What `index.json` lists, each once.
     roots: Vec<Descriptor>,
+    /// What `index.json` lists, line by line.
+    entries: Vec<Descriptor>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +61,8 @@ impl OciLayout {
             images[position].names.extend(name);
             images[position].tags.extend(tag_of(descriptor));
         }
-        Ok(Ok((OciLayout { files, roots }, images)))
+        let entries = index.manifests.clone();
+        Ok(Ok((OciLayout { files, roots, entries }, images)))
     }
 
     /// The image at a position of the list, for a platform if it has several.
@@ -77,6 +80,11 @@ impl OciLayout {
             }
         }
         Err(invalid(format!("its index {} is nested too deeply", root.digest)))
+    }
+
+    /// What `index.json` lists.
+    pub(super) fn entries(&self) -> &[Descriptor] {
+        &self.entries
     }
 
     /// The position of the image that is known by `digest`.
@@ -104,7 +112,7 @@ impl OciLayout {
         Ok(Image { manifest, config, index })
     }
 
-    fn document(&self, descriptor: &Descriptor) -> Result<Document> {
+    pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Document> {
         let bytes = self.bytes(descriptor)?;
         Document::parse(bytes, Some(&descriptor.media_type), Some(&descriptor.digest))
     }

@@ -1,6 +1,6 @@
 //! An OCI image layout in a directory, to be written to.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -16,8 +16,8 @@ use crate::{
 
 /// A directory with an OCI image layout that takes images; [`Archive`](super::Archive) reads it.
 ///
-/// Files appear by renames, `index.json` after all that it tells of. Two processes that write
-/// to one directory at the same time may lose each other's names, never blobs.
+/// Files appear by renames, `index.json` after all that it tells of. Who changes that one holds
+/// a lock on the file `oci-layout`, so that processes of ours lose nothing of each other's.
 #[derive(Debug)]
 pub struct OciLayoutDir {
     root: PathBuf,
@@ -70,7 +70,7 @@ impl OciLayoutDir {
         Ok(())
     }
 
-    fn read_index(&self) -> Result<Raw<Index>> {
+    pub(crate) fn read_index(&self) -> Result<Raw<Index>> {
         let path = self.root.join("index.json");
         let size = fs::metadata(&path).map_err(|e| at("read", &path, e))?.len();
         if size > MAX_LIST {
@@ -79,7 +79,28 @@ impl OciLayoutDir {
         Raw::parse(fs::read(&path).map_err(|e| at("read", &path, e))?, "image index")
     }
 
-    fn ingest(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+    /// The blobs of the layout.
+    pub(crate) fn blobs(&self) -> &DirBlobs {
+        &self.blobs
+    }
+
+    /// Puts an entry into `index.json`, in the place of those that `replaces`.
+    pub(crate) fn list(
+        &self,
+        entry: Descriptor,
+        replaces: impl Fn(&Descriptor) -> bool,
+    ) -> Result<()> {
+        let path = self.root.join("oci-layout");
+        let _one_thread = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let one_process = File::open(&path).map_err(|e| at("open", &path, e))?;
+        one_process.lock().map_err(|e| at("lock", &path, e))?;
+        let mut index: Index = Index::clone(&*self.read_index()?);
+        index.manifests.retain(|other| !replaces(other));
+        index.manifests.push(entry);
+        self.replace("index.json", Raw::write(index).bytes())
+    }
+
+    pub(crate) fn ingest(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
         if self.blobs.size(digest)?.is_some() {
             return Ok(());
         }
@@ -102,12 +123,8 @@ impl ImageSink for OciLayoutDir {
         root.platform = Some(image.config.platform());
         root.annotations = names::annotations(name);
 
-        let _one_at_a_time = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut index: Index = Index::clone(&*self.read_index()?);
         let name = name.clone().with_default_tag();
-        index.manifests.retain(|other| name_of(other).as_ref() != Some(&name));
-        index.manifests.push(root);
-        self.replace("index.json", Raw::write(index).bytes())?;
+        self.list(root, |other| name_of(other).as_ref() == Some(&name))?;
         Ok(digest)
     }
 }

@@ -12,7 +12,8 @@ use super::oci_layout::OciLayout;
 use super::tar_index::TarIndex;
 use crate::compress::{Format, open_archive, sniff};
 use crate::{
-    BlobRead, Descriptor, Digest, Error, Image, ImageSource, Platform, Reference, Result, Verified,
+    BlobRead, Descriptor, Digest, Document, Error, Image, ImageSource, Platform, Reference, Result,
+    Verified,
 };
 
 /// The images of an archive: what `docker save`, `podman save` and `skopeo copy` write, and
@@ -127,6 +128,42 @@ impl Archive {
         };
         let missing = || Error::ImageNotFound { name: digest.to_string() };
         self.at(position.ok_or_else(missing)?, platform)
+    }
+
+    /// What the archive lists: images, indexes and artifacts, with their annotations. The entries
+    /// of docker's older format are named by an annotation each.
+    pub fn entries(&self) -> Vec<Descriptor> {
+        let Content::Docker(archive) = &self.content else {
+            let Content::Oci(layout) = &self.content else { return Vec::new() };
+            return layout.entries().to_vec();
+        };
+        let mut entries = Vec::new();
+        for listed in &self.images {
+            let Ok(image) = archive.image(listed.position) else { continue };
+            let entry = Document::Manifest(image.manifest).descriptor();
+            if listed.names.is_empty() {
+                entries.push(entry.clone());
+            }
+            for name in &listed.names {
+                let annotations = super::names::annotations(name);
+                entries.push(Descriptor { annotations, ..entry.clone() });
+            }
+        }
+        entries
+    }
+
+    /// A document of the archive.
+    ///
+    /// # Errors
+    /// [`Error::BlobNotFound`] if it is not there; errors about broken documents.
+    pub fn document(&self, descriptor: &Descriptor) -> Result<Document> {
+        match &self.content {
+            Content::Oci(layout) => layout.document(descriptor),
+            Content::Docker(archive) => match archive.position_of(&descriptor.digest) {
+                Some(position) => Ok(Document::Manifest(archive.image(position)?.manifest)),
+                None => Err(Error::BlobNotFound { digest: descriptor.digest.clone() }),
+            },
+        }
     }
 
     fn at(&self, position: usize, platform: &Platform) -> Result<Image> {

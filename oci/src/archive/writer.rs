@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use tar_core::EntryType;
 use tar_core::builder::EntryBuilder;
@@ -11,7 +12,8 @@ use tar_core::builder::EntryBuilder;
 use super::files::blob_path;
 use super::{invalid, names};
 use crate::{
-    BlobRead, Descriptor, Digest, Error, Image, ImageSink, Index, MediaType, Raw, Reference, Result,
+    BlobRead, Descriptor, Digest, Document, Error, Image, ImageSink, Index, Manifest, MediaType,
+    Raw, Reference, Result,
 };
 
 /// What `oci-layout` holds (image-layout, "oci-layout file").
@@ -45,10 +47,17 @@ struct State<W> {
     broken: bool,
 }
 
-/// An image whose blobs are in the archive.
+/// Something whose blobs are in the archive.
 struct Written {
     names: Vec<Reference>,
+    /// What its entry in `index.json` is annotated with, where it has no names.
+    annotations: IndexMap<String, String>,
     descriptor: Descriptor,
+    /// For docker's `manifest.json`, if it is an image.
+    docker: Option<DockerPaths>,
+}
+
+struct DockerPaths {
     config: String,
     layers: Vec<String>,
 }
@@ -77,6 +86,60 @@ impl<W: Write + Send> ArchiveWriter<W> {
         self.add(None, image, blobs)
     }
 
+    /// Takes a manifest, with the blobs that it lists.
+    ///
+    /// # Errors
+    /// As [`ImageSink::put`].
+    pub fn put_manifest(&self, manifest: &Raw<Manifest>, blobs: &dyn BlobRead) -> Result<()> {
+        self.lock().whole(|state| {
+            for blob in manifest.layers.iter().filter(|layer| !layer.media_type.is_foreign_layer())
+            {
+                state.blob(blob, blobs)?;
+            }
+            state.blob(&manifest.config, blobs)?;
+            state.bytes(manifest.digest(), manifest.bytes())
+        })
+    }
+
+    /// Takes an index, whose manifests were taken before.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn put_index(&self, index: &Raw<Index>) -> Result<()> {
+        self.lock().whole(|state| state.bytes(index.digest(), index.bytes()))
+    }
+
+    /// Lists a document that was taken, under names or with annotations of another kind. In
+    /// docker's format it must be an image.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn list(
+        &self,
+        document: &Document,
+        names: &[Reference],
+        annotations: IndexMap<String, String>,
+    ) -> Result<()> {
+        let docker = match document {
+            Document::Manifest(manifest) if manifest.config.media_type.is_image_config() => {
+                let layers = manifest.layers.iter().map(|layer| blob_path(&layer.digest));
+                let config = blob_path(&manifest.config.digest);
+                Some(DockerPaths { config, layers: layers.collect() })
+            }
+            _ if self.format == ArchiveFormat::Docker => {
+                return Err(invalid("docker's format holds images of one platform, nothing else"));
+            }
+            _ => None,
+        };
+        let (names, descriptor) = (names.to_vec(), document.descriptor());
+        self.lock().images.push(Written { names, annotations, descriptor, docker });
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes the lists of images and the end of the tar, and gives the output back, flushed.
     ///
     /// # Errors
@@ -87,7 +150,7 @@ impl<W: Write + Send> ArchiveWriter<W> {
         let index = Raw::write(Index::oci(state.images.iter().flat_map(Written::roots).collect()));
         state.file("index.json", index.bytes())?;
         if self.format == ArchiveFormat::Docker {
-            let list: Vec<_> = state.images.iter().map(Written::listed).collect();
+            let list: Vec<_> = state.images.iter().filter_map(Written::listed).collect();
             let list = serde_json::to_vec(&list).expect("our documents have string keys only");
             state.file("manifest.json", &list)?;
         }
@@ -98,15 +161,12 @@ impl<W: Write + Send> ArchiveWriter<W> {
     }
 
     fn add(&self, name: Option<&Reference>, image: &Image, blobs: &dyn BlobRead) -> Result<Digest> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.check()?;
         let position = match state.position_of(image.manifest.digest()) {
             Some(position) => position,
             None => {
-                // Unset only when all of the image is there.
-                state.broken = true;
-                state.write_image(image, blobs)?;
-                state.broken = false;
+                state.whole(|state| state.write_image(image, blobs))?;
                 state.images.len() - 1
             }
         };
@@ -135,6 +195,15 @@ impl<W: Write> State<W> {
         Ok(())
     }
 
+    /// Writes something that leaves the archive broken unless all of it is there.
+    fn whole(&mut self, write: impl FnOnce(&mut State<W>) -> Result<()>) -> Result<()> {
+        self.check()?;
+        self.broken = true;
+        write(self)?;
+        self.broken = false;
+        Ok(())
+    }
+
     fn position_of(&self, manifest: &Digest) -> Option<usize> {
         self.images.iter().position(|image| image.descriptor.digest == *manifest)
     }
@@ -151,7 +220,9 @@ impl<W: Write> State<W> {
         }
         let layers = image.manifest.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
         let config = blob_path(&image.manifest.config.digest);
-        self.images.push(Written { names: Vec::new(), descriptor, config, layers });
+        let docker = Some(DockerPaths { config, layers });
+        let annotations = IndexMap::new();
+        self.images.push(Written { names: Vec::new(), annotations, descriptor, docker });
         Ok(())
     }
 
@@ -223,14 +294,16 @@ impl Written {
     /// The image as `index.json` lists it: once for each name.
     fn roots(&self) -> Vec<Descriptor> {
         if self.names.is_empty() {
-            return vec![self.descriptor.clone()];
+            let annotations = self.annotations.clone();
+            return vec![Descriptor { annotations, ..self.descriptor.clone() }];
         }
         let named =
             |name| Descriptor { annotations: names::annotations(name), ..self.descriptor.clone() };
         self.names.iter().map(named).collect()
     }
 
-    fn listed(&self) -> Listed<'_> {
+    fn listed(&self) -> Option<Listed<'_>> {
+        let docker = self.docker.as_ref()?;
         // A digest is no tag: docker lists such an image without a name. The whole name, because
         // podman takes a short one for its own (`localhost/…`).
         let tags: Vec<_> = self
@@ -240,7 +313,7 @@ impl Written {
             .map(ToString::to_string)
             .collect();
         let repo_tags = (!tags.is_empty()).then_some(tags);
-        Listed { config: &self.config, repo_tags, layers: &self.layers }
+        Some(Listed { config: &docker.config, repo_tags, layers: &docker.layers })
     }
 }
 

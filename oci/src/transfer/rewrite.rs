@@ -1,0 +1,205 @@
+//! Documents anew, where a copy changes what they list.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::tree::{Entry, Node, refused};
+use crate::{
+    Descriptor, Digest, Document, Index, LayerCompression, Manifest, MediaType, Raw, Result,
+};
+
+/// What BuildKit annotates an attestation with: the digest of the image that it is about.
+pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
+
+/// The two families of media types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestFormat {
+    /// The Open Container Initiative's.
+    Oci,
+    /// Docker's, version 2, schema 2.
+    Docker,
+}
+
+/// What a copy changes.
+pub(super) struct Changes {
+    pub(super) format: Option<ManifestFormat>,
+    /// Layers that were compressed anew.
+    pub(super) layers: HashMap<Digest, Descriptor>,
+}
+
+/// A document as it is written to the destination.
+pub(super) struct Rewritten {
+    pub(super) descriptor: Descriptor,
+    pub(super) document: Document,
+}
+
+impl Changes {
+    /// The documents of a tree, each after those that it lists, the root last. What does not
+    /// change keeps its bytes.
+    pub(super) fn apply(&self, root: &Node) -> Result<Vec<Rewritten>> {
+        let mut all = Vec::new();
+        self.node(root, &mut all)?;
+        Ok(all)
+    }
+
+    fn node(&self, node: &Node, all: &mut Vec<Rewritten>) -> Result<Descriptor> {
+        let document = match &node.document {
+            Document::Manifest(manifest) => self.manifest(manifest, &node.document)?,
+            Document::Index(index) => {
+                let mut entries = Vec::new();
+                for entry in &node.entries {
+                    entries.push(match entry {
+                        Entry::Listed(descriptor) => descriptor.clone(),
+                        Entry::Node(node) => self.node(node, all)?,
+                    });
+                }
+                self.index(index, entries, node)
+            }
+        };
+        let written = document.descriptor();
+        let descriptor = Descriptor {
+            digest: written.digest,
+            size: written.size,
+            media_type: written.media_type,
+            ..node.descriptor.clone()
+        };
+        all.push(Rewritten { descriptor: descriptor.clone(), document });
+        Ok(descriptor)
+    }
+
+    fn manifest(&self, raw: &Raw<Manifest>, document: &Document) -> Result<Document> {
+        let mut new = (**raw).clone();
+        for layer in &mut new.layers {
+            if let Some(other) = self.layers.get(&layer.digest) {
+                layer.digest = other.digest.clone();
+                layer.size = other.size;
+                layer.media_type = other.media_type.clone();
+            }
+        }
+        let is_image = new.config.media_type.is_image_config();
+        match self.format {
+            Some(ManifestFormat::Oci) if is_image => as_oci(&mut new),
+            Some(ManifestFormat::Docker) if is_image => as_docker(&mut new, document)?,
+            Some(ManifestFormat::Docker) => {
+                return Err(refused(document, "an artifact has no form in docker's format"));
+            }
+            _ => {}
+        }
+        if new == **raw {
+            return Ok(document.clone());
+        }
+        if new.media_type == Some(MediaType::DOCKER_MANIFEST) {
+            let bytes = serde_json::to_vec(&DockerManifest::of(&new));
+            let bytes = bytes.expect("our documents have string keys only");
+            return Document::parse(bytes, None, None);
+        }
+        Ok(Document::Manifest(Raw::write(new)))
+    }
+
+    fn index(&self, raw: &Raw<Index>, entries: Vec<Descriptor>, node: &Node) -> Document {
+        let mut new = (**raw).clone();
+        new.manifests = entries;
+        let changed: HashMap<String, String> = node
+            .entries
+            .iter()
+            .zip(&new.manifests)
+            .filter_map(|(before, after)| match before {
+                Entry::Node(node) => {
+                    Some((node.descriptor.digest.to_string(), after.digest.to_string()))
+                }
+                Entry::Listed(_) => None,
+            })
+            .collect();
+        for entry in &mut new.manifests {
+            if let Some(subject) = entry.annotations.get_mut(ATTESTED)
+                && let Some(now) = changed.get(subject)
+            {
+                subject.clone_from(now);
+            }
+        }
+        let format = self.format.filter(|_| new != **raw || self.format.is_some());
+        match format {
+            Some(ManifestFormat::Oci) => new.media_type = Some(MediaType::OCI_INDEX),
+            Some(ManifestFormat::Docker) => new.media_type = Some(MediaType::DOCKER_LIST),
+            None => {}
+        }
+        if new == **raw { node.document.clone() } else { Document::Index(Raw::write(new)) }
+    }
+}
+
+fn as_oci(manifest: &mut Manifest) {
+    manifest.media_type = Some(MediaType::OCI_MANIFEST);
+    manifest.config.media_type = MediaType::OCI_CONFIG;
+    for layer in &mut manifest.layers {
+        if let Some(compression) = layer.media_type.layer_compression()
+            && !layer.media_type.is_foreign_layer()
+        {
+            layer.media_type = compression.oci_media_type();
+        }
+    }
+}
+
+fn as_docker(manifest: &mut Manifest, document: &Document) -> Result<()> {
+    if manifest.subject.is_some() {
+        return Err(refused(document, "docker's format has no subjects"));
+    }
+    manifest.media_type = Some(MediaType::DOCKER_MANIFEST);
+    manifest.config.media_type = MediaType::DOCKER_CONFIG;
+    for layer in &mut manifest.layers {
+        if layer.media_type.is_foreign_layer() {
+            continue;
+        }
+        layer.media_type = match layer.media_type.layer_compression() {
+            Some(LayerCompression::Gzip) => MediaType::DOCKER_LAYER_GZIP,
+            Some(LayerCompression::None) => MediaType::DOCKER_LAYER,
+            Some(LayerCompression::Zstd) => {
+                let reason = "docker's format has no zstd layers; compress them as gzip as well";
+                return Err(refused(document, reason));
+            }
+            None => return Err(refused(document, "a layer has no form in docker's format")),
+        };
+    }
+    Ok(())
+}
+
+/// Docker's manifest with its fields in the order in which docker and skopeo write them, so that
+/// the digest is the same.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DockerManifest<'a> {
+    schema_version: u32,
+    media_type: MediaType,
+    config: DockerDescriptor<'a>,
+    layers: Vec<DockerDescriptor<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DockerDescriptor<'a> {
+    media_type: &'a MediaType,
+    size: u64,
+    digest: &'a Digest,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    urls: &'a [String],
+}
+
+impl DockerManifest<'_> {
+    fn of(manifest: &Manifest) -> DockerManifest<'_> {
+        let media_type = MediaType::DOCKER_MANIFEST;
+        let config = DockerDescriptor::of(&manifest.config);
+        let layers = manifest.layers.iter().map(DockerDescriptor::of).collect();
+        DockerManifest { schema_version: 2, media_type, config, layers }
+    }
+}
+
+impl DockerDescriptor<'_> {
+    fn of(descriptor: &Descriptor) -> DockerDescriptor<'_> {
+        DockerDescriptor {
+            media_type: &descriptor.media_type,
+            size: descriptor.size,
+            digest: &descriptor.digest,
+            urls: &descriptor.urls,
+        }
+    }
+}
