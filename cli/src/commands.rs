@@ -5,6 +5,7 @@ mod build;
 mod builder;
 mod commit;
 mod container;
+mod copy;
 mod cp;
 mod create;
 mod diff;
@@ -174,6 +175,8 @@ commands! {
     Pull => pull, trees: true;
     /// Put an image into a registry
     Push => push, trees: true;
+    /// Copy images between registries, archives, directories and the store
+    Copy => copy, trees: true;
     /// Keep credentials for a registry
     Login => login, trees: false;
     /// Forget credentials for a registry

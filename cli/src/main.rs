@@ -6,6 +6,7 @@ mod blobs;
 mod clients;
 mod commands;
 mod containers;
+mod copying;
 mod error;
 mod inspected;
 mod keeper;

@@ -40,8 +40,8 @@ pub use snapshot::{
 pub use stat_index::{FileStat, StatIndex};
 pub use store::{
     BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Follower, Health,
-    ImageRecord, Layer, NewImage, Onlooker, ProcessId, Progress, Record, Run, Store, StoreOptions,
-    Untagged, Volume, VolumeSpec,
+    ImageRecord, Layer, NewImage, Onlooker, ProcessId, Progress, Record, Run, Store,
+    StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume, VolumeSpec,
 };
 pub use write::{write_layer, write_tree};
 

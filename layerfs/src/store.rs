@@ -23,6 +23,7 @@ mod records;
 pub(crate) mod reserve;
 mod snapshots;
 mod source;
+mod transfer;
 mod unpack;
 mod volumes;
 
@@ -40,6 +41,7 @@ pub use layers::Layer;
 pub use making::{Follower, Onlooker};
 pub use records::Record;
 pub use snapshots::{BuildSnapshot, CommittedLayer};
+pub use transfer::{StoreDestination, StoreOrigin};
 pub use unpack::Progress;
 pub use volumes::{Volume, VolumeSpec};
 

@@ -6,10 +6,12 @@
 mod chunks;
 mod growing;
 mod pump;
+mod repository;
 mod sink;
 mod source;
 
 pub use growing::{EarlyUploads, GrowingBlob};
+pub use repository::{RepositoryDestination, RepositoryOrigin};
 pub use sink::{BlobProgress, Sink, SinkOptions};
 pub use source::Source;
 

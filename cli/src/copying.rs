@@ -1,0 +1,7 @@
+//! Copies as the command line asks for them: which place a text names, and the end that it is.
+
+mod ends;
+mod location;
+
+pub(crate) use ends::{destination, origin};
+pub(crate) use location::{Location, Pair};
