@@ -1,5 +1,6 @@
-//! `tierce registry`: a registry of one's own.
+//! `tierce registry`: a registry of one's own, and what others have.
 
+mod client;
 mod settings;
 
 use std::io::Write;
@@ -28,6 +29,8 @@ enum Action {
     Serve(Serve),
     /// Take away what no image needs from a registry that is not running
     Gc(Gc),
+    #[command(flatten)]
+    Client(client::Action),
 }
 
 /// Where a registry is, and what is said of it in a file.
@@ -86,6 +89,7 @@ struct Gc {
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     match &args.action {
+        Action::Client(action) => client::run(action, app),
         Action::Serve(args) => {
             let mut settings = Settings::read(&args.place)?;
             settings.take(args);

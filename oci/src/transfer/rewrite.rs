@@ -50,7 +50,7 @@ impl Changes {
                 let mut entries = Vec::new();
                 for entry in &node.entries {
                     entries.push(match entry {
-                        Entry::Listed(descriptor) => descriptor.clone(),
+                        Entry::Listed(descriptor) => (**descriptor).clone(),
                         Entry::Node(node) => self.node(node, all)?,
                     });
                 }

@@ -36,9 +36,9 @@ pub(super) struct Node {
 /// One entry of an index.
 #[derive(Debug)]
 pub(super) enum Entry {
-    Node(Node),
+    Node(Box<Node>),
     /// Listed and not copied.
-    Listed(Descriptor),
+    Listed(Box<Descriptor>),
 }
 
 impl Node {
@@ -94,13 +94,13 @@ impl Gathering<'_> {
         if let Document::Index(index) = &document {
             for entry in self.wanted(index, &document)? {
                 entries.push(match self.platforms {
-                    Platforms::IndexAlone => Entry::Listed(entry),
+                    Platforms::IndexAlone => Entry::Listed(Box::new(entry)),
                     _ if !entry.media_type.is_manifest() && !entry.media_type.is_index() => {
-                        Entry::Listed(entry)
+                        Entry::Listed(Box::new(entry))
                     }
                     _ => {
                         let below = self.origin.document(&entry)?;
-                        Entry::Node(self.node(entry, below, depth + 1)?)
+                        Entry::Node(Box::new(self.node(entry, below, depth + 1)?))
                     }
                 });
             }
