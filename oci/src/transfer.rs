@@ -56,11 +56,12 @@ pub trait Origin: BlobRead {
 /// before the root is there and, for files that are written as one stream, before
 /// [`finish`](Destination::finish).
 pub trait Destination: Sync {
-    /// Whether the name means exactly this document already, with all that belongs to it.
+    /// Whether the name means exactly this root already, and the place has its parts, the
+    /// documents below it. A place that has a document has its blobs.
     ///
     /// # Errors
     /// If the place does not say.
-    fn is_there(&self, root: &Descriptor) -> Result<bool>;
+    fn is_there(&self, root: &Descriptor, parts: &[&Descriptor]) -> Result<bool>;
 
     /// Takes a blob that `supply` has, unless it is there; `moved` is told how far it is.
     ///

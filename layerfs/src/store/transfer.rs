@@ -107,7 +107,8 @@ impl<'a> StoreDestination<'a> {
 }
 
 impl Destination for StoreDestination<'_> {
-    fn is_there(&self, root: &Descriptor) -> oci::Result<bool> {
+    /// What the store takes has no parts.
+    fn is_there(&self, root: &Descriptor, _: &[&Descriptor]) -> oci::Result<bool> {
         let found = self.store().resolve_name(&self.name.clone().with_default_tag());
         Ok(found.is_ok_and(|record| record.manifest.as_ref() == Some(&root.digest)))
     }

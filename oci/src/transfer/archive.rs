@@ -137,7 +137,7 @@ impl<W: Write + Send> ArchiveDestination<W> {
 }
 
 impl<W: Write + Send> Destination for ArchiveDestination<W> {
-    fn is_there(&self, _: &Descriptor) -> Result<bool> {
+    fn is_there(&self, _: &Descriptor, _: &[&Descriptor]) -> Result<bool> {
         Ok(false)
     }
 

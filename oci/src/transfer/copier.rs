@@ -107,7 +107,9 @@ impl Copier<'_> {
                 "what refers to it would refer to nothing: its digest changes on the way",
             ));
         }
-        let was_there = self.destination.is_there(&root)?;
+        let parts: Vec<&Descriptor> =
+            documents.iter().rev().skip(1).map(|part| &part.descriptor).collect();
+        let was_there = self.destination.is_there(&root, &parts)?;
         let mut copied = Copied { root, bytes: 0, was_there, referrers: 0 };
         let mut done = HashSet::new();
         if !was_there {

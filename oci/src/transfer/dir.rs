@@ -135,7 +135,7 @@ impl DirDestination {
 }
 
 impl Destination for DirDestination {
-    fn is_there(&self, _: &Descriptor) -> Result<bool> {
+    fn is_there(&self, _: &Descriptor, _: &[&Descriptor]) -> Result<bool> {
         Ok(false)
     }
 

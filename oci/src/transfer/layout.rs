@@ -31,9 +31,18 @@ impl LayoutDestination {
 }
 
 impl Destination for LayoutDestination {
-    fn is_there(&self, root: &Descriptor) -> Result<bool> {
+    fn is_there(&self, root: &Descriptor, parts: &[&Descriptor]) -> Result<bool> {
         let index = self.layout.read_index()?;
-        Ok(index.manifests.iter().any(|other| other.digest == root.digest && self.is_ours(other)))
+        if !index.manifests.iter().any(|other| other.digest == root.digest && self.is_ours(other)) {
+            return Ok(false);
+        }
+        let blobs = self.layout.blobs();
+        for part in parts {
+            if blobs.size(&part.digest)? != Some(part.size) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn put_blob(

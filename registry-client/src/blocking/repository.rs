@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use oci::transfer::{Arrival, Destination, Origin, Standing, Supply};
 use oci::{BlobRead, Descriptor, Digest, Document, Reference, Verified};
 use tokio::runtime::Handle;
@@ -9,6 +10,9 @@ use tokio::runtime::Handle;
 use super::pump::pumped_body;
 use super::{Source, to_oci};
 use crate::{Client, Error, Uploaded};
+
+/// How many of an index's manifests are asked for at once.
+const PARTS_AT_ONCE: usize = 16;
 
 /// What a name in a registry means.
 pub struct RepositoryOrigin {
@@ -100,15 +104,26 @@ impl RepositoryDestination {
 }
 
 impl Destination for RepositoryDestination {
-    fn is_there(&self, root: &Descriptor) -> oci::Result<bool> {
+    fn is_there(&self, root: &Descriptor, parts: &[&Descriptor]) -> oci::Result<bool> {
         let name = self.of_root(&root.digest)?;
-        let present = self.handle.block_on(self.client.present_manifest(&name));
-        let present = present.map_err(|error| self.failed(error))?;
-        Ok(present.is_some_and(|present| present.digest == root.digest))
+        let parts = parts.iter().map(|part| self.name.with_digest(part.digest.clone()));
+        let ask = async {
+            let present = self.client.present_manifest(&name).await?;
+            if present.is_none_or(|present| present.digest != root.digest) {
+                return Ok(false);
+            }
+            stream::iter(parts)
+                .map(|part| async move { self.client.present_manifest(&part).await })
+                .buffer_unordered(PARTS_AT_ONCE)
+                .try_all(async |present| present.is_some())
+                .await
+        };
+        self.handle.block_on(ask).map_err(|error| self.failed(error))
     }
 
-    /// The calling thread reads the bytes, the runtime sends them. A mount needs no question
-    /// before it.
+    /// The calling thread reads the bytes, the runtime sends them. A mount out of another
+    /// repository needs no question before it; within the same repository, that a manifest
+    /// lists a blob does not say that the blob is still there.
     fn put_blob(
         &self,
         blob: &Descriptor,
@@ -116,10 +131,9 @@ impl Destination for RepositoryDestination {
         moved: &(dyn Fn(u64) + Sync),
     ) -> oci::Result<Arrival> {
         let from = supply.repository(&blob.digest);
-        let from = from.filter(|from| from.registry() == self.name.registry());
-        if from.is_some_and(|from| from.repository() == self.name.repository()) {
-            return Ok(Arrival::Present);
-        }
+        let from = from.filter(|from| {
+            from.registry() == self.name.registry() && from.repository() != self.name.repository()
+        });
         if from.is_none() {
             let there = self.handle.block_on(self.client.head_blob(
                 &self.name,

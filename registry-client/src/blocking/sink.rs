@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use oci::{BlobRead, Descriptor, Digest, Image, ImageSink, MediaType, Reference};
+use oci::{BlobRead, Descriptor, Digest, Document, Image, ImageSink, MediaType, Reference};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -170,7 +170,8 @@ impl ImageSink for Sink {
         if let Some(subject) = &image.manifest.subject
             && !pushed.subject_listed
         {
-            let listed = self.client.list_referrer(&name, &subject.digest, as_referrer(image));
+            let referrer = Document::Manifest(image.manifest.clone()).as_referrer();
+            let listed = self.client.list_referrer(&name, &subject.digest, referrer);
             self.handle.block_on(listed).map_err(failed)?;
         }
         Ok(pushed.digest)
@@ -189,18 +190,6 @@ fn target(name: &Reference, digest: &Digest) -> oci::Result<Reference> {
         Some(tag) => Reference::new(name.registry(), name.repository(), Some(tag), None),
         None => Ok(name.clone()),
     }
-}
-
-/// An image as the list of its subject's referrers names it (distribution-spec, "Listing
-/// Referrers").
-fn as_referrer(image: &Image) -> Descriptor {
-    let manifest = &image.manifest;
-    let media_type = manifest.media_type.clone().unwrap_or(MediaType::OCI_MANIFEST);
-    let mut referrer = Descriptor::new(media_type, manifest.digest().clone(), manifest.size());
-    let config_type = || manifest.config.media_type.to_string();
-    referrer.artifact_type = Some(manifest.artifact_type.clone().unwrap_or_else(config_type));
-    referrer.annotations = manifest.annotations.clone();
-    referrer
 }
 
 /// One push.
