@@ -89,15 +89,16 @@ pub enum ExpandErrorKind {
     #[error("more than {MAX_DEPTH} `${{…}}` in each other")]
     Depth,
     /// The result is too long.
-    #[error("the expansion is longer than {MAX_LENGTH} bytes")]
+    #[error("variables bring more than {MAX_LENGTH} bytes to one word")]
     Length,
 }
 
 /// How deeply `${…}` may nest.
 pub const MAX_DEPTH: usize = 64;
 
-/// How long an expansion may be, in bytes, what nested words expand into included.
-pub const MAX_LENGTH: usize = 16 << 20;
+/// How many bytes variables may bring to one word, to those nested in it included: far more than a
+/// process takes in one argument, and too little for a file of words to fill all memory.
+pub const MAX_LENGTH: usize = 1 << 20;
 
 /// Expands `word`.
 ///

@@ -36,7 +36,7 @@ use crate::stage::Dockerfile;
 use crate::syntax::Escape;
 
 pub(crate) use run::SCRIPT_DIR;
-pub(crate) use scope::Scope;
+pub(crate) use scope::{Scope, set_variable};
 
 use bases::{Bases, FromLine};
 use errors::Errors;

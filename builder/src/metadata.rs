@@ -10,7 +10,7 @@ use crate::instruction::{
     CommandLine, Env, Expose, Healthcheck, Instruction, Label, Pair, Probe, Property, Shell,
     Statement, Unset, Volume, parse_change, parse_port, parse_signal,
 };
-use crate::lower::Scope;
+use crate::lower::{Scope, set_variable};
 use crate::paths::clean_absolute;
 use crate::syntax::{Escape, Source, Word};
 
@@ -148,7 +148,8 @@ impl Draft {
         let set: Vec<(String, String)> =
             env.variables.iter().map(expand).collect::<Result<_, _>>()?;
         let config = &mut self.config.config.env;
-        for (key, value) in set {
+        for ((key, value), written) in set.into_iter().zip(&env.variables) {
+            set_variable(&mut self.env, &key, &value, &written.key)?;
             let pair = format!("{key}={value}");
             text.push_str(&format!(" {pair}"));
             let name = |entry: &String| entry.split('=').next() == Some(&key);
@@ -156,7 +157,6 @@ impl Draft {
                 Some(known) => config[known] = pair,
                 None => config.push(pair),
             }
-            self.env.set(key, value);
         }
         Ok(text)
     }

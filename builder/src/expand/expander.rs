@@ -34,7 +34,7 @@ impl<'w, 'e> Expander<'w, 'e> {
             escape,
             mode,
             depth: 0,
-            budget: MAX_LENGTH.saturating_sub(word.len()),
+            budget: MAX_LENGTH,
             used: BTreeSet::new(),
             unset: BTreeSet::new(),
         }

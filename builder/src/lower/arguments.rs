@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use oci::Platform;
 
-use super::{Scope, one};
+use super::{Scope, one, set_variable};
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::error::BuildError;
@@ -76,11 +76,12 @@ pub(crate) fn global(
     let mut wrong = Vec::new();
     for statement in &dockerfile.meta_args {
         for argument in &statement.instruction.arguments {
-            match global_argument(request, &Scope { env: &env, escape }, argument) {
-                Ok((name, Some(value))) => env.set(name, value),
-                Ok((_, None)) => {}
-                Err(diagnostic) => wrong.push(diagnostic),
-            }
+            let read = global_argument(request, &Scope { env: &env, escape }, argument);
+            let set = read.and_then(|(name, value)| match value {
+                Some(value) => set_variable(&mut env, &name, &value, &argument.name),
+                None => Ok(()),
+            });
+            wrong.extend(set.err());
         }
     }
     wrong.truncate(MOST_ERRORS);

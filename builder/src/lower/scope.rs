@@ -1,7 +1,7 @@
 //! Words and the variables that they are expanded with.
 
 use crate::diagnostic::Diagnostic;
-use crate::environment::Environment;
+use crate::environment::{Environment, MAX_BYTES};
 use crate::expand;
 use crate::syntax::{Escape, Heredoc, Word};
 
@@ -39,4 +39,19 @@ impl Scope<'_> {
     fn get(&self, name: &str) -> Option<String> {
         self.env.get(name).map(str::to_owned)
     }
+}
+
+/// Sets a variable that `word` of the file says, as long as all of them are not too much.
+pub(crate) fn set_variable(
+    env: &mut Environment,
+    name: &str,
+    value: &str,
+    word: &Word,
+) -> Result<(), Diagnostic> {
+    if !env.has_room_for(name, value) {
+        let message = format!("the variables of this stage are longer than {MAX_BYTES} bytes");
+        return Err(Diagnostic::error(word.span, message));
+    }
+    env.set(name, value);
+    Ok(())
 }

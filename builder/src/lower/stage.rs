@@ -6,7 +6,7 @@ use super::bases::SCRATCH;
 use super::copy::parse_chmod;
 use super::names::{Names, describe, is_step};
 use super::refuse;
-use super::{Lowerer, Scope, StageState, one};
+use super::{Lowerer, Scope, StageState, one, set_variable};
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::error::BuildError;
@@ -275,7 +275,7 @@ impl Lowerer<'_> {
             if let Some(value) = &value {
                 text.push('=');
                 text.push_str(value);
-                lowering.state.draft.env.set(name.clone(), value.clone());
+                set_variable(&mut lowering.state.draft.env, &name, value, &argument.name)?;
             }
             self.declared.insert(name.clone());
             lowering.state.args.push((name, value));
