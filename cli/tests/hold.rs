@@ -96,6 +96,28 @@ fn a_commit_holds_its_container_still_meanwhile() {
 }
 
 #[test]
+fn a_commit_that_is_killed_leaves_its_container_running() {
+    let tierce = tierce();
+    counting(&tierce, "cc", &[]);
+    wait_until("it counts", || tierce.run(["exec", "cc", "test", "-s", "/count"]).code == 0);
+    tierce.ok(["exec", "cc", "dd", "if=/dev/urandom", "of=/large", "bs=1M", "count=64"]);
+    let paused = || tierce.ok(["inspect", "-f", "{{.State.Paused}}", "cc"]) == "true\n";
+    let mut seen_paused = false;
+    while !seen_paused {
+        let mut commit = tierce.command(["commit", "cc", "image"]).spawn().unwrap();
+        while commit.try_wait().unwrap().is_none() && !seen_paused {
+            seen_paused = paused();
+        }
+        commit.kill().unwrap();
+        commit.wait().unwrap();
+    }
+    wait_until("it goes on", || !paused());
+    let before = count(&tierce, "cc");
+    wait_until("it counts on", || count(&tierce, "cc") > before);
+    tierce.ok(["rm", "-f", "cc"]);
+}
+
+#[test]
 fn the_processes_of_a_container_are_listed() {
     let tierce = tierce();
     tierce.ok(["run", "-d", "--name", "tt", "-u", "7", "busybox", "sleep", "1000"]);

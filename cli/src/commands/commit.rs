@@ -1,5 +1,7 @@
 //! `tierce commit`: an image from what a container changed.
 
+use std::os::unix::net::UnixStream;
+
 use builder::diagnostic::render;
 use builder::syntax::Source;
 use jiff::Timestamp;
@@ -9,8 +11,8 @@ use oci::{History, ImageConfig, Raw, Reference};
 use crate::app::App;
 use crate::containers::ContainerConfig;
 use crate::error::{Failure, Outcome};
-use crate::keeper::ask::ask;
-use crate::keeper::wire::{Reply, Request};
+use crate::keeper::ask::connect;
+use crate::keeper::wire::{self, Reply, Request};
 use crate::ui::say;
 
 /// What `tierce commit` takes.
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let lease = store.lease()?;
     let container = store.container(&args.container)?;
     let kept = ContainerConfig::of(&container)?;
-    let still = if args.pause && !args.no_pause { Still::hold(store, &container)? } else { None };
+    let still = if args.pause && !args.no_pause { hold_still(store, &container)? } else { None };
     let layer = store.commit_container(&lease, &container, DirectoryTimes::Keep)?;
     drop(still);
     let mut config: ImageConfig = match &container.image {
@@ -86,40 +88,21 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     Ok(0)
 }
 
-/// A container that runs, held still as long as this lives.
-struct Still<'a> {
-    store: &'a Store,
-    id: &'a str,
-}
-
-impl<'a> Still<'a> {
-    /// `None` if it does not run, or was held still before.
-    fn hold(store: &'a Store, container: &'a Container) -> Result<Option<Self>, Failure> {
-        let held = match container.state {
-            ContainerState::Running(run) if !run.paused => {
-                match ask(store, &container.id, &Request::Pause)? {
-                    Some(Reply::Failed { message, .. }) => {
-                        return Err(Failure::new(format!(
-                            "container {}: {message}",
-                            container.name
-                        ))
-                        .hint("commit it as it runs with `--pause=false`"));
-                    }
-                    reply => reply == Some(Reply::Done),
-                }
-            }
-            _ => false,
-        };
-        Ok(held.then(|| Still { store, id: &container.id }))
+/// Holds a container still until the connection is dropped; `None` if it does not run, or is held
+/// still already.
+fn hold_still(store: &Store, container: &Container) -> Result<Option<UnixStream>, Failure> {
+    match container.state {
+        ContainerState::Running(run) if !run.paused => {}
+        _ => return Ok(None),
     }
-}
-
-impl Drop for Still<'_> {
-    fn drop(&mut self) {
-        // It has ended if nobody answers.
-        if let Err(error) = ask(self.store, self.id, &Request::Unpause) {
-            tracing::warn!(error = error.message, "the container is still paused");
+    let Some(keeper) = connect(store, &container.id)? else { return Ok(None) };
+    // Gone without an answer, it has ended.
+    match wire::say(&keeper, &Request::Hold).and_then(|()| wire::hear(&keeper)).unwrap_or(None) {
+        Some(Reply::Failed { message, .. }) => {
+            Err(Failure::new(format!("container {}: {message}", container.name))
+                .hint("commit it as it runs with `--pause=false`"))
         }
+        _ => Ok(Some(keeper)),
     }
 }
 

@@ -73,6 +73,7 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
             Request::Resize(size) => keeper.resize(size),
             Request::Pause => wire::say(asker, &keeper.pause())?,
             Request::Unpause => wire::say(asker, &keeper.unpause())?,
+            Request::Hold => return hold(asker, keeper),
             Request::Processes => wire::say(asker, &keeper.processes())?,
             Request::Usage => wire::say(asker, &keeper.usage())?,
             Request::Exec(_) if keeper.is_paused() => {
@@ -90,6 +91,19 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
 /// What was asked for cannot be done.
 pub(super) fn failed(message: impl Into<String>) -> Reply {
     Reply::Failed { message: message.into(), hint: None, code: 1 }
+}
+
+/// Holds the container still until the asker goes away.
+fn hold(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
+    let reply = keeper.pause();
+    let is_held = reply == Reply::Done;
+    let said = wire::say(asker, &reply);
+    if is_held {
+        // Whatever ends the connection ends the wait.
+        while matches!(wire::receive(asker), Ok(Some(_))) {}
+        keeper.unpause();
+    }
+    said
 }
 
 /// Takes one more into the container's input and output.

@@ -57,6 +57,8 @@ pub(crate) enum Request {
     Pause,
     /// To let them go on.
     Unpause,
+    /// To hold them still as long as the asker stays: he may be killed, and they go on.
+    Hold,
     /// To name its processes.
     Processes,
     /// To say what it uses.
