@@ -8,7 +8,6 @@ mod network;
 pub(crate) mod options;
 pub(crate) mod spec;
 pub(crate) mod status;
-pub(crate) mod written;
 
 use layerfs::{Container, ContainerState, Durability, Lease, Run, Store};
 use runtime::{Stdio, Stream};

@@ -18,6 +18,7 @@ mod remotes;
 mod signals;
 mod staged_file;
 mod terminal;
+mod tree_size;
 mod ui;
 
 use std::path::PathBuf;

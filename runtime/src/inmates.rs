@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use crate::process_stat::ProcessStat;
+
 /// The ids of all processes of the container whose first process is `init`: those in its process
 /// namespace, and whatever they started, in namespaces further down too. In ascending order.
 ///
@@ -20,7 +22,7 @@ pub fn processes(init: i32) -> io::Result<Vec<i32>> {
         match self::namespace(pid) {
             Ok(found) if found == namespace => drop(inside.insert(pid)),
             // It may have gone meanwhile.
-            _ => outside.extend(parent(pid).map(|parent| (pid, parent))),
+            _ => outside.extend(ProcessStat::of(pid).map(|stat| (pid, stat.parent()))),
         }
     }
     // A child may be listed before its parent.
@@ -38,14 +40,6 @@ pub fn processes(init: i32) -> io::Result<Vec<i32>> {
 
 fn namespace(pid: i32) -> io::Result<PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/pid"))
-}
-
-/// Field 4 of `/proc/<pid>/stat` (proc_pid_stat(5)).
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses that may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod inmates;
 pub mod network;
 mod plan;
 mod prepare;
+mod process_stat;
 mod root_tree;
 mod seccomp;
 mod signal;
@@ -43,6 +44,7 @@ pub use device::memory_tree;
 pub use error::Error;
 pub use freeze::Freezer;
 pub use inmates::processes;
+pub use process_stat::ProcessStat;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
     BindFlags, FileContent, Join, Limit, Mount, MountSource, Network, Process, Propagation,

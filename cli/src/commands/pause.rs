@@ -1,9 +1,8 @@
 //! `tierce pause`: holds all processes of containers still.
 
 use crate::app::App;
-use crate::containers::each;
 use crate::error::Outcome;
-use crate::keeper::ask::demand;
+use crate::keeper::ask::demand_of_each;
 use crate::keeper::wire::Request;
 
 /// What `tierce pause` takes.
@@ -16,6 +15,5 @@ pub(crate) struct Args {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    let store = app.store()?;
-    each(&args.containers, |name| demand(store, &store.container(name)?, &Request::Pause).map(drop))
+    demand_of_each(app, &args.containers, &Request::Pause)
 }

@@ -10,10 +10,10 @@ use crate::app::App;
 use crate::containers::ContainerConfig;
 use crate::containers::mounts::MountContent;
 use crate::containers::status::{status, word};
-use crate::containers::written::written;
 use crate::error::{Failure, Outcome};
 use crate::networks::join::Addresses;
 use crate::networks::publish::shown;
+use crate::tree_size::tree_size;
 use crate::ui::filter::{Filters, matches_label};
 use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
@@ -187,7 +187,7 @@ impl One {
             "Mounts": self.mounts(),
             "LocalVolumes": self.volumes().count().to_string(),
             "Ports": shown(&Addresses::of(&self.container).ports),
-            "Size": if args.size { human::size(written(&self.container)?) } else { "0B".into() },
+            "Size": if args.size { human::size(tree_size(&self.container.upper())?) } else { "0B".into() },
             "Labels": labels.join(","),
         }))
     }

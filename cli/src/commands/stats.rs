@@ -125,7 +125,7 @@ impl One {
             ("ID", id.to_owned()),
             ("Name", self.container.name.clone()),
             ("CPUPerc", percent(busy.as_secs_f64(), elapsed)),
-            ("MemUsage", pair(&binary(usage.memory), &binary(limit))),
+            ("MemUsage", pair(&human::binary_size(usage.memory), &human::binary_size(limit))),
             ("MemPerc", percent(usage.memory as f64, limit as f64)),
             ("NetIO", pair(&human::size(usage.received), &human::size(usage.sent))),
             ("BlockIO", pair(&human::size(usage.read), &human::size(usage.written))),
@@ -139,27 +139,6 @@ fn percent(part: f64, whole: f64) -> String {
     format!("{:.2}%", if whole > 0.0 { 100.0 * part / whole } else { 0.0 })
 }
 
-/// A size in binary units with four digits, as docker has them for memory: `1.512MiB`.
-fn binary(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let digits = match value {
-        _ if unit == 0 => 0,
-        v if v >= 1000.0 => 0,
-        v if v >= 100.0 => 1,
-        v if v >= 10.0 => 2,
-        _ => 3,
-    };
-    let text = format!("{value:.digits$}");
-    let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text}{}", UNITS[unit])
-}
-
 /// In bytes; 0 if the kernel does not say.
 fn memory_of_machine() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -171,20 +150,6 @@ fn memory_of_machine() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_has_four_digits() {
-        for (bytes, text) in [
-            (0, "0B"),
-            (1023, "1023B"),
-            (1024, "1KiB"),
-            (1_585_446, "1.512MiB"),
-            (8_160_437_862, "7.6GiB"),
-            (200 << 20, "200MiB"),
-        ] {
-            assert_eq!(binary(bytes), text);
-        }
-    }
 
     #[test]
     fn a_part_of_nothing_is_nothing() {

@@ -1,9 +1,8 @@
 //! `tierce unpause`: lets the processes of paused containers go on.
 
 use crate::app::App;
-use crate::containers::each;
 use crate::error::Outcome;
-use crate::keeper::ask::demand;
+use crate::keeper::ask::demand_of_each;
 use crate::keeper::wire::Request;
 
 /// What `tierce unpause` takes.
@@ -16,8 +15,5 @@ pub(crate) struct Args {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    let store = app.store()?;
-    each(&args.containers, |name| {
-        demand(store, &store.container(name)?, &Request::Unpause).map(drop)
-    })
+    demand_of_each(app, &args.containers, &Request::Unpause)
 }

@@ -8,7 +8,9 @@ use layerfs::{Container, ContainerState, Store};
 
 use super::door;
 use super::wire::{self, Reply, Request};
-use crate::error::Failure;
+use crate::app::App;
+use crate::containers::each;
+use crate::error::{Failure, Outcome};
 
 /// How long a keeper may take from its first moment until it can be asked.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,6 +62,12 @@ pub(crate) fn demand(
         }
         Some(reply) => Ok(reply),
     }
+}
+
+/// Asks the keepers of several containers for the same, and prints the names of those that did it.
+pub(crate) fn demand_of_each(app: &App, containers: &[String], request: &Request) -> Outcome {
+    let store = app.store()?;
+    each(containers, |name| demand(store, &store.container(name)?, request).map(drop))
 }
 
 /// Asks for something that ends with the container, and answers with the status of that end.

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use runtime::ProcessStat;
+
 use super::Keeper;
 use super::door::failed;
 use super::wire::{Reply, Usage};
@@ -35,16 +37,12 @@ impl Keeper {
 /// ended meanwhile adds nothing.
 fn add_process(usage: &mut Usage, pid: i32) {
     let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let stat = read("stat");
-    // The second field is a name in parentheses that may hold anything; field 3 comes first here.
-    let fields: Vec<u64> = stat
-        .rsplit_once(')')
-        .map(|(_, rest)| rest.split_ascii_whitespace().skip(1).map(number).collect())
-        .unwrap_or_default();
-    let field = |number: usize| fields.get(number - 4).copied().unwrap_or_default();
-    let ticks: u64 = (14..=17).map(field).sum();
-    usage.processor += ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1));
-    usage.tasks += field(20);
+    if let Some(stat) = ProcessStat::of(pid) {
+        // In user mode and in the kernel, its own and that of the children.
+        let ticks: u64 = (14..=17).map(|field| stat.number(field)).sum();
+        usage.processor += ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1));
+        usage.tasks += stat.number(20);
+    }
     usage.memory += 1024 * value(&read("smaps_rollup"), "Pss:");
     let io = read("io");
     usage.read += value(&io, "read_bytes:");

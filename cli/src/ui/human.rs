@@ -5,24 +5,30 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A size in decimal units: `4.27MB`.
+/// A size in decimal units with three digits: `4.27MB`.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    scaled(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB"], 3)
+}
+
+/// A size in binary units with four digits, as docker has them for memory: `1.512MiB`.
+pub(crate) fn binary_size(bytes: u64) -> String {
+    scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"], 4)
+}
+
+/// A number in the largest of `units`, each `step` times the one before, in which it is not below
+/// one; in so many digits, and without zeros at the end of a fraction.
+fn scaled(bytes: u64, step: f64, units: &[&str], digits: usize) -> String {
     let mut value = bytes as f64;
     let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
+    while value >= step && unit + 1 < units.len() {
+        value /= step;
         unit += 1;
     }
-    let digits = match value {
-        _ if unit == 0 => 0,
-        v if v >= 100.0 => 0,
-        v if v >= 10.0 => 1,
-        _ => 2,
-    };
+    let whole = 1 + [10.0, 100.0, 1000.0].iter().filter(|power| value >= **power).count();
+    let digits = if unit == 0 { 0 } else { digits.saturating_sub(whole) };
     let text = format!("{value:.digits$}");
     let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text}{}", UNITS[unit])
+    format!("{text}{}", units[unit])
 }
 
 /// How long ago something was: `3 minutes ago`.
@@ -134,6 +140,20 @@ mod tests {
             (1_310_000_000, "1.31GB"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn sizes_of_memory_have_four() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1KiB"),
+            (1_585_446, "1.512MiB"),
+            (8_160_437_862, "7.6GiB"),
+            (200 << 20, "200MiB"),
+        ] {
+            assert_eq!(binary_size(bytes), text);
         }
     }
 

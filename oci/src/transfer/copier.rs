@@ -97,13 +97,12 @@ impl Copier<'_> {
         let documents = changes.apply(&tree)?;
         let root = documents.last().map(|last| last.descriptor.clone());
         let root = root.ok_or_else(|| refused(&tree.document, "it has no documents"))?;
-        let whole = self.origin.root()?;
         if self.options.preserve_digests && root.digest != *tree.document.digest() {
-            return Err(refused(&whole, "its digest would change"));
+            return Err(refused(&tree.document, "its digest would change"));
         }
         if self.options.referrers && root.digest != *tree.document.digest() {
             return Err(refused(
-                &whole,
+                &tree.document,
                 "what refers to it would refer to nothing: its digest changes on the way",
             ));
         }

@@ -5,8 +5,8 @@ use layerfs::Container;
 
 use crate::app::App;
 use crate::containers::ContainerConfig;
-use crate::containers::written::written;
 use crate::error::{Failure, Outcome};
+use crate::tree_size::tree_size;
 use crate::ui::ask::confirmed;
 use crate::ui::filter::{Filters, matches_label};
 use crate::ui::{human, say};
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         if container.state.is_running() || !is_meant(&container, &filters, &until) {
             continue;
         }
-        let size = written(&container).unwrap_or(0);
+        let size = tree_size(&container.upper()).unwrap_or(0);
         match store.remove_container(&lease, &container.id) {
             Ok(()) => {
                 freed += size;

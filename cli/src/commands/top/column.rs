@@ -156,7 +156,7 @@ impl Column {
             Column::Time => clock(process.busy(machine)),
             Column::Elapsed => elapsed(process.age(machine)),
             Column::Seconds => process.age(machine).to_string(),
-            Column::Nice => process.nice.to_string(),
+            Column::Nice => process.nice.clone(),
             Column::Threads => process.threads.to_string(),
             Column::Name => process.name.clone(),
             Column::Args => process.args.clone(),

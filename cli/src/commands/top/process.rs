@@ -6,11 +6,12 @@ use std::io;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
+use runtime::ProcessStat;
 
 /// A process of the machine.
 pub(super) struct Process {
     pub(super) pid: i32,
-    pub(super) parent: i64,
+    pub(super) parent: i32,
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) name: String,
@@ -18,7 +19,7 @@ pub(super) struct Process {
     pub(super) state: String,
     /// The number of its terminal; 0 if it has none.
     pub(super) terminal: u64,
-    pub(super) nice: i64,
+    pub(super) nice: String,
     pub(super) threads: u64,
     /// Time on processors, in ticks.
     ticks: u64,
@@ -33,17 +34,9 @@ pub(super) struct Process {
 impl Process {
     /// Reads what there is; `None` if the process has gone.
     pub(super) fn read(pid: i32) -> Option<Process> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = ProcessStat::of(pid)?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        // The second field is a name in parentheses that may hold anything.
-        let (before, rest) = stat.rsplit_once(')')?;
-        let name = before.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // As the manual numbers them: the state is field 3.
-        let field = |number: usize| fields.get(number - 3).copied().unwrap_or_default();
-        let number = |at: usize| field(at).parse::<u64>().unwrap_or_default();
-        let signed = |at: usize| field(at).parse::<i64>().unwrap_or_default();
         let id = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             // Real, then effective.
@@ -56,19 +49,19 @@ impl Process {
             .collect();
         Some(Process {
             pid,
-            parent: signed(4),
+            parent: stat.parent(),
             uid: id("Uid:")?,
             gid: id("Gid:")?,
-            args: if args.is_empty() { format!("[{name}]") } else { args.join(" ") },
-            name,
-            state: field(3).to_owned(),
-            terminal: number(7),
-            nice: signed(19),
-            threads: number(20),
-            ticks: number(14) + number(15),
-            start: number(22),
-            virtual_size: number(23),
-            resident: number(24),
+            args: if args.is_empty() { format!("[{}]", stat.name) } else { args.join(" ") },
+            state: stat.field(3).to_owned(),
+            terminal: stat.number(7),
+            nice: stat.field(19).to_owned(),
+            threads: stat.number(20),
+            ticks: stat.number(14) + stat.number(15),
+            start: stat.number(22),
+            virtual_size: stat.number(23),
+            resident: stat.number(24),
+            name: stat.name,
         })
     }
 

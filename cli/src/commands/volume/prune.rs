@@ -1,10 +1,8 @@
 //! Removal of volumes that no container uses.
 
-use std::io;
-use std::path::Path;
-
 use crate::app::App;
 use crate::error::Outcome;
+use crate::tree_size::tree_size;
 use crate::ui::ask::confirmed;
 use crate::ui::filter::{Filters, matches_label};
 use crate::ui::{human, say};
@@ -45,7 +43,7 @@ pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
         if !unwanted {
             continue;
         }
-        let size = size_of(&volume.data).unwrap_or(0);
+        let size = tree_size(&volume.data).unwrap_or(0);
         match store.remove_volume(&lease, &volume.name) {
             Ok(()) => {
                 freed += size;
@@ -61,21 +59,4 @@ pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
     }
     say!("Total reclaimed space: {}", human::size(freed));
     Ok(0)
-}
-
-/// How many bytes the files below a directory take.
-fn size_of(dir: &Path) -> io::Result<u64> {
-    let mut size = 0;
-    let mut left = vec![dir.to_owned()];
-    while let Some(dir) = left.pop() {
-        for entry in std::fs::read_dir(dir)? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            match metadata.is_dir() {
-                true => left.push(entry.path()),
-                false => size += metadata.len(),
-            }
-        }
-    }
-    Ok(size)
 }

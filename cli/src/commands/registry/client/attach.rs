@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use oci::transfer::{Destination, Standing, Supply};
@@ -104,16 +104,7 @@ impl Files {
         let doing = || format!("cannot read {}", path.display());
         let mut file = File::open(&path).doing(doing)?;
         let mut hasher = oci::Algorithm::Sha256.hasher();
-        let mut buffer = vec![0; 1 << 16];
-        let mut size = 0;
-        loop {
-            let count = file.read(&mut buffer).doing(doing)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            size += count as u64;
-        }
+        let size = io::copy(&mut file, &mut hasher).doing(doing)?;
         let mut blob = Descriptor::new(MediaType::new(media_type), hasher.finish(), size);
         if let Some(name) = path.file_name() {
             blob.annotations.insert(TITLE.to_owned(), name.to_string_lossy().into_owned());

@@ -1,14 +1,14 @@
-//! How much containers wrote.
+//! How much the files below a directory take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use layerfs::{Container, FileKind, Root};
+use layerfs::{FileKind, Root};
 
 use crate::error::Failure;
 
-/// The bytes of the regular files that are a container's own.
-pub(crate) fn written(container: &Container) -> Result<u64, Failure> {
-    let root = Root::open(&container.upper())?;
+/// The bytes of all regular files below `directory`; links in it lead nowhere.
+pub(crate) fn tree_size(directory: &Path) -> Result<u64, Failure> {
+    let root = Root::open(directory)?;
     let mut bytes = 0;
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
