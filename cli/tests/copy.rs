@@ -149,3 +149,32 @@ fn what_is_not_there_is_said() {
     }
     assert!(!Path::new(folder.trim_start_matches("dir:")).join("manifest.json").exists());
 }
+
+#[test]
+fn no_namespace_is_needed_where_the_store_is_no_end() {
+    // A container of ours has docker's capabilities and docker's filter.
+    let tierce = tierce();
+    let context = tierce.scratch().join("inner");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_tierce"), context.join("tierce")).unwrap();
+    tierce.scratch().write("inner/Dockerfile", "FROM busybox\nCOPY tierce /bin/\n");
+    tierce.ok(["build", "-q", "-t", "inner", context.to_str().unwrap()]);
+    let registry = EmbeddedRegistry::in_memory(&tierce);
+    let name = |name: &str| format!("docker://{}/{name}", registry.address);
+    let digest = copy(&tierce, "app", &name("app:1"));
+    for user in ["0", "1000"] {
+        let (from, to) = (name("app:1"), name(&format!("app:{user}")));
+        let script = format!(
+            "set -e; copy='tierce --root /tmp/store copy'; $copy {from} oci:/tmp/layout:x;
+             $copy oci:/tmp/layout:x dir:/tmp/dir; $copy --compression zstd {from} dir:/tmp/zstd;
+             $copy dir:/tmp/dir {to}"
+        );
+        let run = ["run", "--rm", "-u", user, "--tmpfs", "/tmp", "inner", "sh", "-c", &script];
+        let digests: Vec<String> = tierce.ok(run).lines().map(str::to_owned).collect();
+        assert_eq!([&digests[0], &digests[1], &digests[3]], [&digest; 3], "{digests:?}");
+        assert_eq!(
+            tierce.ok(["registry", "digest", to.trim_start_matches("docker://")]).trim(),
+            digest
+        );
+    }
+}

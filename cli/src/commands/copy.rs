@@ -107,6 +107,15 @@ enum Format {
     Docker,
 }
 
+impl Args {
+    /// Whether an end is the store, whose files belong to many users. Everything else is bytes,
+    /// which anybody may copy.
+    pub(crate) fn touches_trees(&self) -> bool {
+        // What cannot be read is refused later.
+        Pair::parse(&self.source, &self.destination).is_ok_and(|pair| pair.has_store())
+    }
+}
+
 /// Carries it out; prints the digest of the copy.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let Pair { from, to } = Pair::parse(&args.source, &args.destination)?;

@@ -46,6 +46,11 @@ impl Pair {
         let to = second.map_or_else(|| bare(to), Ok)?;
         Ok(Pair { from, to })
     }
+
+    /// Whether one of them is the store.
+    pub(crate) fn has_store(&self) -> bool {
+        [&self.from, &self.to].into_iter().any(|end| matches!(end, Location::Store(_)))
+    }
 }
 
 impl Location {
