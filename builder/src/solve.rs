@@ -2,7 +2,6 @@
 //! whose results are not there already.
 
 mod ahead;
-mod clamp;
 mod mounts;
 mod remote;
 mod session;

@@ -4,8 +4,8 @@ use std::cell::{Cell, OnceCell};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use layerfs::{IdMode, Store, StoreOptions};
-use runtime::userns::{self, Entered, Mode};
+use layerfs::{IdMode, SnapshotMode, Store, StoreOptions};
+use runtime::userns::{self, Entered, Ids, Isolation, Mode};
 
 use crate::error::{Doing, Failure};
 use crate::machine::Machine;
@@ -16,6 +16,7 @@ pub(crate) struct App {
     /// The surroundings.
     pub(crate) machine: Machine,
     root: PathBuf,
+    isolation: Isolation,
     namespace: OnceCell<Entered>,
     /// Whoever started us entered a namespace with one id before.
     inherits_one_id: Cell<bool>,
@@ -25,10 +26,11 @@ pub(crate) struct App {
 
 impl App {
     /// The program with a store at `root`, an absolute path.
-    pub(crate) fn new(machine: Machine, root: PathBuf) -> App {
+    pub(crate) fn new(machine: Machine, root: PathBuf, isolation: Isolation) -> App {
         App {
             machine,
             root,
+            isolation,
             namespace: OnceCell::new(),
             inherits_one_id: Cell::new(false),
             store: OnceCell::new(),
@@ -39,11 +41,11 @@ impl App {
     /// An ordinary user handles files of many owners as root of a user namespace. Must come
     /// before any thread.
     pub(crate) fn become_root_of_a_namespace(&self) -> Result<(), Failure> {
-        let entered = userns::enter(Mode::Auto).map_err(|error| {
+        let entered = userns::enter(Mode::Auto, self.isolation).map_err(|error| {
             let hint = match error {
                 userns::Error::NoSysAdmin(_) => {
-                    "give the container the capability SYS_ADMIN, or a seccomp profile that \
-                     allows user namespaces"
+                    "give the container the capability SYS_CHROOT or SYS_ADMIN, or a seccomp \
+                     profile that allows user namespaces"
                 }
                 _ => {
                     "an ordinary user needs user namespaces: see `sysctl \
@@ -57,18 +59,37 @@ impl App {
         Ok(())
     }
 
-    /// Says on standard error, where it is so, that one id stands for all owners, and why.
-    pub(crate) fn tell_of_one_id(&self) {
-        if let Some(Entered::Single { reason }) = self.namespace.get() {
+    /// Says on standard error what is not as elsewhere, and why: that one id stands for all
+    /// owners, that commands are confined by chroot alone.
+    pub(crate) fn tell_of_limits(&self) {
+        let Some(Entered { ids, chroot }) = self.namespace.get() else { return };
+        if let Ids::Single { reason } = ids {
             anstream::eprintln!(
                 "note: one id stands for all owners of files, which are noted beside them: {reason}"
             );
         }
+        if let Some(reason) = chroot {
+            anstream::eprintln!(
+                "note: commands run in the chroot mode, on copied snapshots, and share network and \
+                 processes with this program: {reason}"
+            );
+        }
+    }
+
+    /// Whether containers have chroot(2) alone.
+    pub(crate) fn is_chroot_only(&self) -> bool {
+        self.namespace.get().is_some_and(|entered| entered.chroot.is_some())
+    }
+
+    /// How trees of layers are made.
+    fn snapshots(&self) -> SnapshotMode {
+        if self.is_chroot_only() { SnapshotMode::Copy } else { SnapshotMode::Overlay }
     }
 
     /// Whether one id stands for all owners of files, and changes of owner are pretended.
     pub(crate) fn has_one_id(&self) -> bool {
-        self.inherits_one_id.get() || matches!(self.namespace.get(), Some(Entered::Single { .. }))
+        self.inherits_one_id.get()
+            || self.namespace.get().is_some_and(|entered| matches!(entered.ids, Ids::Single { .. }))
     }
 
     /// We were started in a namespace with one id. Must come before the store is opened.
@@ -89,6 +110,7 @@ impl App {
         let options = StoreOptions {
             boot: StoreOptions::boot_id()?,
             ids: self.ids(),
+            snapshots: self.snapshots(),
             threads: self.threads(),
         };
         let store = Store::open(&self.root, options)

@@ -39,8 +39,39 @@ struct Cli {
     #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT")]
     root: Option<PathBuf>,
 
+    /// How containers are kept apart: by namespaces, by chroot alone, or as well as can be had
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        env = "TIERCE_ISOLATION",
+        hide_env_values = true
+    )]
+    isolation: Isolation,
+
     #[command(subcommand)]
     command: Command,
+}
+
+/// `--isolation`.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Isolation {
+    #[default]
+    Auto,
+    Namespaces,
+    Chroot,
+}
+
+impl From<Isolation> for runtime::userns::Isolation {
+    fn from(isolation: Isolation) -> Self {
+        match isolation {
+            Isolation::Auto => Self::Auto,
+            Isolation::Namespaces => Self::Namespaces,
+            Isolation::Chroot => Self::Chroot,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -66,12 +97,12 @@ fn run(cli: Cli) -> Outcome {
     let root = std::path::absolute(&root).map_err(|e| {
         Failure::new(format!("the store's path {} is unusable: {e}", root.display()))
     })?;
-    let app = App::new(machine, root);
+    let app = App::new(machine, root, cli.isolation.into());
     if cli.command.touches_trees() {
         // Before any thread is started: a namespace is entered by a single-threaded process only.
         app.become_root_of_a_namespace()?;
         if cli.command.makes_trees() {
-            app.tell_of_one_id();
+            app.tell_of_limits();
         }
     }
     cli.command.run(&app)

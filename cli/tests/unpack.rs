@@ -30,6 +30,7 @@ fn tree_in(tierce: &Tierce, image: &str) -> Tree {
     let options = StoreOptions {
         boot: StoreOptions::boot_id().unwrap(),
         ids: IdMode::Full,
+        snapshots: layerfs::SnapshotMode::Overlay,
         threads: std::num::NonZeroUsize::MIN,
     };
     let store = Store::open(tierce.root(), options).unwrap();

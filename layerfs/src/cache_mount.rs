@@ -116,10 +116,35 @@ fn take(slot: &Path, sharing: CacheSharing) -> Result<Slot> {
     };
     match flock(&lock, how) {
         Ok(()) if is_at(&lock, slot)? => {
-            Ok(Slot::Taken(CacheMount { path: slot.join(CONTENT), lock }))
+            let path = slot.join(CONTENT);
+            if is_missing(&path)? {
+                // A process to which it was lent has been killed.
+                return forget(slot, &lock);
+            }
+            Ok(Slot::Taken(CacheMount { path, lock }))
         }
         // Somebody took it away between the two calls.
         Ok(()) => Ok(Slot::Missing),
+        Err(Errno::WOULDBLOCK) => Ok(Slot::InUse),
+        Err(e) => Err(Error::io("lock", slot, e)),
+    }
+}
+
+fn is_missing(path: &Path) -> Result<bool> {
+    match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(false),
+        Err(Errno::NOENT) => Ok(true),
+        Err(e) => Err(Error::io("examine", path, e)),
+    }
+}
+
+/// Removes a slot that has lost its content, unless somebody else has it at the moment.
+fn forget(slot: &Path, lock: &File) -> Result<Slot> {
+    match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => match fs::remove_dir(slot) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", slot, e)),
+            _ => Ok(Slot::Missing),
+        },
         Err(Errno::WOULDBLOCK) => Ok(Slot::InUse),
         Err(e) => Err(Error::io("lock", slot, e)),
     }

@@ -4,6 +4,7 @@
 //! copied it up; a copy that still equals what it was copied from is no change. As with other
 //! tools, the time of a directory is no property to compare: it changes with its content.
 
+mod clamp;
 mod compare;
 mod lower;
 mod settle;
@@ -14,7 +15,9 @@ use std::path::PathBuf;
 use crate::Result;
 use crate::root::Root;
 
+pub(crate) use clamp::clamp;
 pub use lower::Lower;
+pub(crate) use lower::LowerDir;
 pub use settle::{DirectoryTimes, Settled, settle};
 
 /// What happened to a path.

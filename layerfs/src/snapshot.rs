@@ -5,16 +5,18 @@
 //! read only. A backend is one file below `snapshot/` and passes the conformance suite of the
 //! tests.
 
+mod copy;
 mod implicit;
 mod overlay;
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::change::{Change, DirectoryTimes, Lower, Settled};
-use crate::root::Root;
+use crate::change::{Change, DirectoryTimes, Lower, Settled, clamp, settle};
+use crate::root::{Root, Timestamp};
+use crate::{Error, Result};
 
+pub use copy::CopySnapshotter;
 pub use implicit::{LayerOfStack, complete_implicit};
 pub use overlay::OverlaySnapshotter;
 
@@ -48,6 +50,9 @@ pub struct Active {
     pub layers: Vec<Committed>,
     /// Where the backend keeps what is written.
     pub place: Place,
+    /// The directory that what is new in the tree can be written to without a detour: below it
+    /// stands at least all that was written so far.
+    pub direct: PathBuf,
 }
 
 /// A tree that is only read.
@@ -69,6 +74,16 @@ pub enum Durability {
     Durable,
 }
 
+/// How snapshots are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SnapshotMode {
+    /// By [overlay mounts](OverlaySnapshotter).
+    #[default]
+    Overlay,
+    /// By [copies](CopySnapshotter), where nothing may be mounted.
+    Copy,
+}
+
 /// Makes trees of layers. Layers are given lowest first.
 pub trait Snapshotter: Send + Sync {
     /// A tree to write to, on `layers`. If `place` was used before by the same backend on the same
@@ -79,21 +94,27 @@ pub trait Snapshotter: Send + Sync {
     fn prepare(&self, layers: &[Committed], place: Place, durability: Durability)
     -> Result<Active>;
 
-    /// A tree to read.
+    /// A tree to read. A backend that does not mount makes it in a directory of `scratch`, which
+    /// gives a new empty one each time.
     ///
     /// # Errors
     /// If the tree cannot be made.
-    fn view(&self, layers: &[Committed]) -> Result<View>;
+    fn view(&self, layers: &[Committed], scratch: Scratch<'_>) -> Result<View>;
 
     /// A tree to compare with: what [`view`](Snapshotter::view) shows, where a mount can be done
     /// without.
     ///
     /// # Errors
     /// If one of the layers cannot be read.
-    fn lower(&self, layers: &[Committed]) -> Result<Lower> {
-        let View { root, mount } = self.view(layers)?;
-        Ok(Lower::of_tree(root.into_top(), mount))
-    }
+    fn lower(&self, layers: &[Committed]) -> Result<Lower>;
+
+    /// Brings `place.upper` up to date with what was written to a tree that was
+    /// [prepared](Snapshotter::prepare) there on `layers`, also while it is written to. Where the
+    /// upper directory is what is written to, there is nothing to do.
+    ///
+    /// # Errors
+    /// If one of the trees cannot be read, or the upper directory not be written.
+    fn refresh(&self, layers: &[Committed], place: &Place) -> Result<()>;
 
     /// What was changed in `active` until now, as [`changes`](crate::changes) lists it.
     ///
@@ -101,10 +122,38 @@ pub trait Snapshotter: Send + Sync {
     /// If one of the trees cannot be read.
     fn changes(&self, active: &Active) -> Result<Vec<Change>>;
 
-    /// Makes what was written to `active` a layer. It stays where `active`'s place was, and the
-    /// caller may move it. Nothing may use the tree any more.
+    /// Makes what was written to `active` a layer, with no time later than `latest`. It stays
+    /// where `active`'s place was, and the caller may move it. Nothing may use the tree any more.
     ///
     /// # Errors
     /// If one of the trees cannot be read, or the layer cannot be made of it.
-    fn commit(&self, active: Active, times: DirectoryTimes) -> Result<(Committed, Settled)>;
+    fn commit(
+        &self,
+        active: Active,
+        times: DirectoryTimes,
+        latest: Option<Timestamp>,
+    ) -> Result<(Committed, Settled)>;
+
+    /// Keeps the tree of a snapshot that was committed, whose work directory was `work`, for who
+    /// next prepares one on `layers`, which it shows. Says whether it is of use: else the work
+    /// directory is waste.
+    fn remember(&self, work: &Path, layers: &[Committed]) -> bool;
+}
+
+/// Gives a new empty directory each time, on the layers' file system.
+pub type Scratch<'a> = &'a dyn Fn() -> Result<PathBuf>;
+
+/// Makes an upper directory into a layer.
+fn finish(
+    upper: &Path,
+    lower: &Lower,
+    times: DirectoryTimes,
+    latest: Option<Timestamp>,
+) -> Result<Settled> {
+    let root = Root::open(upper)?;
+    let settled = settle(&root, lower, times)?;
+    if let Some(latest) = latest {
+        clamp(&root, latest).map_err(|e| Error::tree("set the times in", upper, e))?;
+    }
+    Ok(settled)
 }

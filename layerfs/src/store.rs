@@ -54,7 +54,9 @@ use crate::gc;
 use crate::lease::{self, Lease};
 use crate::state::State;
 use crate::state::layers as layer_rows;
-use crate::{Error, IdMode, OverlaySnapshotter, Result, Snapshotter};
+use crate::{
+    CopySnapshotter, Error, IdMode, OverlaySnapshotter, Result, SnapshotMode, Snapshotter,
+};
 
 /// What a store must be told about the machine.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub struct StoreOptions {
     pub boot: String,
     /// Whether files can belong to anybody, or to one user alone.
     pub ids: IdMode,
+    /// How trees of layers are made.
+    pub snapshots: SnapshotMode,
     /// How many threads unpack or compress at once.
     pub threads: NonZeroUsize,
 }
@@ -105,7 +109,10 @@ impl Store {
             reserve::keep(&places.reserve());
         }
         let state = State::open(state_path)?;
-        let snapshotter = Box::new(OverlaySnapshotter { empty: places.empty() });
+        let snapshotter: Box<dyn Snapshotter> = match options.snapshots {
+            SnapshotMode::Overlay => Box::new(OverlaySnapshotter { empty: places.empty() }),
+            SnapshotMode::Copy => Box::new(CopySnapshotter::default()),
+        };
         let store = Store(Arc::new(Inner {
             places,
             state,
@@ -199,6 +206,11 @@ impl Store {
 
     pub(crate) fn boot(&self) -> &str {
         &self.0.options.boot
+    }
+
+    /// How trees of layers are made.
+    pub fn snapshots(&self) -> SnapshotMode {
+        self.0.options.snapshots
     }
 
     /// Which owners files can have.

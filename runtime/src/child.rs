@@ -14,7 +14,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 use crate::capability::{Capability, CapabilitySet};
 use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Program, Source, Step};
 use crate::spec::Limit;
-use crate::{init, sys};
+use crate::{init, reaper, sys};
 
 /// Which step failed, and why. An index one past the last step is the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +132,11 @@ impl Child<'_> {
             Step::EndWithParent => self.end_with_parent(),
             Step::Filter(program) => sys::install_filter(program),
             Step::Init => init::stay_behind(),
+            Step::Reaper(proc) => reaper::stay_behind(self.plan.descriptor(*proc), self.report),
+            Step::Chroot(root) => {
+                rustix::process::fchdir(self.plan.descriptor(*root))?;
+                rustix::process::chroot(c".")
+            }
         }
     }
 
@@ -258,14 +263,10 @@ impl Child<'_> {
     /// The signal comes when the starting thread ends. If it has ended before this, nobody reads
     /// the reports any more.
     fn end_with_parent(&self) -> Result<(), Errno> {
-        use rustix::event::{PollFd, PollFlags, poll};
         // Changing the user cleared the signal and made the process dumpable by that user.
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-        let mut ends = [PollFd::from_borrowed_fd(self.report, PollFlags::empty())];
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut ends, Some(&now))?;
-        if ends[0].revents().contains(PollFlags::ERR) { sys::exit(127) } else { Ok(()) }
+        if is_read(self.report)? { Ok(()) } else { sys::exit(127) }
     }
 
     /// Tries the candidates as execvp(3) does. Returns only when none could be executed.
@@ -284,6 +285,14 @@ impl Child<'_> {
         }
         worst
     }
+}
+
+/// Whether somebody still holds the other end of a pipe.
+pub(crate) fn is_read(pipe: BorrowedFd<'_>) -> Result<bool, Errno> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut ends = [PollFd::from_borrowed_fd(pipe, PollFlags::empty())];
+    poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    Ok(!ends[0].revents().contains(PollFlags::ERR))
 }
 
 /// A directory below the root that is always there, for a moment.

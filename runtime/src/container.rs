@@ -16,6 +16,7 @@ use crate::child::{self, Report};
 use crate::error::Error;
 use crate::plan::{Plan, Step};
 use crate::prepare::{Prepared, prepare, prepare_join};
+use crate::reaper;
 use crate::signal::Signal;
 use crate::spec::{Join, Process, Spec};
 use crate::sys;
@@ -66,6 +67,8 @@ pub struct Container {
     pid: i32,
     pidfd: OwnedFd,
     groups: Vec<PathBuf>,
+    /// The signal that ends all processes.
+    killer: i32,
     end: End,
 }
 
@@ -127,13 +130,15 @@ fn died(status: &'static str) -> Error {
 
 /// The keeper thread: starts the process, tells so, waits for its end, clears up, tells that.
 fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error>>) {
-    let Prepared { plan, stubs, groups } = prepared;
+    let Prepared { plan, undo, groups } = prepared;
+    // The kernel ends a whole process namespace with its process 1.
+    let killer = if plan.has_reaper() { reaper::END } else { Signal::KILL.number() };
     // A handler of this program must not run in the copy of it; other threads take the signals.
     sys::block_signals(true);
-    let Started { pid, pidfd, held, warden } = match start(plan, name) {
+    let Started { pid, pidfd, held, warden } = match start(plan, name, killer) {
         Ok(started) => started,
         Err(error) => {
-            stubs.remove();
+            undo.now();
             drop(groups);
             let _ = started.send(Err(error));
             return;
@@ -142,12 +147,12 @@ fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error
     let (ended, end) = channel();
     // Nobody can have gone away: the starter waits for this.
     let directories = groups.as_ref().map_or_else(Vec::new, |groups| groups.directories().to_vec());
-    let container = Container { pid, pidfd, groups: directories, end: End::Awaited(end) };
+    let container = Container { pid, pidfd, groups: directories, killer, end: End::Awaited(end) };
     let _ = started.send(Ok(container));
     let status = wait(held.as_fd());
     // It has copies of what the container was given until it is gone.
     drop(warden);
-    stubs.remove();
+    undo.now();
     drop(groups);
     // The receiver is gone when the container was dropped while it was still starting.
     let _ = ended.send(status);
@@ -163,7 +168,7 @@ struct Started {
 }
 
 /// Starts the process, and its warden. Returns when its program runs.
-fn start(mut plan: Plan, name: &str) -> Result<Started, Error> {
+fn start(mut plan: Plan, name: &str, killer: i32) -> Result<Started, Error> {
     let failed = |what: &str, errno: Errno| Error::setup(what, errno);
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed("make a pipe", e))?;
     let report = rustix::io::fcntl_dupfd_cloexec(&writer, 3)
@@ -183,7 +188,7 @@ fn start(mut plan: Plan, name: &str) -> Result<Started, Error> {
     drop(report);
     // As early as can be: later than this the container's program may change its user. An init
     // never does, so that the kernel's own signal is enough; and who joined ends with the init.
-    let needs_warden = !plan.has_init() && plan.joins.is_none();
+    let needs_warden = !plan.has_init() && !plan.has_reaper() && plan.joins.is_none();
     let warden = needs_warden.then(|| Warden::over(pidfd.as_fd())).transpose();
     plan.close();
     let result = outcome(reader, &plan, name).and_then(|()| {
@@ -195,7 +200,7 @@ fn start(mut plan: Plan, name: &str) -> Result<Started, Error> {
     match result {
         Ok((held, warden)) => Ok(Started { pid, pidfd, held, warden }),
         Err(error) => {
-            let _ = sys::pidfd_kill(pidfd.as_fd(), Signal::KILL.number());
+            let _ = sys::pidfd_kill(pidfd.as_fd(), killer);
             let _ = wait(pidfd.as_fd());
             Err(error)
         }
@@ -310,8 +315,8 @@ impl Container {
     /// # Errors
     /// When the process has ended, with ESRCH as the cause.
     pub fn signal(&self, signal: Signal) -> Result<(), Error> {
-        sys::pidfd_kill(self.pidfd.as_fd(), signal.number())
-            .map_err(|errno| self.error("signal", errno))
+        let number = if signal == Signal::KILL { self.killer } else { signal.number() };
+        sys::pidfd_kill(self.pidfd.as_fd(), number).map_err(|errno| self.error("signal", errno))
     }
 
     /// Kills every process of the container. Done already is done well.
@@ -319,8 +324,7 @@ impl Container {
     /// # Errors
     /// When the kernel refuses.
     pub fn kill_all(&self) -> Result<(), Error> {
-        // The kernel ends a whole process namespace with its process 1.
-        match sys::pidfd_kill(self.pidfd.as_fd(), Signal::KILL.number()) {
+        match sys::pidfd_kill(self.pidfd.as_fd(), self.killer) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => Err(self.error("kill", errno)),
         }
@@ -334,7 +338,7 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         if let End::Awaited(end) = &self.end {
-            let _ = sys::pidfd_kill(self.pidfd.as_fd(), Signal::KILL.number());
+            let _ = sys::pidfd_kill(self.pidfd.as_fd(), self.killer);
             let _ = end.recv();
         }
     }

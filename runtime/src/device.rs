@@ -91,26 +91,41 @@ pub fn memory_tree() -> Result<OwnedFd, Error> {
 pub(crate) fn devices() -> Result<Devices, Errno> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_STRICTATIME;
     let tree = tmpfs(Some(SIZE), 0o755, attributes)?;
-    let mut borrowed = Vec::new();
-    for (name, major, minor) in DEVICES {
-        match device(tree.as_fd(), name, *major, *minor) {
-            Err(Errno::PERM) => borrowed.push(*name),
-            result => result?,
-        }
-    }
-    for name in &borrowed {
-        let mode = Mode::from_raw_mode(0o666);
-        rustix::fs::mknodat(&tree, *name, FileType::RegularFile, mode, 0)?;
-    }
-    for (name, target) in LINKS {
-        rustix::fs::symlinkat(*target, &tree, *name)?;
-    }
+    let borrowed = entries(tree.as_fd())?;
     for name in ["mqueue", "pts", "shm"] {
         let mode = Mode::from_raw_mode(0o755);
         rustix::fs::mkdirat(&tree, name, mode)?;
         rustix::fs::chmodat(&tree, name, mode, AtFlags::empty())?;
     }
     Ok(Devices { tree, borrowed })
+}
+
+/// Fills a plain directory with what every container has in /dev. Devices that may not be made
+/// are empty files.
+pub(crate) fn fill(directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    entries(directory)?;
+    let mode = Mode::from_raw_mode(0o1777);
+    rustix::fs::mkdirat(directory, c"shm", mode)?;
+    rustix::fs::chmodat(directory, c"shm", mode, AtFlags::empty())
+}
+
+/// Makes devices and links. Gives the names of devices that could not be made and are empty files.
+fn entries(directory: BorrowedFd<'_>) -> Result<Vec<&'static str>, Errno> {
+    let mut borrowed = Vec::new();
+    for (name, major, minor) in DEVICES {
+        match device(directory, name, *major, *minor) {
+            Err(Errno::PERM) => borrowed.push(*name),
+            result => result?,
+        }
+    }
+    for name in &borrowed {
+        let mode = Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(directory, *name, FileType::RegularFile, mode, 0)?;
+    }
+    for (name, target) in LINKS {
+        rustix::fs::symlinkat(*target, directory, *name)?;
+    }
+    Ok(borrowed)
 }
 
 /// A device that all may use, whatever this process's file creation mask.

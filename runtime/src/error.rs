@@ -91,6 +91,12 @@ pub enum Error {
         /// Why there is none.
         reason: String,
     },
+    /// A container that is confined by chroot(2) alone cannot have it.
+    #[error("{what} needs namespaces and mounts, which cannot be made here")]
+    NeedsNamespaces {
+        /// What was asked for.
+        what: String,
+    },
     /// One step of the set-up failed.
     #[error("cannot {operation}")]
     Setup {

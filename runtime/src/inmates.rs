@@ -14,13 +14,15 @@ use crate::process_stat::ProcessStat;
 /// When the first process has gone, or may not be looked at by this user.
 pub fn processes(init: i32) -> io::Result<Vec<i32>> {
     let namespace = namespace(init)?;
-    let mut inside = HashSet::new();
+    // One that has no process namespace of its own has what its first process started.
+    let is_ours = self::namespace_of_self()? == namespace;
+    let mut inside = HashSet::from([init]);
     let mut outside = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         match self::namespace(pid) {
-            Ok(found) if found == namespace => drop(inside.insert(pid)),
+            Ok(found) if found == namespace && !is_ours => drop(inside.insert(pid)),
             // It may have gone meanwhile.
             _ => outside.extend(ProcessStat::of(pid).map(|stat| (pid, stat.parent()))),
         }
@@ -38,6 +40,10 @@ pub fn processes(init: i32) -> io::Result<Vec<i32>> {
     Ok(all)
 }
 
+fn namespace_of_self() -> io::Result<PathBuf> {
+    fs::read_link("/proc/self/ns/pid")
+}
+
 fn namespace(pid: i32) -> io::Result<PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/pid"))
 }
@@ -47,9 +53,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_among_those_of_its_namespace() {
+    fn without_a_namespace_of_its_own_it_has_what_its_first_process_started() {
         let own = i32::try_from(std::process::id()).unwrap();
-        assert!(processes(own).unwrap().contains(&own));
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let below = i32::try_from(child.id()).unwrap();
+        let all = processes(own).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap();
+        assert!(all.contains(&own) && all.contains(&below) && !all.contains(&parent), "{all:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod child;
 mod container;
 mod device;
 mod error;
+mod fixture;
 mod freeze;
 mod init;
 mod inmates;
@@ -26,6 +27,7 @@ pub mod network;
 mod plan;
 mod prepare;
 mod process_stat;
+mod reaper;
 mod root_tree;
 mod seccomp;
 mod signal;
@@ -47,7 +49,7 @@ pub use inmates::processes;
 pub use process_stat::ProcessStat;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
-    BindFlags, FileContent, Join, Limit, Mount, MountSource, Network, Process, Propagation,
+    BindFlags, Chroot, FileContent, Join, Limit, Mount, MountSource, Network, Process, Propagation,
     ProvidedFile, Resource, Rootfs, Seccomp, Spec, Stdio, Stream, SystemPaths, Tmpfs,
 };
 pub use user::User;

@@ -53,6 +53,11 @@ impl Plan {
         self.steps.contains(&Step::Init)
     }
 
+    /// Whether a process stays behind that ends all the others; without it the kernel does.
+    pub(crate) fn has_reaper(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Reaper(_)))
+    }
+
     /// Closes the descriptors: in the caller, once the new process has its copies. A reader of
     /// the container's output would wait for ever for the end of what the caller holds open.
     pub(crate) fn close(&mut self) {
@@ -164,6 +169,11 @@ pub(crate) enum Step {
     Filter(Vec<Instruction>),
     /// Goes on in a child, and stays behind as its init.
     Init,
+    /// Goes on in a child, and stays behind to end all that it starts; with the directory of all
+    /// processes.
+    Reaper(Handle),
+    /// Makes a directory the root.
+    Chroot(Handle),
 }
 
 /// Something to mount below the root.
@@ -277,6 +287,8 @@ impl Step {
             Self::EndWithParent => "tie the process to its parent".into(),
             Self::Filter(_) => "install the seccomp filter".into(),
             Self::Init => "start the process below its init".into(),
+            Self::Reaper(_) => "start the process below its reaper".into(),
+            Self::Chroot(_) => "change to the new root".into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a specification to a plan.
 
+mod confined;
 mod fake_ids;
 mod file_tree;
 mod program;
@@ -13,9 +14,10 @@ use rustix::thread::{Gid, ThreadNameSpaceType};
 use crate::capability::CapabilitySet;
 use crate::cgroup::{self, Groups};
 use crate::error::Error;
+use crate::fixture::Fixtures;
 use crate::plan::{Plan, Step};
 use crate::seccomp;
-use crate::spec::{Join, Network, Seccomp, Spec, Stdio, Stream};
+use crate::spec::{Join, Network, Rootfs, Seccomp, Spec, Stdio, Stream};
 use crate::stub::Stubs;
 use crate::system_path;
 use crate::user::User;
@@ -25,14 +27,35 @@ use crate::user::User;
 pub(crate) struct Prepared {
     /// What the new process does.
     pub(crate) plan: Plan,
-    /// What was made in the root for it.
-    pub(crate) stubs: Stubs,
+    /// What was done to the root for it.
+    pub(crate) undo: Undo,
     /// The control groups that were made for it; they go when this is dropped.
     pub(crate) groups: Option<Groups>,
 }
 
+/// What was made in a root, to be taken away when the container has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Undo {
+    fixtures: Option<Fixtures>,
+    stubs: Stubs,
+}
+
+impl Undo {
+    /// Takes it away.
+    pub(crate) fn now(self) {
+        if let Some(fixtures) = self.fixtures {
+            fixtures.remove();
+        }
+        // What was in the way of a fixture may be a mount point itself.
+        self.stubs.remove();
+    }
+}
+
 /// Makes the plan, and the mount points that it needs. When that fails nothing is left behind.
 pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
+    if matches!(spec.rootfs, Rootfs::Chroot(_)) {
+        return confined::prepare(spec);
+    }
     let own_network = !matches!(spec.network, Network::Host);
     let only_loopback = matches!(spec.network, Network::None);
     let mut groups = Groups::with(&spec.limits)?;
@@ -85,7 +108,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, stubs, groups })
+    Ok(Prepared { plan, undo: Undo { fixtures: None, stubs }, groups })
 }
 
 /// Makes the plan of a process that joins a container.
@@ -116,7 +139,7 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
     streams(&mut plan, spec.stdio, user.uid)?;
     plan.steps.push(Step::WorkingDirectory(program::working_directory(&spec.process)?));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, stubs: Stubs::default(), groups: None })
+    Ok(Prepared { plan, undo: Undo::default(), groups: None })
 }
 
 /// The namespaces of a container's process that are not ours, its process namespace excepted. To

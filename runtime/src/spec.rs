@@ -61,6 +61,20 @@ pub enum Rootfs {
     Mount(OwnedFd),
     /// A directory of the machine.
     Path(PathBuf),
+    /// A directory of the machine that the container is confined to by chroot(2) alone, where
+    /// neither namespaces nor mounts are to be had. It then sees the machine's network, processes
+    /// and name, whatever [`Spec::hostname`] says; /proc and /sys are empty.
+    Chroot(Chroot),
+}
+
+/// A directory to be confined to.
+#[derive(Debug)]
+pub struct Chroot {
+    /// The directory.
+    pub directory: OwnedFd,
+    /// A directory on the same file system for what is hidden meanwhile. It is made where it is
+    /// missing.
+    pub aside: PathBuf,
 }
 
 /// One more process for a container that runs.
@@ -156,6 +170,10 @@ pub enum MountSource {
         /// The path from there, without symbolic links and `..`.
         path: PathBuf,
     },
+    /// A file or directory of the machine that nobody else uses meanwhile. In a
+    /// [`Rootfs::Chroot`], whose file system it must be on, it is moved to its place and back in
+    /// the end; in others it is mounted.
+    Lend(PathBuf),
     /// A new file system in memory.
     Tmpfs(Tmpfs),
 }

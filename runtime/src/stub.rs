@@ -34,7 +34,7 @@ struct Parent {
 }
 
 /// Seconds and nanoseconds.
-type Mtime = (i64, u64);
+pub(crate) type Mtime = (i64, u64);
 
 /// By what a stub is known to be still the one that was made.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl State {
     }
 }
 
-fn mtime(stat: &Stat) -> Mtime {
+/// When something was last changed.
+pub(crate) fn mtime(stat: &Stat) -> Mtime {
     (stat.st_mtime, stat.st_mtime_nsec)
 }
 
@@ -147,8 +148,8 @@ impl Stub {
     }
 }
 
-/// `.` because the descriptor is one of a path only, which futimens(2) does not take.
-fn set_mtime(directory: BorrowedFd<'_>, seconds: i64, nanoseconds: u64) {
+/// Sets the time of a directory. `.` because the descriptor is one of a path only, which futimens(2) does not take.
+pub(crate) fn set_mtime(directory: BorrowedFd<'_>, seconds: i64, nanoseconds: u64) {
     let times = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ },

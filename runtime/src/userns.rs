@@ -8,6 +8,7 @@ use std::io;
 
 use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
+use rustix::thread::CapabilitySet;
 
 use crate::sys;
 use helper::{Helper, Means};
@@ -22,11 +23,46 @@ pub enum Mode {
     Single,
 }
 
-/// What [`enter`] has done.
+/// How containers are to be kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// As well as can be had here.
+    #[default]
+    Auto,
+    /// By namespaces and mounts, or not at all.
+    Namespaces,
+    /// By chroot(2) alone.
+    Chroot,
+}
+
+/// What [`enter`] has done, and found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entered {
-    /// Nothing: the process is root with what it needs.
-    AlreadyRoot,
+pub struct Entered {
+    /// The ids that there are.
+    pub ids: Ids,
+    /// Why containers have chroot(2) alone; `None` where namespaces and mounts can be made.
+    pub chroot: Option<ChrootReason>,
+}
+
+/// Why neither namespaces nor mounts are made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChrootReason {
+    /// It was asked for.
+    #[error("asked for")]
+    Asked,
+    /// Root without CAP_SYS_ADMIN, as in a container, and no new user namespace allowed either.
+    #[error("no CAP_SYS_ADMIN, and no new user namespace allowed")]
+    NoNamespaces,
+    /// There is a user namespace, in which nothing may be mounted.
+    #[error("nothing may be mounted in the user namespace")]
+    NoMounts,
+}
+
+/// The user and group ids of the process's user namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids {
+    /// Those that it had: it was root already.
+    Own,
     /// A new namespace with this many user and group ids.
     Full {
         /// User ids, from 0.
@@ -97,7 +133,8 @@ pub enum Error {
 }
 
 /// Makes the process root in a user and a mount namespace of its own, unless it is root with
-/// CAP_SYS_ADMIN already. To be called before any thread is started.
+/// CAP_SYS_ADMIN already, or root that can have no namespace and does with chroot(2). To be called
+/// before any thread is started.
 ///
 /// Everything stays in this process; a child that is forked for the purpose and gone afterwards
 /// maps the ids, because that has to be done from outside. The user's own id becomes 0, the
@@ -105,32 +142,53 @@ pub enum Error {
 ///
 /// # Errors
 /// When the kernel refuses. The process may then be in a namespace without ids: it should end.
-pub fn enter(mode: Mode) -> Result<Entered, Error> {
+pub fn enter(mode: Mode, isolation: Isolation) -> Result<Entered, Error> {
     let uid = rustix::process::geteuid().as_raw();
-    if uid == 0 && has_sys_admin() {
-        return Ok(Entered::AlreadyRoot);
+    let (holds_admin, holds_chroot) =
+        (uid == 0 && holds(CapabilitySet::SYS_ADMIN), uid == 0 && holds(CapabilitySet::SYS_CHROOT));
+    if isolation == Isolation::Chroot && holds_chroot {
+        return Ok(Entered { ids: Ids::Own, chroot: Some(ChrootReason::Asked) });
     }
+    if holds_admin {
+        return Ok(Entered { ids: Ids::Own, chroot: None });
+    }
+    let ids = match enter_namespace(uid, mode) {
+        Err(Error::NoSysAdmin(_)) if isolation == Isolation::Auto && holds_chroot => {
+            return Ok(Entered { ids: Ids::Own, chroot: Some(ChrootReason::NoNamespaces) });
+        }
+        result => result?,
+    };
+    if isolation == Isolation::Chroot {
+        return Ok(Entered { ids, chroot: Some(ChrootReason::Asked) });
+    }
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    match rustix::mount::mount_change(c"/", private) {
+        Ok(()) => Ok(Entered { ids, chroot: None }),
+        Err(_) if isolation == Isolation::Auto => {
+            Ok(Entered { ids, chroot: Some(ChrootReason::NoMounts) })
+        }
+        Err(errno) => Err(Error::Mounts(errno.into())),
+    }
+}
+
+fn enter_namespace(uid: u32, mode: Mode) -> Result<Ids, Error> {
     let gid = rustix::process::getegid().as_raw();
     let means = match mode {
         Mode::Single => Err(SingleReason::Asked),
         Mode::Auto if uid == 0 => Means::direct(),
         Mode::Auto => Means::programs(uid, gid),
     };
-    let entered = match means {
-        Ok(means) => full(uid, gid, &means)?,
+    match means {
+        Ok(means) => full(uid, gid, &means),
         Err(reason) => {
             unshare(uid)?;
-            single(uid, gid, reason)?
+            single(uid, gid, reason)
         }
-    };
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change(c"/", private).map_err(|errno| Error::Mounts(errno.into()))?;
-    Ok(entered)
+    }
 }
 
-fn has_sys_admin() -> bool {
-    rustix::thread::capabilities(None)
-        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN))
+fn holds(capability: CapabilitySet) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
 }
 
 fn unshare(uid: u32) -> Result<(), Error> {
@@ -142,7 +200,7 @@ fn unshare(uid: u32) -> Result<(), Error> {
 }
 
 /// Maps many ids, with the help of a process that stays outside.
-fn full(uid: u32, gid: u32, means: &Means) -> Result<Entered, Error> {
+fn full(uid: u32, gid: u32, means: &Means) -> Result<Ids, Error> {
     let (uids, gids) = (means.uids.count(), means.gids.count());
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -151,7 +209,7 @@ fn full(uid: u32, gid: u32, means: &Means) -> Result<Entered, Error> {
     let helper = Helper::start(means).map_err(failed("start a helper"))?;
     unshare(uid)?;
     match helper.map().map_err(failed("wait for the helper"))? {
-        Ok(()) => Ok(Entered::Full { uids, gids }),
+        Ok(()) => Ok(Ids::Full { uids, gids }),
         Err(message) if fs::read("/proc/self/uid_map").is_ok_and(|map| map.is_empty()) => {
             single(uid, gid, SingleReason::ProgramFailed(message))
         }
@@ -162,7 +220,7 @@ fn full(uid: u32, gid: u32, means: &Means) -> Result<Entered, Error> {
 }
 
 /// Maps the user's own ids, which needs no privilege.
-fn single(uid: u32, gid: u32, reason: SingleReason) -> Result<Entered, Error> {
+fn single(uid: u32, gid: u32, reason: SingleReason) -> Result<Ids, Error> {
     let write = |path: &str, content: String| {
         fs::write(path, content)
             .map_err(|source| Error::Map { what: format!("write {path}"), source })
@@ -170,5 +228,5 @@ fn single(uid: u32, gid: u32, reason: SingleReason) -> Result<Entered, Error> {
     write("/proc/self/setgroups", "deny".into())?;
     write("/proc/self/uid_map", IdMap::single(uid).to_string())?;
     write("/proc/self/gid_map", IdMap::single(gid).to_string())?;
-    Ok(Entered::Single { reason })
+    Ok(Ids::Single { reason })
 }

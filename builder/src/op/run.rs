@@ -13,7 +13,7 @@ use layerfs::{Active, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::{
-    FileContent, Limits, Mount, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, Stream,
+    Chroot, FileContent, Limits, Mount, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, Stream,
 };
 
 use self::handed::Handed;
@@ -114,8 +114,11 @@ pub(crate) fn run(
     let io_failed = |source: std::io::Error| StepCause::Io { operation: "read the output", source };
     let (mut log, stdout, stderr) =
         Log::new(bench.step, bench.progress).map_err(io_failed).map_err(bare)?;
+    // Where nothing can be mounted, sockets are lent to the process from beside its tree.
+    let sockets = bench.tree.mount.is_none().then(|| bench.tree.place.work.join("agents"));
+    let sockets = sockets.as_deref();
     // Agents answer as long as the process runs.
-    let mut handed = op.wanted.hand_over(bench.grants, bench.ids).map_err(bare)?;
+    let mut handed = op.wanted.hand_over(bench.grants, bench.ids, sockets).map_err(bare)?;
     let spec = spec(op, mounts, &mut handed, bench, stdout, stderr).map_err(bare)?;
     let mut container = runtime::spawn(spec).map_err(failed).map_err(bare)?;
     let finished = log.follow(&container, bench.cancel).map_err(io_failed).map_err(bare)?;
@@ -210,7 +213,12 @@ fn rootfs(tree: &Active) -> Result<Rootfs, StepCause> {
             })?;
             Ok(Rootfs::Mount(mount))
         }
-        None => Ok(Rootfs::Path(tree.place.upper.clone())),
+        None => {
+            let directory = tree.root.try_clone();
+            let directory = directory.map_err(StepCause::store("hand the tree to the process"))?;
+            let aside = tree.place.work.join("aside");
+            Ok(Rootfs::Chroot(Chroot { directory: directory.into_fd(), aside }))
+        }
     }
 }
 

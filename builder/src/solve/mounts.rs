@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use layerfs::{BuildSnapshot, CacheMount, CacheSharing, FileKind, Root, View};
+use layerfs::{
+    BuildSnapshot, CacheMount, CacheSharing, ExtractOptions, FileKind, Root, SnapshotMode, View,
+};
 use runtime::{Mount, MountSource, Tmpfs};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -100,6 +102,10 @@ impl Session<'_> {
         self.take_caches(op, graph, inputs, &mut opened)?;
         for mount in &op.mounts {
             let source = match &mount.content {
+                MountContent::Tree(part) if self.copies() => {
+                    let view = self.view(&inputs[part.input], graph)?;
+                    self.copy_of(&view.root, part)?
+                }
                 MountContent::Tree(part) if mount.read_only => {
                     let view = self.view(&inputs[part.input], graph)?;
                     let source = self.part_of(&view.root, view.mount.as_ref(), part)?;
@@ -118,7 +124,8 @@ impl Session<'_> {
                 }
                 MountContent::Cache(cache) => {
                     let cache = opened.caches.get(&pool(cache, inputs));
-                    MountSource::Bind(cache.expect("all caches are taken").path.clone())
+                    let path = cache.expect("all caches are taken").path.clone();
+                    if self.copies() { MountSource::Lend(path) } else { MountSource::Bind(path) }
                 }
                 MountContent::Tmpfs { size } => MountSource::Tmpfs(Tmpfs {
                     size: *size,
@@ -133,6 +140,36 @@ impl Session<'_> {
         Ok(opened)
     }
 
+    /// Whether there are no mounts, and all is copied or lent.
+    fn copies(&self) -> bool {
+        self.store.snapshots() == SnapshotMode::Copy
+    }
+
+    /// A copy of a part of a tree, which the process may write to without anybody noticing.
+    fn copy_of(&self, root: &Root, part: &TreePart) -> Result<MountSource, StepCause> {
+        let path = self.part_path(root, part)?;
+        let failed = StepCause::store("copy a part of a tree");
+        let made = self.lease.scratch_dir("mount").map_err(&failed)?;
+        let target = Root::open(&made).map_err(&failed)?;
+        let options = ExtractOptions { ids: self.ids, owner: None, strip: 0 };
+        layerfs::copy_tree(root, &path, Path::new(CONTENT), (&target, Path::new("")), &options)
+            .map_err(&failed)?;
+        Ok(MountSource::Lend(made.join(CONTENT)))
+    }
+
+    /// Where a part of a tree is, below the root and without links.
+    fn part_path(&self, root: &Root, part: &TreePart) -> Result<PathBuf, StepCause> {
+        let files = FileTree { root, ignore: None, ids: self.ids, threads: 1 };
+        let path = Path::new(part.path.trim_start_matches('/'));
+        match files.resolve(path)? {
+            Some((path, _)) => Ok(path),
+            None => {
+                let path = part.path.clone();
+                Err(StepCause::NotFound { path, suggestion: None, ignored: false })
+            }
+        }
+    }
+
     /// A part of a tree as the kernel takes it.
     fn part_of(
         &self,
@@ -140,12 +177,7 @@ impl Session<'_> {
         mount: Option<&OwnedFd>,
         part: &TreePart,
     ) -> Result<MountSource, StepCause> {
-        let files = FileTree { root, ignore: None, ids: self.ids, threads: 1 };
-        let path = Path::new(part.path.trim_start_matches('/'));
-        let Some((path, _)) = files.resolve(path)? else {
-            let path = part.path.clone();
-            return Err(StepCause::NotFound { path, suggestion: None, ignored: false });
-        };
+        let path = self.part_path(root, part)?;
         let failed = |source| StepCause::Io { operation: "mount a part of a tree", source };
         let mount = mount.ok_or_else(|| failed(io::ErrorKind::Unsupported.into()))?;
         let tree = mount.try_clone().map_err(failed)?;
@@ -168,6 +200,8 @@ impl Session<'_> {
         for mount in &op.mounts {
             let MountContent::Cache(cache) = &mount.content else { continue };
             let sharing = match cache.sharing {
+                // What is lent is one's own for as long.
+                Sharing::Shared if self.copies() => CacheSharing::Locked,
                 Sharing::Shared => CacheSharing::Shared,
                 Sharing::Private => CacheSharing::Private,
                 Sharing::Locked => CacheSharing::Locked,

@@ -86,7 +86,7 @@ impl Session<'_> {
         let snapshot = self.store.prepare(self.lease, &[]);
         let snapshot = snapshot.map_err(StepCause::store("make a layer")).map_err(bare)?;
         self.write_fetched(step, op, fetch, &snapshot).map_err(bare)?;
-        let record = self.commit(snapshot, layerfs::DirectoryTimes::Keep).map_err(bare)?;
+        let record = self.commit(snapshot, layerfs::DirectoryTimes::Keep, None).map_err(bare)?;
         if let Some(key) = key {
             self.record(key, &record).map_err(bare)?;
         }
@@ -101,7 +101,7 @@ impl Session<'_> {
         snapshot: &BuildSnapshot,
     ) -> Result<(), StepCause> {
         // The layer lies on nothing, so that its files can be written where they will stay.
-        let into: &Path = &snapshot.active.place.upper;
+        let into: &Path = &snapshot.active.direct;
         match (op, fetch) {
             (Remote::File(file), Fetch::File(answer)) => {
                 let total = answer.size;

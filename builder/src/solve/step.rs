@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use layerfs::{BuildSnapshot, DirectoryTimes, IdMode, Root, View};
+use layerfs::{BuildSnapshot, DirectoryTimes, IdMode, Root, Timestamp, View};
 
-use super::clamp::clamp;
 use super::remote::Fetch;
 use super::{Failure, Outcome, Session};
 use crate::cache::{CacheKey, KeyHasher, StepRecord};
@@ -280,24 +279,15 @@ impl Session<'_> {
                     Some(sources) => sources,
                     None => self.find(op, graph, inputs).map_err(bare)?,
                 };
-                let upper = Root::open(&snapshot.active.place.upper);
+                let upper = Root::open(&snapshot.active.direct);
                 let upper = upper.map_err(StepCause::store("open the new layer")).map_err(bare)?;
                 let place = self.place(&snapshot.active.root, Some(&upper));
                 let trees = |tree| sources.tree(tree);
                 keep = copy::run(op, &sources.found, &trees, &place).map_err(bare)?;
             }
         }
-        if let Some(latest) = latest(&graph.get(step).op) {
-            let layer = Root::open(&snapshot.active.place.upper);
-            let layer = layer.map_err(StepCause::store("open the new layer")).map_err(bare)?;
-            clamp(&layer, latest)
-                .map_err(|e| StepCause::Io {
-                    operation: "set the times of files",
-                    source: e.into(),
-                })
-                .map_err(bare)?;
-        }
-        let record = self.commit(snapshot, times).map_err(bare)?;
+        let latest = latest(&graph.get(step).op).map(Timestamp::at);
+        let record = self.commit(snapshot, times, latest).map_err(bare)?;
         if !keep {
             return Ok(below.with(record));
         }
@@ -320,10 +310,11 @@ impl Session<'_> {
         &self,
         snapshot: BuildSnapshot,
         times: DirectoryTimes,
+        latest: Option<Timestamp>,
     ) -> Result<StepRecord, StepCause> {
         let committed = self
             .store
-            .commit(self.lease, snapshot, times)
+            .commit(self.lease, snapshot, times, latest)
             .map_err(StepCause::store("make a layer of what changed"))?;
         Ok(StepRecord { layer: committed.layer.diff_id, created: self.created.clone() })
     }

@@ -10,7 +10,7 @@ use builder::{
     Event, Grants, NetworkMode, NoRemotes, Progress, Sandbox,
 };
 use indexmap::IndexMap;
-use layerfs::{FileKind, IdMode, Root, Store, StoreOptions};
+use layerfs::{FileKind, IdMode, Root, SnapshotMode, Store, StoreOptions};
 use oci::{Descriptor, MediaType, Platform};
 
 /// A store of its own.
@@ -169,7 +169,8 @@ pub(crate) fn open(root: &Path) -> Store {
     static BOOT: OnceLock<String> = OnceLock::new();
     let boot = BOOT.get_or_init(|| StoreOptions::boot_id().unwrap()).clone();
     let threads = NonZeroUsize::new(2).unwrap();
-    Store::open(root, StoreOptions { boot, ids: IdMode::Full, threads }).unwrap()
+    let snapshots = SnapshotMode::Overlay;
+    Store::open(root, StoreOptions { boot, ids: IdMode::Full, snapshots, threads }).unwrap()
 }
 
 /// An error with its causes, and what the failed process said.

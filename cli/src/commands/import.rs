@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let (_, mut tar) = open_archive(open(args, app)?).doing(from)?;
     let options = ExtractOptions { ids: store.ids(), owner: None, strip: 0 };
     extract_archive(&mut tar, &snapshot.active.root, Path::new(""), &options).doing(from)?;
-    let layer = store.commit(&lease, snapshot, DirectoryTimes::Keep)?;
+    let layer = store.commit(&lease, snapshot, DirectoryTimes::Keep, None)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let mut config = changed(ImageConfig::empty(&platform), &args.change)?;
     let now = created(app)?;

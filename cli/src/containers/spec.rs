@@ -6,7 +6,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use layerfs::{Active, Root};
-use runtime::{FileContent, Mount, MountSource, Process, ProvidedFile, Rootfs, Spec, Stdio, user};
+use runtime::{
+    Chroot, FileContent, Mount, MountSource, Process, ProvidedFile, Rootfs, Spec, Stdio, user,
+};
 
 use super::{ContainerConfig, OWN_FAILURE, mounts};
 use crate::app::App;
@@ -40,7 +42,7 @@ pub(crate) fn spec(
     let mut spec = Spec {
         rootfs: match tree.mount {
             Some(mount) => Rootfs::Mount(mount),
-            None => Rootfs::Path(tree.place.upper),
+            None => Rootfs::Chroot(confined(&tree)?),
         },
         process: Process {
             args: args.into_iter().map(OsString::from).collect(),
@@ -66,6 +68,12 @@ pub(crate) fn spec(
     };
     mounts::add(app.store()?, config, &mut spec)?;
     Ok(spec)
+}
+
+/// The tree of a snapshot that is no mount.
+fn confined(tree: &Active) -> Result<Chroot, Failure> {
+    let directory = tree.root.try_clone()?.into_fd();
+    Ok(Chroot { directory, aside: tree.place.work.join("aside") })
 }
 
 /// The machine's devices, beside those that every container has.

@@ -32,6 +32,9 @@ pub(crate) fn launch(
     if app.has_one_id() {
         command.arg("--one-id");
     }
+    if app.is_chroot_only() {
+        command.arg("--isolation=chroot");
+    }
     let mut child = command
         .arg0("tierce")
         .arg(&container.id)

@@ -34,7 +34,7 @@ impl Lower {
     }
 
     /// The root directory; `None` if there are no layers.
-    pub(super) fn top(&self) -> Result<Option<LowerDir>> {
+    pub(crate) fn top(&self) -> Result<Option<LowerDir>> {
         if self.top.0.is_empty() {
             return Ok(None);
         }
@@ -44,16 +44,16 @@ impl Lower {
 
 /// One directory of the layers below: the directories that are shown as one, topmost first.
 #[derive(Debug, Default)]
-pub(super) struct LowerDir(Vec<Dir>);
+pub(crate) struct LowerDir(Vec<Dir>);
 
 impl LowerDir {
     /// The one whose attributes are shown.
-    pub(super) fn shown(&self) -> Option<&Dir> {
+    pub(crate) fn shown(&self) -> Option<&Dir> {
         self.0.first()
     }
 
     /// What is at `name`, and in which of the directories.
-    pub(super) fn find(&self, name: &OsStr) -> Result<Option<(Metadata, &Dir)>> {
+    pub(crate) fn find(&self, name: &OsStr) -> Result<Option<(Metadata, &Dir)>> {
         for dir in &self.0 {
             if let Some(found) = dir.stat(name)? {
                 return Ok((!whiteout::is_whiteout(&found)).then_some((found, dir)));
@@ -63,7 +63,7 @@ impl LowerDir {
     }
 
     /// The directory `name`, which is there.
-    pub(super) fn open_dir(&self, name: &OsStr) -> Result<LowerDir> {
+    pub(crate) fn open_dir(&self, name: &OsStr) -> Result<LowerDir> {
         let mut shown = Vec::new();
         for dir in &self.0 {
             match dir.stat(name)? {
@@ -81,7 +81,7 @@ impl LowerDir {
     }
 
     /// The names that are shown, in no order.
-    pub(super) fn names(&self) -> Result<Vec<OsString>> {
+    pub(crate) fn names(&self) -> Result<Vec<OsString>> {
         let mut seen = HashSet::new();
         let mut shown = Vec::new();
         for dir in &self.0 {

@@ -14,8 +14,8 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 
-use super::{Active, Committed, Durability, Place, Snapshotter, View};
-use crate::change::{Change, DirectoryTimes, Lower, Settled, changes, settle};
+use super::{Active, Committed, Durability, Place, Scratch, Snapshotter, View, finish};
+use crate::change::{Change, DirectoryTimes, Lower, Settled, changes};
 use crate::root::{Root, Timestamp};
 use crate::{Error, Result, whiteout};
 
@@ -54,10 +54,47 @@ impl Snapshotter for OverlaySnapshotter {
             overlay.set_flag("volatile")?;
         }
         let (root, mount) = overlay.mount(MountAttrFlags::empty())?;
-        Ok(Active { root, mount: Some(mount), layers: layers.to_vec(), place })
+        let direct = place.upper.clone();
+        Ok(Active { root, mount: Some(mount), layers: layers.to_vec(), place, direct })
     }
 
-    fn view(&self, layers: &[Committed]) -> Result<View> {
+    fn view(&self, layers: &[Committed], _: Scratch<'_>) -> Result<View> {
+        self.mounted_view(layers)
+    }
+
+    fn lower(&self, layers: &[Committed]) -> Result<Lower> {
+        self.unmounted(layers)
+    }
+
+    fn refresh(&self, _: &[Committed], _: &Place) -> Result<()> {
+        Ok(())
+    }
+
+    fn changes(&self, active: &Active) -> Result<Vec<Change>> {
+        changes(&Root::open(&active.place.upper)?, &self.unmounted(&active.layers)?)
+    }
+
+    fn commit(
+        &self,
+        active: Active,
+        times: DirectoryTimes,
+        latest: Option<Timestamp>,
+    ) -> Result<(Committed, Settled)> {
+        let Active { root, mount, layers, place, .. } = active;
+        // Overlayfs wants its upper directory to itself while it is mounted.
+        drop((root, mount));
+        let settled = finish(&place.upper, &self.unmounted(&layers)?, times, latest)?;
+        Ok((Committed { tree: place.upper }, settled))
+    }
+
+    fn remember(&self, _: &Path, _: &[Committed]) -> bool {
+        // A mount of the layers costs nothing to make again.
+        false
+    }
+}
+
+impl OverlaySnapshotter {
+    fn mounted_view(&self, layers: &[Committed]) -> Result<View> {
         if layers.is_empty() {
             let (root, mount) = mount_nothing().map_err(|e| Error::Mount {
                 operation: "mount",
@@ -71,30 +108,17 @@ impl Snapshotter for OverlaySnapshotter {
         Ok(View { root, mount: Some(mount) })
     }
 
-    fn lower(&self, layers: &[Committed]) -> Result<Lower> {
+    /// The layers to look at, without a mount where they are few.
+    fn unmounted(&self, layers: &[Committed]) -> Result<Lower> {
         let lowers = self.lowers(layers, 0)?;
         if lowers.len() > MAX_UNMOUNTED {
-            let View { root, mount } = self.view(layers)?;
+            let View { root, mount } = self.mounted_view(layers)?;
             return Ok(Lower::of_tree(root.into_top(), mount));
         }
         let trees = lowers.iter().rev().map(|tree| Root::open(tree).map(Root::into_top));
         trees.collect::<Result<_>>().map(Lower::of_layers)
     }
 
-    fn changes(&self, active: &Active) -> Result<Vec<Change>> {
-        changes(&Root::open(&active.place.upper)?, &self.lower(&active.layers)?)
-    }
-
-    fn commit(&self, active: Active, times: DirectoryTimes) -> Result<(Committed, Settled)> {
-        let Active { root, mount, layers, place } = active;
-        // Overlayfs wants its upper directory to itself while it is mounted.
-        drop((root, mount));
-        let settled = settle(&Root::open(&place.upper)?, &self.lower(&layers)?, times)?;
-        Ok((Committed { tree: place.upper }, settled))
-    }
-}
-
-impl OverlaySnapshotter {
     /// The lower directories, lowest first: the layers from the last one up that hides all below
     /// it, with the empty directory below them if they are fewer than `least`.
     fn lowers(&self, layers: &[Committed], least: usize) -> Result<Vec<PathBuf>> {

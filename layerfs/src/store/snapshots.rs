@@ -16,8 +16,8 @@ use crate::lease::Lease;
 use crate::whiteout;
 use crate::{
     Active, Change, ChangeKind, Committed, Dir, DirectoryTimes, Durability, Error, FileKind,
-    LayerOfStack, Lower, Place, Result, Root, Settled, View, changes, complete_implicit, settle,
-    write_layer,
+    LayerOfStack, Place, Result, Root, Settled, Timestamp, View, changes, complete_implicit,
+    settle, write_layer,
 };
 
 /// The file beside a layer's tree that lists the directories which the layer does not describe,
@@ -85,9 +85,9 @@ impl Store {
     /// # Errors
     /// [`Error::LayerNotFound`]; those of the snapshot backend.
     pub fn view_container(&self, lease: &Lease, container: &Container) -> Result<View> {
-        let mut stack = self.stack(lease, &container.layers)?;
+        let mut stack = self.refreshed(lease, container)?;
         stack.push(Committed { tree: container.upper() });
-        self.snapshotter().view(&stack)
+        self.snapshotter().view(&stack, &|| lease.scratch_dir("view"))
     }
 
     /// A tree of `layers`, lowest first, that is only read. The lease must live as long.
@@ -95,12 +95,15 @@ impl Store {
     /// # Errors
     /// [`Error::LayerNotFound`]; those of the snapshot backend.
     pub fn view(&self, lease: &Lease, layers: &[DiffId]) -> Result<View> {
-        self.snapshotter().view(&self.stack(lease, layers)?)
+        self.snapshotter().view(&self.stack(lease, layers)?, &|| lease.scratch_dir("view"))
     }
 
-    /// A tree of `layers`, lowest first, to compare with. The lease must live as long.
-    fn lower(&self, lease: &Lease, layers: &[DiffId]) -> Result<Lower> {
-        self.snapshotter().lower(&self.stack(lease, layers)?)
+    /// The layers of a container, once its upper directory has all that it wrote.
+    fn refreshed(&self, lease: &Lease, container: &Container) -> Result<Vec<Committed>> {
+        let stack = self.stack(lease, &container.layers)?;
+        let place = Place { upper: container.upper(), work: container.work() };
+        self.snapshotter().refresh(&stack, &place)?;
+        Ok(stack)
     }
 
     /// What a container changed so far, as [`changes`](crate::changes) lists it.
@@ -108,11 +111,12 @@ impl Store {
     /// # Errors
     /// [`Error::LayerNotFound`], or if one of the trees cannot be read.
     pub fn container_changes(&self, lease: &Lease, container: &Container) -> Result<Vec<Change>> {
-        let lower = self.lower(lease, &container.layers)?;
+        let lower = self.snapshotter().lower(&self.refreshed(lease, container)?)?;
         changes(&Root::open(&container.upper())?, &lower)
     }
 
-    /// Makes what a build step wrote a layer. Nothing may use the tree any more.
+    /// Makes what a build step wrote a layer, with no time later than `latest`. Nothing may use
+    /// the tree any more.
     ///
     /// # Errors
     /// If the tree cannot be read, or holds what no layer can.
@@ -121,13 +125,19 @@ impl Store {
         lease: &Lease,
         snapshot: BuildSnapshot,
         times: DirectoryTimes,
+        latest: Option<Timestamp>,
     ) -> Result<CommittedLayer> {
         let BuildSnapshot { active, staged } = snapshot;
-        let work = active.place.work.clone();
-        let (committed, settled) = self.snapshotter().commit(active, times)?;
-        lease.discard(&work);
+        let (work, mut stack) = (active.place.work.clone(), active.layers.clone());
+        let (committed, settled) = self.snapshotter().commit(active, times, latest)?;
         let (digest, size) = digest_layer(&committed.tree)?;
-        self.place_settled(lease, &staged, digest, size, settled)
+        let made = self.place_settled(lease, &staged, digest, size, settled)?;
+        stack.push(Committed { tree: made.layer.tree() });
+        // With times set back in it, the layer is not what the tree shows.
+        if latest.is_some() || !self.snapshotter().remember(&work, &stack) {
+            lease.discard(&work);
+        }
+        Ok(made)
     }
 
     /// Removes what was written to a snapshot that is to be no layer. Nothing may use the tree any
@@ -151,7 +161,7 @@ impl Store {
         container: &Container,
         times: DirectoryTimes,
     ) -> Result<CommittedLayer> {
-        let lower = self.lower(lease, &container.layers)?;
+        let lower = self.snapshotter().lower(&self.refreshed(lease, container)?)?;
         let upper = Root::open(&container.upper())?;
         let staged = lease.scratch_dir("commit")?;
         if !container.state.is_running() && self.claim_container(lease, &container.id)? {

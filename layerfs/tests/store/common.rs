@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use layerfs::{
-    ApplyOptions, CommittedLayer, DirectoryTimes, IdMode, Layer, Lease, NewImage, Root, Store,
-    StoreOptions, apply_layer, write_layer,
+    ApplyOptions, CommittedLayer, DirectoryTimes, IdMode, Layer, Lease, NewImage, Root,
+    SnapshotMode, Store, StoreOptions, apply_layer, write_layer,
 };
 use oci::compress::{Compression, compress};
 use oci::{
@@ -21,7 +21,8 @@ pub(crate) fn threads() -> NonZeroUsize {
 }
 
 pub(crate) fn options(boot: &str) -> StoreOptions {
-    StoreOptions { boot: boot.into(), ids: IdMode::Full, threads: threads() }
+    let snapshots = SnapshotMode::Overlay;
+    StoreOptions { boot: boot.into(), ids: IdMode::Full, snapshots, threads: threads() }
 }
 
 pub(crate) fn open(root: &Path) -> Store {
@@ -164,7 +165,7 @@ pub(crate) fn build(
         // The same files make the same layer, whenever it is made.
         root.set_mtime(path, layerfs::Timestamp::at(1_000_000_000)).unwrap();
     }
-    store.commit(lease, snapshot, DirectoryTimes::Keep).unwrap()
+    store.commit(lease, snapshot, DirectoryTimes::Keep, None).unwrap()
 }
 
 pub(crate) fn content(layer: &Layer, path: &str) -> String {

@@ -167,7 +167,7 @@ fn a_directory_made_anew_becomes_the_same_layer_whether_its_container_runs_or_no
     };
     let snapshot = store.prepare(&lease, &[]).unwrap();
     fill(&snapshot.active.root, &["gone", "same"]);
-    let base = store.commit(&lease, snapshot, DirectoryTimes::Keep).unwrap().layer;
+    let base = store.commit(&lease, snapshot, DirectoryTimes::Keep, None).unwrap().layer;
     let below = [base.diff_id.clone()];
     let web = store.create_container(&lease, &spec(Some("web"), &below)).unwrap();
     {

@@ -147,7 +147,7 @@ fn a_directory_that_a_layer_does_not_name_looks_as_the_layers_below_say() {
         root.mkdir("data", 0o700).unwrap();
         root.chown("data", 7, 8).unwrap();
         root.chmod("data", 0o2750).unwrap();
-        store.commit(&lease, snapshot, layerfs::DirectoryTimes::Keep).unwrap().layer
+        store.commit(&lease, snapshot, layerfs::DirectoryTimes::Keep, None).unwrap().layer
     };
     let above = pack(&source, &tar(&[("data/file", "x")]));
     let above = store.unpack(&lease, &above.blob, &above.diff_id, &source, &quiet).unwrap();

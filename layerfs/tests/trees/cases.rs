@@ -79,7 +79,7 @@ fn stack(case: &Path) -> Outcome {
     if layerfs::complete_implicit(&described, &Root::open(&on_top.tree).unwrap()).unwrap() {
         layers.push(on_top);
     }
-    let view = scratch.overlay().view(&layers).unwrap();
+    let view = scratch.overlay().view(&layers, &|| scratch.fresh()).unwrap();
     Outcome::Merged(list(&through(&view.root), Detail::Tree))
 }
 

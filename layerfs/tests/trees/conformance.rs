@@ -278,7 +278,7 @@ fn an_operation_makes_its_changes_and_its_layer(
     let made = list(&through(&active.root), Detail::Tree);
     assert_eq!(shown(&backend.changes(&active).unwrap()), *expected, "{name}");
 
-    let (committed, settled) = backend.commit(active, DirectoryTimes::Keep).unwrap();
+    let (committed, settled) = backend.commit(active, DirectoryTimes::Keep, None).unwrap();
     assert_eq!(shown(&settled.changes), *expected, "{name}");
     assert_eq!(settled.is_empty(), expected.is_empty(), "{name}");
 
@@ -294,7 +294,7 @@ fn an_operation_makes_its_changes_and_its_layer(
     // On the layers below, both show the tree that was made.
     for top in [committed, again] {
         layers.push(top);
-        let view = backend.view(&layers).unwrap();
+        let view = backend.view(&layers, &|| scratch.fresh()).unwrap();
         let seen = list(&through(&view.root), Detail::Tree);
         assert_eq!(no_directory_times(&seen), no_directory_times(&made), "{name}");
         layers.pop();
@@ -307,11 +307,11 @@ fn a_root_that_changed_is_in_the_layer(make: &dyn Fn(&Scratch) -> Box<dyn Snapsh
     let mut layers = base(&scratch);
     let active = backend.prepare(&layers, scratch.place("x"), Durability::Volatile).unwrap();
     mode(&through(&active.root), ".", 0o711);
-    let (committed, settled) = backend.commit(active, DirectoryTimes::Keep).unwrap();
+    let (committed, settled) = backend.commit(active, DirectoryTimes::Keep, None).unwrap();
     assert!(settled.root_changed && settled.changes.is_empty());
     assert_eq!(names(&tar_of(&committed)), ["./"]);
     layers.push(scratch.layer("again", &tar_of(&committed)));
-    let view = backend.view(&layers).unwrap();
+    let view = backend.view(&layers, &|| scratch.fresh()).unwrap();
     assert_eq!(fs::metadata(through(&view.root)).unwrap().mode() & 0o7777, 0o711);
 }
 
@@ -320,7 +320,7 @@ fn what_is_active_shows_what_is_below(make: &dyn Fn(&Scratch) -> Box<dyn Snapsho
     let backend = make(&scratch);
     let layers = base(&scratch);
     let active = backend.prepare(&layers, scratch.place("x"), Durability::Volatile).unwrap();
-    let view = backend.view(&layers).unwrap();
+    let view = backend.view(&layers, &|| scratch.fresh()).unwrap();
     let (a, b) = (through(&active.root), through(&view.root));
     assert_eq!(list(&a, Detail::Tree), list(&b, Detail::Tree));
     assert_eq!(fs::read(b.join("a/second")).unwrap(), b"second");
@@ -357,7 +357,7 @@ fn restored_times_make_a_layer_that_does_not_know_when(
         let tree = through(&active.root);
         write(&tree, "a/sub/new", "x");
         touch(&tree, "a/sub/new", 3000);
-        tar_of(&backend.commit(active, DirectoryTimes::Restore).unwrap().0)
+        tar_of(&backend.commit(active, DirectoryTimes::Restore, None).unwrap().0)
     };
     assert_eq!(tar(false), tar(true));
 }
@@ -365,14 +365,14 @@ fn restored_times_make_a_layer_that_does_not_know_when(
 fn nothing_can_stand_on_nothing(make: &dyn Fn(&Scratch) -> Box<dyn Snapshotter>) {
     let scratch = Scratch::new();
     let backend = make(&scratch);
-    let view = backend.view(&[]).unwrap();
+    let view = backend.view(&[], &|| scratch.fresh()).unwrap();
     assert_eq!(fs::read_dir(through(&view.root)).unwrap().count(), 0);
     let active = backend.prepare(&[], scratch.place("x"), Durability::Volatile).unwrap();
     write(&through(&active.root), "first", "x");
-    let (committed, settled) = backend.commit(active, DirectoryTimes::Keep).unwrap();
+    let (committed, settled) = backend.commit(active, DirectoryTimes::Keep, None).unwrap();
     assert_eq!(shown(&settled.changes), ["A /first"]);
     assert_eq!(names(&tar_of(&committed)), ["first"]);
-    let view = backend.view(&[committed]).unwrap();
+    let view = backend.view(&[committed], &|| scratch.fresh()).unwrap();
     assert_eq!(fs::read(through(&view.root).join("first")).unwrap(), b"x");
 }
 

@@ -7,6 +7,7 @@
 mod archive;
 mod cases;
 mod conformance;
+mod copies;
 mod extraction;
 mod listing;
 mod overlay;

@@ -22,7 +22,7 @@ fn nothing_is_attached_to_the_mount_namespace() {
     let layer = scratch.layer("a", &build("file a data=x"));
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let overlay = scratch.overlay();
-    let view = overlay.view(std::slice::from_ref(&layer)).unwrap();
+    let view = overlay.view(std::slice::from_ref(&layer), &|| scratch.fresh()).unwrap();
     let active = overlay.prepare(&[layer], scratch.place("p"), Durability::Volatile).unwrap();
     assert!(view.mount.is_some() && active.mount.is_some());
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
@@ -32,10 +32,10 @@ fn nothing_is_attached_to_the_mount_namespace() {
 fn a_view_cannot_be_written() {
     let scratch = Scratch::new();
     let layers = [scratch.layer("a", &build("dir d/")), scratch.layer("b", &build("dir e/"))];
-    let view = scratch.overlay().view(&layers).unwrap();
+    let view = scratch.overlay().view(&layers, &|| scratch.fresh()).unwrap();
     let error = fs::write(through(&view.root).join("d/x"), "x").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
-    let view = scratch.overlay().view(&[]).unwrap();
+    let view = scratch.overlay().view(&[], &|| scratch.fresh()).unwrap();
     let error = fs::write(through(&view.root).join("x"), "x").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     // What begins on nothing does not show when it began.
@@ -59,7 +59,7 @@ fn many_layers_and_long_paths() {
         })
         .collect();
     let overlay = scratch.overlay();
-    let view = overlay.view(&layers).unwrap();
+    let view = overlay.view(&layers, &|| scratch.fresh()).unwrap();
     assert_eq!(fs::read_dir(through(&view.root)).unwrap().count(), 200);
     let place = Place { upper: deep.join("upper"), work: deep.join("work") };
     fs::create_dir(&place.upper).unwrap();
@@ -69,7 +69,7 @@ fn many_layers_and_long_paths() {
     assert_eq!(shown(&overlay.changes(&active).unwrap()), ["A /new"]);
 
     let twice: Vec<Committed> = layers.iter().cycle().take(600).cloned().collect();
-    let view = overlay.view(&twice).unwrap();
+    let view = overlay.view(&twice, &|| scratch.fresh()).unwrap();
     assert_eq!(fs::read_dir(through(&view.root)).unwrap().count(), 200);
 
     let many: Vec<Committed> = (0..501)
@@ -79,7 +79,7 @@ fn many_layers_and_long_paths() {
             Committed { tree }
         })
         .collect();
-    let error = overlay.view(&many).unwrap_err();
+    let error = overlay.view(&many, &|| scratch.fresh()).unwrap_err();
     assert!(matches!(error, Error::TooManyLayers { layers: 501, limit: 500 }), "{error}");
 }
 
@@ -118,7 +118,7 @@ fn a_container_neither_sees_nor_copies_our_marks() {
     let tree = through(&active.root);
     assert_eq!(xattrs(&tree.join("implicit")), []);
     fs::write(tree.join("implicit/new"), "x").unwrap();
-    let (committed, _) = overlay.commit(active, DirectoryTimes::Keep).unwrap();
+    let (committed, _) = overlay.commit(active, DirectoryTimes::Keep, None).unwrap();
     let tar = tar_of(&committed);
     assert_eq!(names(&tar), ["implicit/", "implicit/new"]);
 }
@@ -129,7 +129,7 @@ fn a_file_named_like_a_whiteout_cannot_become_part_of_a_layer() {
     let overlay = scratch.overlay();
     let active = overlay.prepare(&[], scratch.place("p"), Durability::Volatile).unwrap();
     fs::write(through(&active.root).join(".wh.x"), "x").unwrap();
-    let (committed, _) = overlay.commit(active, DirectoryTimes::Keep).unwrap();
+    let (committed, _) = overlay.commit(active, DirectoryTimes::Keep, None).unwrap();
     let root = layerfs::Root::open(&committed.tree).unwrap();
     let error = layerfs::write_layer(&root, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, Error::ReservedName { .. }), "{error}");
@@ -149,6 +149,6 @@ fn a_settled_upper_holds_only_what_changed() {
     fs::set_permissions(tree.join("a/f"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(tree.join("b"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(tree.join("a/new"), "x").unwrap();
-    let (committed, _) = overlay.commit(active, DirectoryTimes::Keep).unwrap();
+    let (committed, _) = overlay.commit(active, DirectoryTimes::Keep, None).unwrap();
     assert_eq!(names(&tar_of(&committed)), ["a/", "a/new"]);
 }

@@ -69,7 +69,7 @@ fn inside_the_namespace() {
     fs::remove_file(tree.join("home/me/setuid")).unwrap();
     let expected =
         ["C /home", "C /home/me", "A /home/me/new", "C /home/me/profile", "D /home/me/setuid"];
-    let (layer, settled) = overlay.commit(active, DirectoryTimes::Restore).unwrap();
+    let (layer, settled) = overlay.commit(active, DirectoryTimes::Restore, None).unwrap();
     assert_eq!(shown(&settled.changes), expected);
     let tar = tar_of(&layer);
     let written = ["home/", "home/me/", "home/me/.wh.setuid", "home/me/new", "home/me/profile"];
@@ -78,7 +78,8 @@ fn inside_the_namespace() {
 
     let again = scratch.dir("again");
     apply_layer(&mut &tar[..], &Root::open(&again).unwrap(), &options).unwrap();
-    let view = overlay.view(&[layers[0].clone(), Committed { tree: again }]).unwrap();
+    let view =
+        overlay.view(&[layers[0].clone(), Committed { tree: again }], &|| scratch.fresh()).unwrap();
     let seen = through(&view.root);
     assert_eq!(fs::read(seen.join("home/me/profile")).unwrap(), b"other");
     assert!(!Path::new(&seen.join("home/me/setuid")).exists());

@@ -21,6 +21,12 @@ impl Scratch {
         path
     }
 
+    /// A new directory in it, whatever its name.
+    pub(crate) fn fresh(&self) -> layerfs::Result<PathBuf> {
+        let made = tempfile::Builder::new().prefix("fresh-").tempdir_in(self.path()).unwrap();
+        Ok(made.keep())
+    }
+
     /// A layer unpacked from `tar`.
     pub(crate) fn layer(&self, name: &str, tar: &[u8]) -> Committed {
         let tree = self.dir(name);

@@ -44,6 +44,7 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
         Rootfs::Mount(tree) => private(tree)
             .map_err(|errno| Error::setup("make the root file system private", errno))?,
         Rootfs::Path(path) => bind(&path)?,
+        Rootfs::Chroot(_) => return Err(Error::NeedsNamespaces { what: "a mount".into() }),
     };
     let mut files = request.files;
     if request.fake_ids {
@@ -260,7 +261,7 @@ impl Builder<'_> {
             MountSource::Below { directory, path } => {
                 return self.part(bind(&directory)?, &path, &target, mount.read_only);
             }
-            MountSource::Bind(path) => bind(&path)?,
+            MountSource::Bind(path) | MountSource::Lend(path) => bind(&path)?,
             MountSource::BindWith(path, flags) => bind_with(&path, flags)?,
             MountSource::Tree(tree) => private(tree).map_err(|errno| {
                 Error::setup(format!("make the tree for {} private", target.display()), errno)

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use layerfs::IdMode;
+use runtime::MountSource;
 use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -22,8 +23,10 @@ use crate::error::StepCause;
 
 /// An agent's socket while the step runs.
 pub(super) struct Forwarded {
-    /// A file system in memory with the socket: nothing is left of it after a kill.
+    /// A file system in memory with the socket: nothing is left of it after a kill. Where nothing
+    /// can be mounted, the directory `place`.
     tree: OwnedFd,
+    place: Option<PathBuf>,
     /// Closed, it ends the thread.
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -31,12 +34,22 @@ pub(super) struct Forwarded {
 
 impl Forwarded {
     /// The socket's name in the tree.
-    pub(super) const SOCKET: &'static str = "agent";
+    const SOCKET: &'static str = "agent";
 
     /// Listens on a new socket for whoever wants to speak to the agent at `socket`.
-    pub(super) fn start(agent: &Agent, socket: &Path, ids: IdMode) -> Result<Self, StepCause> {
+    /// Its socket is made in the directory `place`, if one is given.
+    pub(super) fn start(
+        agent: &Agent,
+        socket: &Path,
+        ids: IdMode,
+        place: Option<PathBuf>,
+    ) -> Result<Self, StepCause> {
         let failed = |source| StepCause::Io { operation: "forward an ssh agent", source };
-        let tree = runtime::memory_tree().map_err(io::Error::other).map_err(failed)?;
+        let tree = match &place {
+            Some(place) => directory(place),
+            None => runtime::memory_tree().map_err(io::Error::other),
+        };
+        let tree = tree.map_err(failed)?;
         let listener = listen(&tree, agent.access, ids).map_err(failed)?;
         let (stopped, stop) =
             pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(failed)?;
@@ -45,15 +58,17 @@ impl Forwarded {
             .name("ssh agent".into())
             .spawn(move || forward::serve(&listener, &socket, stopped.as_fd()))
             .map_err(failed)?;
-        Ok(Self { tree, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { tree, place, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The file system that the socket is in.
-    pub(super) fn tree(&self) -> Result<OwnedFd, StepCause> {
-        self.tree.try_clone().map_err(|source| StepCause::Io {
-            operation: "mount the socket of an ssh agent",
-            source,
-        })
+    /// The socket, to be mounted.
+    pub(super) fn socket(&self) -> Result<MountSource, StepCause> {
+        if let Some(place) = &self.place {
+            return Ok(MountSource::Lend(place.join(Self::SOCKET)));
+        }
+        let operation = "mount the socket of an ssh agent";
+        let tree = self.tree.try_clone().map_err(|source| StepCause::Io { operation, source })?;
+        Ok(MountSource::Part { tree, path: Self::SOCKET.into() })
     }
 }
 
@@ -65,6 +80,12 @@ impl Drop for Forwarded {
             let _ = thread.join();
         }
     }
+}
+
+/// A new directory for a socket.
+fn directory(place: &Path) -> io::Result<OwnedFd> {
+    std::fs::create_dir_all(place)?;
+    Ok(std::fs::File::open(place)?.into())
 }
 
 /// A socket in the tree. bind(2) takes a path only.

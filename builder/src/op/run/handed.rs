@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 use layerfs::IdMode;
-use runtime::{FileContent, Mount, MountSource, ProvidedFile};
+use runtime::{FileContent, Mount, ProvidedFile};
 
 use super::agent::Forwarded;
 use super::device::{self, Device};
@@ -106,12 +107,18 @@ impl Wanted {
         }
     }
 
-    /// Takes from the grants what is there of it.
+    /// Takes from the grants what is there of it. The sockets of agents are made below the
+    /// directory `sockets`, if one is given, else in memory.
     ///
     /// # Errors
     /// When something is not there and required, or not allowed; when the socket of an agent cannot
     /// be made.
-    pub(super) fn hand_over(&self, grants: &Grants, ids: IdMode) -> Result<Handed, StepCause> {
+    pub(super) fn hand_over(
+        &self,
+        grants: &Grants,
+        ids: IdMode,
+        sockets: Option<&Path>,
+    ) -> Result<Handed, StepCause> {
         let mut handed = Handed::default();
         device::hand_over(&self.devices, grants, &mut handed)?;
         for secret in &self.secrets {
@@ -123,9 +130,12 @@ impl Wanted {
                 None => handed.no_secret(secret),
             }
         }
-        for agent in &self.agents {
+        for (number, agent) in self.agents.iter().enumerate() {
+            let place = sockets.map(|sockets| sockets.join(number.to_string()));
             match grants.agents.get(&agent.id) {
-                Some(socket) => handed.agent(agent, Forwarded::start(agent, socket, ids)?)?,
+                Some(socket) => {
+                    handed.agent(agent, Forwarded::start(agent, socket, ids, place)?)?;
+                }
                 None if agent.required => {
                     return Err(StepCause::NoAgent { id: agent.id.clone(), span: agent.span });
                 }
@@ -179,8 +189,7 @@ impl Handed {
     }
 
     fn agent(&mut self, agent: &Agent, forwarded: Forwarded) -> Result<(), StepCause> {
-        let tree = forwarded.tree()?;
-        let source = MountSource::Part { tree, path: Forwarded::SOCKET.into() };
+        let source = forwarded.socket()?;
         let target = (&agent.target).into();
         self.mounts.push(Mount { target, source, read_only: false });
         self.socket.get_or_insert_with(|| agent.target.clone());
