@@ -156,12 +156,12 @@ fn where_no_namespace_can_be_made_the_error_says_what_is_missing() {
     std::fs::copy(BINARY, Path::new(&context).join("tierce")).unwrap();
     root.scratch().write("context/Dockerfile", "FROM debian\nCOPY tierce /bin/\n");
     root.ok(["build", "-q", "-t", "inner", &context]);
-    for (user, says, try_this) in [
-        ("0", "root has no CAP_SYS_ADMIN here", "give the container the capability SYS_ADMIN"),
-        ("1000", "cannot make a user namespace as user 1000", "its seccomp profile"),
+    for (options, says, try_this) in [
+        (["--cap-drop", "SYS_CHROOT"], "root has no CAP_SYS_ADMIN here", "SYS_CHROOT or SYS_ADMIN"),
+        (["-u", "1000"], "cannot make a user namespace as user 1000", "its seccomp profile"),
     ] {
-        let inner = ["run", "--rm", "-u", user, "inner", "tierce", "--root", "/tmp/x", "images"];
-        let output = root.run(inner);
+        let inner = ["inner", "tierce", "--root", "/tmp/x", "images"];
+        let output = root.run(["run", "--rm"].into_iter().chain(options).chain(inner));
         assert_eq!(output.code, 1, "{output:#?}");
         for part in [says, "Operation not permitted", try_this] {
             assert!(output.stderr.contains(part), "no `{part}` in {}", output.stderr);

@@ -34,8 +34,8 @@ pub use lease::Lease;
 pub use owner::{as_intended, give};
 pub use root::{Dir, FileKind, Metadata, Root, Timestamp};
 pub use snapshot::{
-    Active, Committed, CopySnapshotter, Durability, LayerOfStack, OverlaySnapshotter, Place,
-    Scratch, SnapshotMode, Snapshotter, View, complete_implicit,
+    Active, COVERED, Committed, CopySnapshotter, Durability, LayerOfStack, OverlaySnapshotter,
+    Place, Scratch, SnapshotMode, Snapshotter, View, complete_implicit,
 };
 pub use stat_index::{FileStat, StatIndex};
 pub use store::{

@@ -34,9 +34,14 @@ pub struct Committed {
 pub struct Place {
     /// What is written; it becomes the layer.
     pub upper: PathBuf,
-    /// The backend's scratch space, empty.
+    /// The backend's scratch space, empty. In one that does not mount, who covers parts of the tree
+    /// while a process works in it keeps in [`COVERED`] below this what they hide: as `0`, `1`, …
+    /// the entries, and as `0.place`, … their paths in the tree.
     pub work: PathBuf,
 }
+
+/// The directory below [`Place::work`] for what is covered for a while.
+pub const COVERED: &str = "aside";
 
 /// A tree that is written to.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 //! the marks of ours that a layer's directory carries.
 //!
 //! In a directory a whiteout is a character device 0:0 and an opaque directory has the extended
-//! attribute `user.overlay.opaque`, as overlayfs mounted with `userxattr` reads them. In a tar
-//! they are entries named `.wh.NAME` and `.wh..wh..opq` (OCI image-spec, layer, "Whiteouts").
+//! attribute `user.overlay.opaque`, as overlayfs mounted with `userxattr` reads them. On an overlay,
+//! where no such device can be made, and which can be no layer of another either, a whiteout is a
+//! socket that nobody may use: no layer has sockets. In a tar they are entries named `.wh.NAME` and `.wh..wh..opq` (OCI image-spec, layer, "Whiteouts").
 //!
 //! Our own marks are of two kinds. What belongs to one layer only is below `user.overlay.`, which
 //! overlayfs keeps to itself: a container neither sees it nor copies it up. What must travel with
@@ -32,12 +33,28 @@ const INTENDED: &str = "user.tierce.stat";
 
 /// Whether an entry of a layer's directory is a whiteout.
 pub(crate) fn is_whiteout(metadata: &Metadata) -> bool {
-    metadata.kind == FileKind::CharDevice && metadata.rdev == (0, 0)
+    match metadata.kind {
+        FileKind::CharDevice => metadata.rdev == (0, 0),
+        FileKind::Socket => metadata.mode == 0,
+        _ => false,
+    }
+}
+
+/// Whether an entry of this kind can be a whiteout.
+pub(crate) fn may_be_whiteout(kind: FileKind) -> bool {
+    matches!(kind, FileKind::CharDevice | FileKind::Socket)
 }
 
 /// Makes the whiteout of `name` in a layer's directory.
 pub(crate) fn make_whiteout(dir: &Dir, name: &OsStr) -> Result<()> {
-    dir.mknod(name, FileKind::CharDevice, 0, (0, 0))
+    match dir.mknod(name, FileKind::CharDevice, 0, (0, 0)) {
+        Err(Errno::PERM) => make_socket_whiteout(dir, name),
+        answer => answer,
+    }
+}
+
+fn make_socket_whiteout(dir: &Dir, name: &OsStr) -> Result<()> {
+    dir.mknod(name, FileKind::Socket, 0, (0, 0))
 }
 
 /// Whether the directory `name` hides what lower layers have in it. `.` is `dir` itself.
@@ -192,6 +209,17 @@ mod tests {
         for value in ["", "1", "1:x", "1:2:p", "1:2:c:1", "1:2:c:1:3", "1:2:c:1:3:4:5", "-1:0"] {
             assert_eq!(Intended::from_value(value.as_bytes()), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_whiteout_of_either_kind_is_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = crate::Root::open(scratch.path()).unwrap();
+        make_whiteout(root.top(), OsStr::new("device")).unwrap();
+        make_socket_whiteout(root.top(), OsStr::new("socket")).unwrap();
+        std::os::unix::net::UnixListener::bind(scratch.path().join("live")).unwrap();
+        let is = |name: &str| is_whiteout(&root.stat(name).unwrap().unwrap());
+        assert_eq!([is("device"), is("socket"), is("live")], [true, true, false]);
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Writer<'_> {
                 return Err(Error::ReservedName { path: path.join(name) });
             }
             let whiteout = of_layer
-                && kind == FileKind::CharDevice
+                && whiteout::may_be_whiteout(kind)
                 && dir.stat(&name).map_err(failed)?.is_some_and(|m| whiteout::is_whiteout(&m));
             if whiteout {
                 let tar_name = [PREFIX, name.as_bytes()].concat();

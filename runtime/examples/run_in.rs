@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use runtime::user::{Accounts, Numeric, resolve};
-use runtime::userns::{Entered, Mode, enter};
+use runtime::userns::{Ids, Isolation, Mode, enter};
 use runtime::{
     CapabilitySet, FileContent, Limits, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec,
     Stdio, Stream, SystemPaths, spawn,
@@ -98,11 +98,12 @@ fn spec(options: &Options) -> Result<Spec, Box<dyn Error>> {
 
 fn run() -> Result<i32, Box<dyn Error>> {
     let options = options()?;
-    let entered = enter(if options.single { Mode::Single } else { Mode::Auto })?;
-    match entered {
-        Entered::AlreadyRoot => {}
-        Entered::Full { uids, gids } => eprintln!("{uids} users, {gids} groups"),
-        Entered::Single { reason } => eprintln!("one user: {reason}"),
+    let mode = if options.single { Mode::Single } else { Mode::Auto };
+    let entered = enter(mode, Isolation::Namespaces)?;
+    match entered.ids {
+        Ids::Own => {}
+        Ids::Full { uids, gids } => eprintln!("{uids} users, {gids} groups"),
+        Ids::Single { reason } => eprintln!("one user: {reason}"),
     }
     let mut starts = Vec::new();
     let mut ends = Vec::new();

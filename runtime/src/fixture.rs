@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
@@ -32,6 +33,7 @@ struct Placed {
     parent: OwnedFd,
     name: OsString,
     hidden: PathBuf,
+    note: PathBuf,
     /// Where it came from, if it goes back there.
     lent: Option<PathBuf>,
     /// When the directory was last changed before.
@@ -53,7 +55,37 @@ impl Fixtures {
     /// Nothing yet, for the root; `aside` is a directory on the same file system.
     pub(crate) fn new(root: BorrowedFd<'_>, aside: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&aside)?;
-        Ok(Self { root: root.try_clone_to_owned()?, aside, placed: Vec::new() })
+        let fixtures = Self { root: root.try_clone_to_owned()?, aside, placed: Vec::new() };
+        fixtures.recover()?;
+        Ok(fixtures)
+    }
+
+    /// Puts back what was left aside by somebody who was killed.
+    fn recover(&self) -> io::Result<()> {
+        let mut left: Vec<usize> = Vec::new();
+        for entry in fs::read_dir(&self.aside)? {
+            left.extend(entry?.file_name().to_str().and_then(|name| name.parse::<usize>().ok()));
+        }
+        left.sort_unstable();
+        for number in left.into_iter().rev() {
+            let (hidden, note) = (self.hidden(number), self.note(number));
+            let place = PathBuf::from(OsString::from_vec(fs::read(&note)?));
+            let name = place.file_name().ok_or(io::ErrorKind::InvalidData)?;
+            let parent = open_inside(self.root.as_fd(), place.parent().unwrap_or(Path::new("")))?;
+            remove_all(parent.as_fd(), name)?;
+            rustix::fs::renameat(CWD, &hidden, &parent, name)?;
+            fs::remove_file(&note)?;
+        }
+        Ok(())
+    }
+
+    fn hidden(&self, number: usize) -> PathBuf {
+        self.aside.join(number.to_string())
+    }
+
+    /// Where it says what a hidden entry was.
+    fn note(&self, number: usize) -> PathBuf {
+        self.aside.join(format!("{number}.place"))
     }
 
     /// Puts an empty directory at `place`, a path below the root without links where something
@@ -113,13 +145,16 @@ impl Fixtures {
         let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         let parent = open_inside(self.root.as_fd(), place.parent().unwrap_or(Path::new("")))?;
         let before = mtime(&rustix::fs::fstat(&parent)?);
-        let hidden = self.aside.join(self.placed.len().to_string());
+        let number = self.placed.len();
+        let (hidden, note) = (self.hidden(number), self.note(number));
+        fs::write(&note, place.as_os_str().as_bytes())?;
         rustix::fs::renameat(&parent, &name, CWD, &hidden)?;
         let again = parent.try_clone()?;
         self.placed.push(Placed {
             parent,
             name: name.clone(),
             hidden,
+            note,
             lent,
             before,
             after: before,
@@ -157,6 +192,7 @@ impl Placed {
             None => remove_all(self.parent.as_fd(), &self.name)?,
         }
         rustix::fs::renameat(CWD, &self.hidden, &self.parent, &self.name)?;
+        fs::remove_file(&self.note)?;
         set_mtime(self.parent.as_fd(), then.0, then.1);
         Ok(())
     }
@@ -256,6 +292,20 @@ mod tests {
         fixtures.remove();
         assert!(lent.join("kept").exists());
         assert!(dir.path().join("root/etc/hosts").exists());
+    }
+
+    #[test]
+    fn what_a_killed_one_left_is_put_back() {
+        let (dir, mut fixtures) = root();
+        let etc = dir.path().join("root/etc");
+        fixtures.file(Path::new("etc/hosts"), b"x", OPEN).unwrap();
+        let made = fixtures.directory(Path::new("etc"), OPEN).unwrap();
+        drop((made, fixtures));
+        assert!(!etc.join("hosts").exists());
+        let root = fs::File::open(dir.path().join("root")).unwrap();
+        Fixtures::new(root.as_fd(), dir.path().join("aside")).unwrap();
+        assert_eq!(fs::read(etc.join("hosts")).unwrap(), b"image's");
+        assert_eq!(fs::read_dir(dir.path().join("aside")).unwrap().count(), 0);
     }
 
     #[test]

@@ -133,7 +133,11 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
         plan.steps.push(Step::JoinGroup(group));
     }
     plan.steps.push(Step::Session);
-    plan.steps.push(Step::Join { process, namespaces: namespaces_of(pid)? });
+    let namespaces = namespaces_of(pid)?;
+    if !namespaces.contains(ThreadNameSpaceType::MOUNT) {
+        return Err(Error::NeedsNamespaces { what: "one more process in a container".into() });
+    }
+    plan.steps.push(Step::Join { process, namespaces });
     plan.steps.push(Step::Umask(spec.process.umask));
     plan.steps.extend(spec.process.limits.iter().copied().map(Step::Limit));
     streams(&mut plan, spec.stdio, user.uid)?;

@@ -72,8 +72,9 @@ pub enum Rootfs {
 pub struct Chroot {
     /// The directory.
     pub directory: OwnedFd,
-    /// A directory on the same file system for what is hidden meanwhile. It is made where it is
-    /// missing.
+    /// A directory on the same file system for what is hidden meanwhile: entries `0`, `1`, … and
+    /// beside each, as `0.place`, its path below the root. It is made where it is missing. What
+    /// is in it, because an earlier container's keeper was killed, is put back first.
     pub aside: PathBuf,
 }
 

@@ -9,7 +9,7 @@ mod privileges;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
-use layerfs::{Active, IdMode};
+use layerfs::{Active, COVERED, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::{
@@ -216,7 +216,7 @@ fn rootfs(tree: &Active) -> Result<Rootfs, StepCause> {
         None => {
             let directory = tree.root.try_clone();
             let directory = directory.map_err(StepCause::store("hand the tree to the process"))?;
-            let aside = tree.place.work.join("aside");
+            let aside = tree.place.work.join(COVERED);
             Ok(Rootfs::Chroot(Chroot { directory: directory.into_fd(), aside }))
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use layerfs::{Active, Root};
+use layerfs::{Active, COVERED, Root};
 use runtime::{
     Chroot, FileContent, Mount, MountSource, Process, ProvidedFile, Rootfs, Spec, Stdio, user,
 };
@@ -73,7 +73,7 @@ pub(crate) fn spec(
 /// The tree of a snapshot that is no mount.
 fn confined(tree: &Active) -> Result<Chroot, Failure> {
     let directory = tree.root.try_clone()?.into_fd();
-    Ok(Chroot { directory, aside: tree.place.work.join("aside") })
+    Ok(Chroot { directory, aside: tree.place.work.join(COVERED) })
 }
 
 /// The machine's devices, beside those that every container has.

@@ -89,7 +89,7 @@ impl LowerDir {
                 if !seen.insert(name.clone()) {
                     continue;
                 }
-                let hidden = kind == FileKind::CharDevice
+                let hidden = whiteout::may_be_whiteout(kind)
                     && dir.stat(&name)?.is_some_and(|found| whiteout::is_whiteout(&found));
                 if !hidden {
                     shown.push(name);

@@ -96,11 +96,12 @@ pub(super) fn walk(upper: &Root, lower: &Lower) -> Result<Found> {
                 found.change(path, ChangeKind::Deleted);
                 continue;
             }
-            // Nothing below is like it, whatever it is; a directory has a time to keep, and a
-            // character device may be a whiteout.
+            // Nothing below is like it, whatever it is; a directory has a time to keep, and
+            // some special files may be whiteouts.
             Place::Upper(kind)
                 if level.lower.is_none()
-                    && !matches!(kind, FileKind::Dir | FileKind::CharDevice) =>
+                    && kind != FileKind::Dir
+                    && !whiteout::may_be_whiteout(kind) =>
             {
                 found.change(path, ChangeKind::Added);
                 continue;

@@ -15,18 +15,20 @@ mod gather;
 mod materialise;
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Active, Committed, Durability, Place, Scratch, Snapshotter, View, finish};
+use super::{Active, COVERED, Committed, Durability, Place, Scratch, Snapshotter, View, finish};
 use crate::change::{Change, DirectoryTimes, Lower, Settled, changes};
+use crate::lease::entries;
 use crate::root::{Root, Timestamp};
 use crate::{Error, Result, whiteout};
 use baseline::{Baseline, Directories};
-use gather::gather;
+use gather::{Covered, gather};
 use materialise::{How, materialise};
 
 /// The tree, in the work directory.
@@ -158,5 +160,25 @@ fn remove(tree: &Path) -> Result<()> {
 fn gather_at(place: &Place, lower: &Lower) -> Result<Directories> {
     let tree = Root::open(&place.work.join(TREE))?;
     let upper = Root::open(&place.upper)?;
-    gather(&tree, lower, &Baseline::read(&place.work)?, &upper)
+    let covered = covered(&place.work)?;
+    gather(&tree, lower, &Baseline::read(&place.work)?, &covered, &upper)
+}
+
+/// What is covered in the tree at the moment.
+fn covered(work: &Path) -> Result<Covered> {
+    let aside = work.join(COVERED);
+    let mut by_place = HashMap::new();
+    for name in entries(&aside)? {
+        let Some(entry) = name.strip_suffix(".place") else { continue };
+        let note = aside.join(&name);
+        let place = match fs::read(&note) {
+            Ok(bytes) => PathBuf::from(OsString::from_vec(bytes)),
+            // It was put back meanwhile.
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(Error::io("read", &note, e)),
+        };
+        by_place.insert(place, OsString::from(entry));
+    }
+    let aside = if by_place.is_empty() { None } else { Some(Root::open(&aside)?.into_top()) };
+    Ok(Covered { aside, by_place })
 }

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::thread::CapabilitySet;
 
 use super::{Prepared, Privileges, Undo, privileges, program, streams};
 use crate::cgroup::Groups;
@@ -37,9 +38,14 @@ pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     // The one that stays behind is there already.
     let kept = Privileges { init: false, ..Privileges::of(&spec) };
     let mut privileges = privileges(&kept)?;
-    if !may_bound() {
-        // What is not held cannot be got back by a program either, as there are no new privileges.
+    let held = held();
+    if !held.contains(CapabilitySet::SETPCAP) {
+        // The set is that of who confined us.
         privileges.retain(|step| !matches!(step, Step::Bound(_)));
+    }
+    if !spec.no_new_privileges && !held.contains(CapabilitySet::SYS_ADMIN) {
+        // Without no_new_privs a filter is for the privileged; the one that we are under stays.
+        privileges.retain(|step| !matches!(step, Step::Filter(_)));
     }
     let owner = spec.process.user.uid;
     plan.steps.push(Step::Session);
@@ -63,10 +69,9 @@ pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     Ok(Prepared { plan, undo, groups })
 }
 
-/// Whether the bounding set may be changed.
-fn may_bound() -> bool {
-    use rustix::thread::{CapabilitySet, capabilities};
-    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SETPCAP))
+/// What this process may do.
+fn held() -> CapabilitySet {
+    rustix::thread::capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective)
 }
 
 /// What cannot be had.

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use layerfs::{
-    Container, ExtractOptions, FileKind, IdMode, Lease, Root, Store, Volume, VolumeSpec, copy_tree,
+    Container, ExtractOptions, FileKind, IdMode, Lease, Root, SnapshotMode, Store, Volume,
+    VolumeSpec, copy_tree,
 };
 
 use super::bind_flag::{BindFlag, BindSource};
@@ -44,7 +45,9 @@ pub(crate) fn attach_mounts(
 ) -> Result<(), Failure> {
     let mut wanted = asked_for(store, args)?;
     let chosen: Vec<PathBuf> = wanted.iter().map(|wanted| wanted.target.clone()).collect();
-    for path in config.runtime.volumes.keys() {
+    // Where nothing can be mounted, what the image has there is as good as its volume.
+    let mounts = store.snapshots() == SnapshotMode::Overlay;
+    for path in config.runtime.volumes.keys().filter(|_| mounts) {
         let target = super::mount_flag::target(path)
             .map_err(|reason| Failure::new(format!("a volume of the image: {reason}")))?;
         if !chosen.contains(&target) {

@@ -39,21 +39,25 @@ pub(super) fn link(root: &Root, first: &Path, dir: &Dir, name: &OsStr) -> crate:
     dir.hard_link(&from, from_name, name).map_err(|e| Error::tree("link to", first, e))
 }
 
-/// Copies what is at `name` of `from`, no directory, to the same name of `to`.
-pub(super) fn copy(from: &Dir, name: &OsStr, original: &Metadata, to: &Dir) -> Result<()> {
+/// Copies what is at a name of one directory, no directory itself, to a name of another.
+pub(super) fn copy(
+    (from, from_name): (&Dir, &OsStr),
+    original: &Metadata,
+    (to, name): (&Dir, &OsStr),
+) -> Result<()> {
     let xattrs = match original.kind {
         FileKind::Dir => return Err(Errno::ISDIR),
-        FileKind::File => copy_content(from, name, original, to)?,
+        FileKind::File => copy_content((from, from_name), original, (to, name))?,
         FileKind::Symlink => {
-            to.symlink(&from.read_link(name)?, name)?;
-            from.xattrs(name)?
+            to.symlink(&from.read_link(from_name)?, name)?;
+            from.xattrs(from_name)?
         }
         kind => {
             match to.mknod(name, kind, 0o600, original.rdev) {
                 Err(Errno::PERM) if kind.is_device() => return stand_in(name, original, to),
                 answer => answer?,
             }
-            from.xattrs(name)?
+            from.xattrs(from_name)?
         }
     };
     to.chown(name, original.uid, original.gid)?;
@@ -72,12 +76,11 @@ pub(super) fn copy(from: &Dir, name: &OsStr, original: &Metadata, to: &Dir) -> R
 /// Copies the bytes of a file, without copying where the file system can share them. Gives the
 /// extended attributes of the original.
 fn copy_content(
-    from: &Dir,
-    name: &OsStr,
+    (from, from_name): (&Dir, &OsStr),
     original: &Metadata,
-    to: &Dir,
+    (to, name): (&Dir, &OsStr),
 ) -> Result<Vec<(OsString, Vec<u8>)>> {
-    let mut source = from.open_file(name)?;
+    let mut source = from.open_file(from_name)?;
     let mut target = to.create_file(name, 0o600)?;
     if original.size > 0 && rustix::fs::ioctl_ficlone(&target, &source).is_err() {
         copy_bytes(&mut source, &mut target)?;

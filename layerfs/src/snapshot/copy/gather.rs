@@ -1,7 +1,7 @@
 //! What changed in a tree since it was made, as an overlay would have written it.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::baseline::{Baseline, Directories};
 use super::entry::{self, Links};
 use crate::change::{Lower, LowerDir};
-use crate::root::{Dir, FileKind, Root};
+use crate::root::{Dir, FileKind, Metadata, Root};
 use crate::snapshot::implicit::copy_attributes;
 use crate::{Error, Result, whiteout};
 
@@ -22,6 +22,7 @@ pub(super) fn gather(
     tree: &Root,
     lower: &Lower,
     baseline: &Baseline,
+    covered: &Covered,
     upper: &Root,
 ) -> Result<Directories> {
     let failed = |e| Error::tree("gather", "/", e);
@@ -31,7 +32,7 @@ pub(super) fn gather(
     let root = upper.top().try_clone().map_err(failed)?;
     let root = top.dir.get_or_init(|| root);
     let (links, directories) = (Links::default(), Directories::new());
-    let mut work = Work { baseline, upper, links, directories };
+    let mut work = Work { baseline, covered, upper, links, directories };
     work.directory(tree.top(), below.as_ref(), &top, &mut PathBuf::new(), Trust::Times)?;
     whiteout::mark_implicit(root, OsStr::new(".")).map_err(failed)?;
     Ok(work.directories)
@@ -56,6 +57,14 @@ impl Upper<'_> {
     }
 }
 
+/// What is covered by something that is no part of the tree.
+pub(super) struct Covered {
+    /// The directory that it is in meanwhile, if there is any.
+    pub(super) aside: Option<Dir>,
+    /// Its names there, by its paths in the tree.
+    pub(super) by_place: HashMap<PathBuf, OsString>,
+}
+
 /// How it is known what in a directory was touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
@@ -67,6 +76,7 @@ enum Trust {
 
 struct Work<'a> {
     baseline: &'a Baseline,
+    covered: &'a Covered,
     upper: &'a Root,
     links: Links,
     directories: Directories,
@@ -97,9 +107,14 @@ impl Work<'_> {
             });
             hide.map_err(|e| failed(path, e))?;
         }
-        for (name, kind) in names {
+        for (name, _) in names {
             path.push(&name);
-            self.entry((tree, &name, kind), lower, upper, path, trust)?;
+            // What is covered is looked at in place of what covers it.
+            let source = match (&self.covered.aside, self.covered.by_place.get(path)) {
+                (Some(aside), Some(entry)) => (aside, entry.as_os_str()),
+                _ => (tree, name.as_os_str()),
+            };
+            self.entry(source, &name, lower, upper, path, trust)?;
             path.pop();
         }
         // Last: what is made in a directory changes its time.
@@ -111,37 +126,61 @@ impl Work<'_> {
 
     fn entry(
         &mut self,
-        (tree, name, kind): (&Dir, &OsStr, FileKind),
+        (tree, from): (&Dir, &OsStr),
+        name: &OsStr,
         lower: Option<&LowerDir>,
         upper: &Upper<'_>,
         path: &mut PathBuf,
         trust: Trust,
     ) -> Result<()> {
         let failed = |path: &PathBuf, e| Error::tree("gather", path, e);
-        let metadata = tree.stat(name).map_err(|e| failed(path, e))?;
+        let metadata = tree.stat(from).map_err(|e| failed(path, e))?;
         // A container that runs may have removed it meanwhile.
         let Some(metadata) = metadata else { return Ok(()) };
-        if kind != FileKind::Dir {
+        if metadata.kind == FileKind::Socket {
+            return self.socket(&metadata, lower, upper, name).map_err(|e| failed(path, e));
+        }
+        if metadata.kind != FileKind::Dir {
             if trust == Trust::Times && !self.baseline.is_touched(&metadata) {
                 return Ok(());
             }
             let to = upper.get().map_err(|e| failed(path, e))?;
             return match self.links.first(&metadata, path) {
                 Some(first) => entry::link(self.upper, first, to, name),
-                None => entry::copy(tree, name, &metadata, to).map_err(|e| failed(path, e)),
+                None => {
+                    entry::copy((tree, from), &metadata, (to, name)).map_err(|e| failed(path, e))
+                }
             };
         }
         let below = match lower {
             Some(lower) => dir_of(lower, name).map_err(|e| failed(path, e))?,
             None => None,
         };
-        let dir = tree.open_dir(name).map_err(|e| failed(path, e))?;
+        let dir = tree.open_dir(from).map_err(|e| failed(path, e))?;
         let made = Upper { above: Some(upper), name, dir: OnceCell::new() };
         let trust = match self.baseline.stood_at(path, &metadata) {
             true => trust,
             false => Trust::Nothing,
         };
         self.directory(&dir, below.as_ref(), &made, path, trust)
+    }
+}
+
+impl Work<'_> {
+    /// No layer has sockets: what one stands in the place of is gone.
+    fn socket(
+        &self,
+        metadata: &Metadata,
+        lower: Option<&LowerDir>,
+        upper: &Upper<'_>,
+        name: &OsStr,
+    ) -> rustix::io::Result<()> {
+        match lower {
+            Some(lower) if self.baseline.is_touched(metadata) && lower.find(name)?.is_some() => {
+                whiteout::make_whiteout(upper.get()?, name)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Work<'_> {
         }
         match self.links.first(&original, path) {
             Some(first) => entry::link(self.into, first, to, name),
-            None => entry::copy(dir, name, &original, to).map_err(|e| failed(path, e)),
+            None => entry::copy((dir, name), &original, (to, name)).map_err(|e| failed(path, e)),
         }
     }
 }
