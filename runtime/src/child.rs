@@ -14,7 +14,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 use crate::capability::{Capability, CapabilitySet};
 use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Program, Source, Step};
 use crate::spec::Limit;
-use crate::{init, reaper, sys};
+use crate::{init, reaper, sys, window};
 
 /// Which step failed, and why. An index one past the last step is the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +133,10 @@ impl Child<'_> {
             Step::Filter(program) => sys::install_filter(program),
             Step::Init => init::stay_behind(),
             Step::Reaper(proc) => reaper::stay_behind(self.plan.descriptor(*proc), self.report),
+            Step::Window(socket, program) => {
+                window::open(self.plan.descriptor(*socket), program);
+                Ok(())
+            }
             Step::Chroot(root) => {
                 rustix::process::fchdir(self.plan.descriptor(*root))?;
                 rustix::process::chroot(c".")

@@ -130,7 +130,7 @@ fn died(status: &'static str) -> Error {
 
 /// The keeper thread: starts the process, tells so, waits for its end, clears up, tells that.
 fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error>>) {
-    let Prepared { plan, undo, groups } = prepared;
+    let Prepared { plan, undo, groups, window } = prepared;
     // The kernel ends a whole process namespace with its process 1.
     let killer = if plan.has_reaper() { reaper::END } else { Signal::KILL.number() };
     // A handler of this program must not run in the copy of it; other threads take the signals.
@@ -152,6 +152,7 @@ fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error
     let status = wait(held.as_fd());
     // It has copies of what the container was given until it is gone.
     drop(warden);
+    drop(window);
     undo.now();
     drop(groups);
     // The receiver is gone when the container was dropped while it was still starting.

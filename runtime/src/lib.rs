@@ -38,6 +38,7 @@ mod system_path;
 pub mod user;
 pub mod userns;
 mod warden;
+mod window;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use cgroup::{CpuSet, Limits};

@@ -174,6 +174,8 @@ pub(crate) enum Step {
     Reaper(Handle),
     /// Makes a directory the root.
     Chroot(Handle),
+    /// Opens a window to /proc: the socket for its other side, and the filter.
+    Window(Handle, Vec<Instruction>),
 }
 
 /// Something to mount below the root.
@@ -289,6 +291,7 @@ impl Step {
             Self::Init => "start the process below its init".into(),
             Self::Reaper(_) => "start the process below its reaper".into(),
             Self::Chroot(_) => "change to the new root".into(),
+            Self::Window(..) => "open a window to /proc".into(),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::spec::{Join, Network, Rootfs, Seccomp, Spec, Stdio, Stream};
 use crate::stub::Stubs;
 use crate::system_path;
 use crate::user::User;
+use crate::window::Window;
 
 /// A plan, and what has to be cleared away after it.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) undo: Undo,
     /// The control groups that were made for it; they go when this is dropped.
     pub(crate) groups: Option<Groups>,
+    /// What shows it /proc where that cannot be mounted.
+    pub(crate) window: Option<Window>,
 }
 
 /// What was made in a root, to be taken away when the container has ended.
@@ -108,7 +111,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, undo: Undo { fixtures: None, stubs }, groups })
+    Ok(Prepared { plan, undo: Undo { fixtures: None, stubs }, groups, window: None })
 }
 
 /// Makes the plan of a process that joins a container.
@@ -143,7 +146,7 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
     streams(&mut plan, spec.stdio, user.uid)?;
     plan.steps.push(Step::WorkingDirectory(program::working_directory(&spec.process)?));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, undo: Undo::default(), groups: None })
+    Ok(Prepared { plan, undo: Undo::default(), groups: None, window: None })
 }
 
 /// The namespaces of a container's process that are not ours, its process namespace excepted. To

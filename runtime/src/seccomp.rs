@@ -25,9 +25,9 @@ pub(crate) enum Arch {
 }
 
 impl Arch {
-    /// Those that a process on this machine can use. 32-bit ARM is left out: its calls get
+    /// Those that a process on this machine can use, this program's own first. 32-bit ARM is left out: its calls get
     /// ENOSYS, so 32-bit programs do not run on aarch64.
-    fn native() -> &'static [Self] {
+    pub(crate) fn native() -> &'static [Self] {
         if cfg!(target_arch = "x86_64") {
             &[Self::X86_64, Self::I386]
         } else if cfg!(target_arch = "aarch64") {
@@ -38,7 +38,7 @@ impl Arch {
     }
 
     /// `AUDIT_ARCH_*` of `linux/audit.h`.
-    fn audit_number(self) -> u32 {
+    pub(crate) fn audit_number(self) -> u32 {
         match self {
             Self::X86_64 => 0xc000_003e,
             Self::I386 => 0x4000_0003,

@@ -62,8 +62,9 @@ pub enum Rootfs {
     /// A directory of the machine.
     Path(PathBuf),
     /// A directory of the machine that the container is confined to by chroot(2) alone, where
-    /// neither namespaces nor mounts are to be had. It then sees the machine's network, processes
-    /// and name, whatever [`Spec::hostname`] says; /proc and /sys are empty.
+    /// neither namespaces nor mounts are to be had. It then sees the machine's network and name,
+    /// whatever [`Spec::hostname`] says, and of /proc and /sys what it opens by name; it never gets
+    /// new privileges, whatever [`Spec::no_new_privileges`] says.
     Chroot(Chroot),
 }
 

@@ -22,6 +22,7 @@ use crate::root_tree::{Kind, RootTree};
 use crate::spec::{
     Chroot, FileContent, Mount, MountSource, Network, ProvidedFile, Rootfs, Spec, Tmpfs,
 };
+use crate::window;
 
 /// Makes the plan, and puts into the root what it asks for. When that fails, nothing is left.
 pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
@@ -36,16 +37,12 @@ pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     let working_directory = program::working_directory(&spec.process)?;
     // The one that stays behind is there already.
-    let kept = Privileges { init: false, ..Privileges::of(&spec) };
+    // Only with no_new_privs may who has no privileges install a filter.
+    let kept = Privileges { init: false, no_new_privileges: true, ..Privileges::of(&spec) };
     let mut privileges = privileges(&kept)?;
-    let held = held();
-    if !held.contains(CapabilitySet::SETPCAP) {
+    if !holds(CapabilitySet::SETPCAP) {
         // The set is that of who confined us.
         privileges.retain(|step| !matches!(step, Step::Bound(_)));
-    }
-    if !spec.no_new_privileges && !held.contains(CapabilitySet::SYS_ADMIN) {
-        // Without no_new_privs a filter is for the privileged; the one that we are under stays.
-        privileges.retain(|step| !matches!(step, Step::Filter(_)));
     }
     let owner = spec.process.user.uid;
     plan.steps.push(Step::Session);
@@ -66,12 +63,23 @@ pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     plan.steps.push(Step::Chroot(root));
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, undo, groups })
+    let window = match window::window() {
+        Ok(Some((opening, window))) => {
+            let socket = plan.keep(opening.socket);
+            plan.steps.push(Step::Window(socket, opening.program));
+            Some(window)
+        }
+        Ok(None) => None,
+        Err(errno) => {
+            undo.now();
+            return Err(Error::setup("open a window to /proc", errno));
+        }
+    };
+    Ok(Prepared { plan, undo, groups, window })
 }
 
-/// What this process may do.
-fn held() -> CapabilitySet {
-    rustix::thread::capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective)
+fn holds(capability: CapabilitySet) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
 }
 
 /// What cannot be had.
