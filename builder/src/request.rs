@@ -64,6 +64,9 @@ pub struct Sandbox {
     pub resolv_conf: Vec<u8>,
     /// The content of `/etc/hosts`.
     pub hosts: Vec<u8>,
+    /// Whether they are confined by chroot(2) alone, for want of namespaces and mounts. What they
+    /// make is the same, and so is the cache key.
+    pub chroot: bool,
 }
 
 /// The network of a process.

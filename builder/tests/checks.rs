@@ -73,6 +73,7 @@ fn request(text: &str) -> BuildRequest {
         labels: IndexMap::new(),
         names: Vec::new(),
         sandbox: Sandbox {
+            chroot: false,
             network: NetworkMode::None,
             hostname: String::new(),
             resolv_conf: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use layerfs::{IdMode, SnapshotMode, Store, StoreOptions};
 use runtime::userns::{self, Entered, Ids, Isolation, Mode};
@@ -73,6 +73,12 @@ impl App {
                 "note: commands run in the chroot mode, on copied snapshots, and share network and \
                  processes with this program: {reason}"
             );
+        } else if self.snapshots() == SnapshotMode::Copy {
+            anstream::eprintln!(
+                "note: snapshots are copied, since the store at {} is on an overlay; one on another \
+                 file system, such as a volume, is faster (--root)",
+                self.root.display()
+            );
         }
     }
 
@@ -83,7 +89,11 @@ impl App {
 
     /// How trees of layers are made.
     fn snapshots(&self) -> SnapshotMode {
-        if self.is_chroot_only() { SnapshotMode::Copy } else { SnapshotMode::Overlay }
+        // An overlay cannot be written to by way of another.
+        match self.is_chroot_only() || is_on_overlay(&self.root) {
+            true => SnapshotMode::Copy,
+            false => SnapshotMode::Overlay,
+        }
     }
 
     /// Whether one id stands for all owners of files, and changes of owner are pretended.
@@ -148,4 +158,15 @@ impl App {
             () => Shown::Lines,
         }
     }
+}
+
+/// `OVERLAYFS_SUPER_MAGIC` of `linux/magic.h`.
+const OVERLAY: i64 = 0x794c_7630;
+
+/// Whether a path is on an overlay, or would be if it was made.
+fn is_on_overlay(path: &Path) -> bool {
+    let there = path.ancestors().find_map(|path| rustix::fs::statfs(path).ok());
+    // The type's width differs between architectures.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    there.is_some_and(|found| found.f_type as i64 == OVERLAY)
 }

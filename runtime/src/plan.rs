@@ -273,7 +273,7 @@ impl Step {
             Self::Setting { path, .. } => format!("write {}", show(path)),
             Self::Loopback => "bring the loopback interface up".into(),
             Self::HostName(name) => format!("set the host name {:?}", name.to_string_lossy()),
-            Self::Pivot { .. } => "change to the new root".into(),
+            Self::Pivot { .. } | Self::Chroot(_) => "change to the new root".into(),
             Self::Umask(_) => "set the file creation mask".into(),
             Self::Limit(limit) => format!("limit {:?}", limit.resource),
             Self::Stream { target, .. } => format!("redirect descriptor {target}"),
@@ -290,7 +290,6 @@ impl Step {
             Self::Filter(_) => "install the seccomp filter".into(),
             Self::Init => "start the process below its init".into(),
             Self::Reaper(_) => "start the process below its reaper".into(),
-            Self::Chroot(_) => "change to the new root".into(),
             Self::Window(..) => "open a window to /proc".into(),
         }
     }

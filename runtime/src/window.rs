@@ -54,7 +54,7 @@ pub(crate) fn window() -> Result<Option<(Opening, Window)>, Errno> {
     )?;
     let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let thread = thread::Builder::new().name("window".into()).spawn(move || {
-        if let Some(listener) = receive(ours, stopped.as_fd()) {
+        if let Some(listener) = receive(ours.as_fd(), stopped.as_fd()) {
             watch(listener.as_fd(), stopped.as_fd());
         }
     });
@@ -78,8 +78,8 @@ pub(crate) fn open(socket: BorrowedFd<'_>, program: &[Instruction]) {
 }
 
 /// Waits for the container's source of notifications.
-fn receive(socket: OwnedFd, stopped: BorrowedFd<'_>) -> Option<OwnedFd> {
-    if !is_ready(socket.as_fd(), stopped)? {
+fn receive(socket: BorrowedFd<'_>, stopped: BorrowedFd<'_>) -> Option<OwnedFd> {
+    if !is_ready(socket, stopped)? {
         return None;
     }
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -87,7 +87,7 @@ fn receive(socket: OwnedFd, stopped: BorrowedFd<'_>) -> Option<OwnedFd> {
     let mut byte = [0];
     let mut data = [std::io::IoSliceMut::new(&mut byte)];
     let flags = RecvFlags::CMSG_CLOEXEC;
-    rustix::net::recvmsg(&socket, &mut data, &mut ancillary, flags).ok()?;
+    rustix::net::recvmsg(socket, &mut data, &mut ancillary, flags).ok()?;
     ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,

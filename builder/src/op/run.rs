@@ -171,7 +171,7 @@ fn spec(
     let privileges = Privileges::of(op);
     mounts.extend(privileges.devices);
     Ok(Spec {
-        rootfs: rootfs(bench.tree)?,
+        rootfs: rootfs(bench)?,
         process: Process {
             args: op.args.iter().map(OsString::from).collect(),
             env: handed.environment(&env),
@@ -204,7 +204,8 @@ fn spec(
     })
 }
 
-fn rootfs(tree: &Active) -> Result<Rootfs, StepCause> {
+fn rootfs(bench: &Bench<'_>) -> Result<Rootfs, StepCause> {
+    let tree = bench.tree;
     match &tree.mount {
         Some(mount) => {
             let mount = mount.try_clone().map_err(|source| StepCause::Io {
@@ -213,12 +214,13 @@ fn rootfs(tree: &Active) -> Result<Rootfs, StepCause> {
             })?;
             Ok(Rootfs::Mount(mount))
         }
-        None => {
+        None if bench.sandbox.chroot => {
             let directory = tree.root.try_clone();
             let directory = directory.map_err(StepCause::store("hand the tree to the process"))?;
             let aside = tree.place.work.join(COVERED);
             Ok(Rootfs::Chroot(Chroot { directory: directory.into_fd(), aside }))
         }
+        None => Ok(Rootfs::Path(tree.direct.clone())),
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
         labels: IndexMap::new(),
         names: Vec::new(),
         sandbox: Sandbox {
+            chroot: false,
             network: NetworkMode::None,
             hostname: "buildkitsandbox".into(),
             resolv_conf: b"nameserver 192.0.2.1\n".to_vec(),

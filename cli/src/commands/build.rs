@@ -218,6 +218,7 @@ fn request(
         labels: args.label.iter().map(pair).collect(),
         names: args.tag.clone(),
         sandbox: Sandbox {
+            chroot: app.is_chroot_only(),
             network: match args.network {
                 RunNetwork::Default | RunNetwork::Host => NetworkMode::Host,
                 RunNetwork::None => NetworkMode::None,

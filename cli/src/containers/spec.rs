@@ -42,7 +42,8 @@ pub(crate) fn spec(
     let mut spec = Spec {
         rootfs: match tree.mount {
             Some(mount) => Rootfs::Mount(mount),
-            None => Rootfs::Chroot(confined(&tree)?),
+            None if app.is_chroot_only() => Rootfs::Chroot(confined(&tree)?),
+            None => Rootfs::Path(tree.direct),
         },
         process: Process {
             args: args.into_iter().map(OsString::from).collect(),
