@@ -30,7 +30,7 @@ pub fn render(source: &Source, diagnostic: &Diagnostic, color: bool) -> String {
         let label = diagnostic.label.as_deref();
         group = group.element(
             Snippet::source(excerpt.text)
-                .path(source.name.as_str())
+                .path(source.name_at(diagnostic.span.start))
                 .line_start(excerpt.line)
                 .fold(false)
                 .annotation(AnnotationKind::Primary.span(range).label(label)),
@@ -69,6 +69,9 @@ impl<'s> Excerpt<'s> {
         let blank = usize::from(line_end == line_start && text[line_end..].starts_with('\n'));
         let mut from = line_start;
         for _ in 0..CONTEXT {
+            if from <= source.start_of_part(start) {
+                break;
+            }
             let before = text[..from].strip_suffix('\n');
             let Some(before) = before else { break };
             let previous = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -9,6 +9,19 @@ pub struct Source {
     pub name: String,
     /// The whole text, a byte order mark included.
     pub text: String,
+    /// The parts that were put together, in order; none if all of it is one file.
+    parts: Vec<Part>,
+}
+
+/// A part of a text that stood in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    /// Where it starts in the text.
+    start: usize,
+    /// The file's name.
+    name: String,
+    /// The line there that it starts in.
+    line: usize,
 }
 
 /// Bytes that cannot be a Dockerfile.
@@ -48,7 +61,7 @@ pub struct Position {
 impl Source {
     /// A source from text that is known to be text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), parts: Vec::new() }
     }
 
     /// A source from the bytes of a file.
@@ -58,7 +71,7 @@ impl Source {
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, SourceError> {
         let name = name.into();
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Self { name, text }),
+            Ok(text) => Ok(Self::new(name, text)),
             Err(error) => {
                 let offset = error.utf8_error().valid_up_to();
                 let before = &error.as_bytes()[..offset];
@@ -70,12 +83,46 @@ impl Source {
 
     /// Where `offset` lies, an offset behind the end counting as the end.
     pub fn position(&self, offset: usize) -> Position {
+        let (start, first) = self.part_at(offset).map_or((0, 1), |part| (part.start, part.line));
         let before = &self.text[..self.text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position {
-            line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
+            line: first + before[start..].bytes().filter(|byte| *byte == b'\n').count(),
             column: 1 + before[line_start..].chars().count(),
         }
+    }
+
+    /// The name of the file that `offset` stood in.
+    pub fn name_at(&self, offset: usize) -> &str {
+        self.part_at(offset).map_or(&self.name, |part| &part.name)
+    }
+
+    /// Where the part starts that holds `offset`.
+    pub(crate) fn start_of_part(&self, offset: usize) -> usize {
+        self.part_at(offset).map_or(0, |part| part.start)
+    }
+
+    fn part_at(&self, offset: usize) -> Option<&Part> {
+        let offset = offset.min(self.text.len());
+        let behind = self.parts.partition_point(|part| part.start <= offset);
+        self.parts[..behind].last()
+    }
+
+    /// Adds the text under `span` of another source.
+    pub(crate) fn append(&mut self, other: &Source, span: Span) {
+        let text = other.slice(span);
+        if text.is_empty() {
+            return;
+        }
+        let name = other.name_at(span.start).to_owned();
+        let line = other.position(span.start).line;
+        let end = self.text.len();
+        let goes_on =
+            !self.parts.is_empty() && self.name_at(end) == name && self.position(end).line == line;
+        if !goes_on {
+            self.parts.push(Part { start: end, name, line });
+        }
+        self.text.push_str(text);
     }
 
     /// The line that holds `offset`, without its end.

@@ -45,8 +45,14 @@ fn next(todo: &Mutex<Vec<Case>>) -> Option<Case> {
 }
 
 fn run(world: &World, case: &Case) -> Result<(), String> {
-    let request = request_of(world, case)?;
-    let (result, said) = world.build_and_listen(&request);
+    let mut request = request_of(world, case)?;
+    let (dockerfile, wrong) =
+        builder::include(request.dockerfile.clone(), request.context.as_ref());
+    request.dockerfile = dockerfile;
+    let (result, said) = match wrong.is_empty() {
+        true => world.build_and_listen(&request),
+        false => (Err(BuildError::Diagnostics(wrong)), Said::default()),
+    };
     check_words(&case.expected, &said)?;
     match (result, &case.expected.error) {
         (Ok(built), None) => check_image(world, &case.expected, &built),

@@ -4,7 +4,7 @@ use std::io::stdin;
 use std::path::{Component, Path, PathBuf};
 
 use builder::syntax::Source;
-use builder::{ContextDirectory, GitSource, Origin, RemoteContext, Remotes};
+use builder::{BuildError, ContextDirectory, GitSource, Origin, RemoteContext, Remotes};
 use layerfs::{ExtractOptions, Lease, Root, extract_archive};
 use oci::compress::open_archive;
 
@@ -74,6 +74,10 @@ impl Inputs {
             }
             Context::Dockerfile(_) => (None, None),
         };
+        let (dockerfile, wrong) = builder::include(dockerfile, context.as_ref());
+        if !wrong.is_empty() {
+            return Err(super::failure(&dockerfile, &BuildError::Diagnostics(wrong)));
+        }
         Ok(Inputs { dockerfile, shown, context, _lease: lease })
     }
 }
