@@ -48,7 +48,7 @@ pub(super) fn route(path: &[u8], asker: Asker, is_ours: impl Fn(i32) -> bool) ->
         ["dev", "stdin"] => (format!("/proc/{process}/fd/0"), &[][..]),
         ["dev", "stdout"] => (format!("/proc/{process}/fd/1"), &[][..]),
         ["dev", "stderr"] => (format!("/proc/{process}/fd/2"), &[][..]),
-        ["dev", "fd", rest @ ..] => (format!("/proc/{process}/fd"), rest),
+        ["dev", "fd", ..] => (format!("/proc/{process}"), names.get(1..)?),
         ["dev", name] if DEVICES.contains(name) => (format!("/dev/{name}"), &[][..]),
         ["proc", "self", rest @ ..] => (format!("/proc/{process}"), rest),
         ["proc", "thread-self", rest @ ..] => (format!("/proc/{process}/task/{thread}"), rest),
@@ -61,8 +61,22 @@ pub(super) fn route(path: &[u8], asker: Asker, is_ours: impl Fn(i32) -> bool) ->
         ["proc" | "sys", _, ..] => return of_the_kernel(&names),
         _ => return None,
     };
+    if leads_elsewhere(rest) {
+        return None;
+    }
     let path = rest.iter().fold(start, |path, name| path + "/" + name);
     Some(Route { path: CString::new(path).ok()?, writable: true })
+}
+
+/// Whether names below a process's directory go on behind a link to what is no part of /proc: the
+/// links on such a way would be followed outside.
+fn leads_elsewhere(names: &[&str]) -> bool {
+    let links = ["cwd", "exe", "root"];
+    names.iter().enumerate().any(|(at, name)| {
+        let further = names.len() - at - 1;
+        (links.contains(name) && further > 0)
+            || (matches!(*name, "fd" | "map_files") && further > 1)
+    })
 }
 
 /// What is the same for all processes is only to be read, and some of it not even that.
@@ -122,6 +136,11 @@ mod tests {
             "/sys/firmware/x",
             "/../proc/self",
             "/procfs",
+            "/proc/self/root/etc/passwd",
+            "/proc/self/cwd/x",
+            "/proc/9/task/9/root/x",
+            "/dev/fd/3/x",
+            "/proc/self/fd/3/etc",
         ] {
             assert_eq!(to(path), None, "{path}");
         }
