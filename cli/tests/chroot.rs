@@ -199,7 +199,9 @@ fn inside_a_container(options: &[&str], note: &str) {
     outer.scratch().write(
         "inner/inner.Dockerfile",
         "FROM busybox\nRUN echo made inside > /made && chown 7:8 /made && rm /bin/ash\n\
-         COPY --chmod=600 inner.Dockerfile /\n",
+         COPY --chmod=600 inner.Dockerfile /\nUSER 7\n\
+         RUN grep sh /proc/$$/comm && echo as somebody > /dev/stderr && readlink /proc/self/exe\n\
+         USER root\n",
     );
     outer.scratch().write(
         "inner/Dockerfile",
@@ -216,6 +218,7 @@ fn inside_a_container(options: &[&str], note: &str) {
     let inner = ["inner", "sh", "-c", &script];
     let said = outer.ok(["run", "--rm"].iter().chain(options).copied().chain(inner));
     assert!(said.contains(note), "{said}");
+    assert!(said.contains("as somebody"), "{said}");
     assert!(said.contains("7:8 644\n"), "{said}");
     outer.ok(["pull", "-q", &name]);
     let listed = outer.ok(["run", "--rm", &name, "stat", "-c", "%u:%g %a", "/made"]);

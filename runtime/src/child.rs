@@ -105,7 +105,11 @@ impl Child<'_> {
                 Ok(())
             }
             Step::Loopback => sys::loopback_up(),
-            Step::HostName(name) => rustix::system::sethostname(name.to_bytes()),
+            // In a podman container a user namespace may be made, and no name be set in it.
+            Step::HostName(name) => match rustix::system::sethostname(name.to_bytes()) {
+                Err(Errno::PERM) => Ok(()),
+                result => result,
+            },
             Step::Pivot { stow } => self.pivot(*stow),
             Step::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));

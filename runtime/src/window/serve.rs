@@ -1,8 +1,8 @@
 //! One call, answered.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -103,15 +103,32 @@ fn read_path(thread: i32, address: u64) -> Option<Vec<u8>> {
 }
 
 fn read_memory(thread: i32, address: u64, into: &mut [u8]) -> Option<usize> {
-    match sys::read_memory(thread, address, into) {
-        Ok(read) => (read > 0).then_some(read),
+    let read = match sys::read_memory(thread, address, into) {
         // It belongs to another user, as whom we may.
         Err(Errno::PERM) => {
             let _name = name_of(thread)?;
-            sys::read_memory(thread, address, into).ok().filter(|read| *read > 0)
+            memory_of(thread).ok()?.read_at(into, address).ok()?
         }
-        Err(_) => None,
+        result => result.ok()?,
+    };
+    (read > 0).then_some(read)
+}
+
+fn write_memory(thread: i32, address: u64, from: &[u8]) -> Result<(), Errno> {
+    match sys::write_memory(thread, address, from) {
+        Err(Errno::PERM) => {
+            let _name = name_of(thread).ok_or(Errno::SRCH)?;
+            let written = memory_of(thread).and_then(|memory| memory.write_all_at(from, address));
+            written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::FAULT))
+        }
+        result => result,
     }
+}
+
+/// The memory of a thread's process as a file: to open it, it is the user of files that counts, and
+/// not that of processes.
+fn memory_of(thread: i32) -> std::io::Result<File> {
+    File::options().read(true).write(true).open(format!("/proc/{thread}/mem"))
 }
 
 /// This thread as the user of a process.
@@ -162,11 +179,11 @@ fn carry_out(
             sys::add_descriptor(listener, call, file.as_fd(), close_on_exec)
         }
         Wanted::Stat { flags, into } => {
-            sys::write_memory(call.thread, into, &sys::stat(&route.path, flags)?).map(|()| 0)
+            write_memory(call.thread, into, &sys::stat(&route.path, flags)?).map(|()| 0)
         }
         Wanted::Statx { flags, mask, into } => {
             let found = sys::statx(&route.path, flags, mask)?;
-            sys::write_memory(call.thread, into, &found).map(|()| 0)
+            write_memory(call.thread, into, &found).map(|()| 0)
         }
         Wanted::Access { mode, flags } => {
             let mode = Access::from_bits_retain(mode);
@@ -182,7 +199,7 @@ fn carry_out(
             let root = rustix::fs::readlink(format!("/proc/{}/root", call.thread), Vec::new())?;
             let target = seen_from(root.as_bytes(), target.as_bytes());
             let target = target.get(..length).unwrap_or(target);
-            sys::write_memory(call.thread, into, target)?;
+            write_memory(call.thread, into, target)?;
             i64::try_from(target.len()).map_err(|_| Errno::INVAL)
         }
     }
