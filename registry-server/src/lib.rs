@@ -12,8 +12,10 @@ mod condition;
 mod document;
 mod error;
 mod fault;
+mod greeting;
 mod linger;
 mod metrics;
+mod mirror;
 mod name;
 mod path;
 mod pattern;
@@ -31,6 +33,7 @@ mod state;
 mod storage;
 mod tls;
 mod upload;
+mod upstream;
 
 pub use access::{Access, Actions, Issuer, Passwords, Rule, TokenSecret, Who};
 pub use collect::{Collected, Collection, Retention};
@@ -42,6 +45,7 @@ pub use router::router;
 pub use serve::{serve, serve_tls};
 pub use storage::{Bucket, Durability, Storage};
 pub use tls::Tls;
+pub use upstream::{Asked, Mirror, PulledBlob, PulledManifest, Unanswered, Upstream};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

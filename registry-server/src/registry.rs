@@ -7,10 +7,12 @@ use crate::access::Access;
 use crate::collect::Collector;
 use crate::fault::Faults;
 use crate::metrics::Metrics;
+use crate::mirror::Mirrors;
 use crate::receive::Rules;
 use crate::routes::manifest_body::Budget;
 use crate::session::Sessions;
 use crate::storage::{Storage, change, look};
+use crate::upstream::Mirror;
 
 /// A registry. Clones share it.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
     pub(crate) collector: Collector,
+    pub(crate) mirrors: Mirrors,
     access: RwLock<Option<Arc<Access>>>,
 }
 
@@ -37,6 +40,8 @@ pub struct Config {
     pub read_only: bool,
     /// What clients are made to suffer.
     pub faults: Faults,
+    /// The repositories that are pulled through from other registries.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// What to do with a manifest whose config, layers or manifests are not in the repository
@@ -62,12 +67,17 @@ pub struct Limits {
     pub manifests: usize,
     /// The largest blob, in bytes.
     pub blob: u64,
+    /// How many tags a repository can have.
+    pub tags: usize,
     /// How many uploads can be open at once.
     pub uploads: usize,
     /// After what time without a request an open upload is given up.
     pub upload_expiry: Duration,
     /// How long the sender of a body may pause.
     pub stall: Duration,
+    /// How long a client may take to say what it wants: the head of a request, or to begin the
+    /// next one.
+    pub head: Duration,
     /// How many connections [`serve`](crate::serve) keeps at once.
     pub connections: usize,
     /// How long [`serve`](crate::serve) waits for running requests at its end.
@@ -80,9 +90,11 @@ impl Default for Limits {
             manifest: 4 << 20,
             manifests: 64 << 20,
             blob: u64::MAX,
+            tags: usize::MAX,
             uploads: 10_000,
             upload_expiry: Duration::from_secs(3600),
             stall: Duration::from_secs(60),
+            head: Duration::from_secs(30),
             connections: 4096,
             shutdown: Duration::from_secs(10),
         }
@@ -105,6 +117,7 @@ impl Registry {
             config,
             metrics: Metrics::default(),
             collector: Collector::default(),
+            mirrors: Mirrors::default(),
             access: RwLock::default(),
         }))
     }

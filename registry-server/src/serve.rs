@@ -14,11 +14,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Secure;
+use crate::greeting::Greeting;
 use crate::sendfile::{Outbox, Socket};
 use crate::{Registry, Result, Tls, router};
 
-/// How long a client may take for the head of a request, and to begin the next one.
-const HEAD: Duration = Duration::from_secs(30);
 /// The largest head of a request, and how much of a body is read at a time, in bytes.
 const BUFFER: usize = 256 << 10;
 /// How long to wait after an accept that failed: usually all descriptors are taken.
@@ -62,6 +61,7 @@ async fn listen(
     let service = router(registry.clone());
     let slots = Arc::new(Semaphore::new(limits.connections));
     let (ending, end) = watch::channel(());
+    let patience = limits.head;
     let mut connections = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
     let mut shutdown = pin!(shutdown);
@@ -72,7 +72,7 @@ async fn listen(
             Some(_) = connections.join_next() => {}
             stream = accept(&listener, &slots) => {
                 let (tls, service, end) = (tls.clone(), service.clone(), end.clone());
-                connections.spawn(converse(stream.0, tls, service, end, stream.1));
+                connections.spawn(converse(stream.0, tls, service, patience, end, stream.1));
             }
         }
     }
@@ -109,6 +109,7 @@ async fn converse(
     stream: TcpStream,
     tls: Option<Tls>,
     service: axum::Router,
+    patience: Duration,
     end: watch::Receiver<()>,
     _slot: Slot,
 ) {
@@ -118,8 +119,8 @@ async fn converse(
     }
     if let Some(tls) = tls {
         // Without a handshake in time there is no connection.
-        match tokio::time::timeout(HEAD, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => talk(stream, service.layer(Extension(Secure)), end).await,
+        match tokio::time::timeout(patience, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => talk(stream, service.layer(Extension(Secure)), patience, end).await,
             Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
             Err(_) => tracing::debug!("no TLS in time"),
         }
@@ -127,21 +128,27 @@ async fn converse(
     }
     let outbox = Outbox::default();
     let socket = Socket::new(stream, outbox.clone());
-    talk(socket, service.layer(Extension(outbox)), end).await;
+    talk(socket, service.layer(Extension(outbox)), patience, end).await;
 }
 
 /// Answers the requests that come over a stream.
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: axum::Router,
+    patience: Duration,
     mut end: watch::Receiver<()>,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
     // Vectors keep what stands for a file apart from what is sent as it is.
     builder.http1().writev(true);
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(64);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(patience)
+        .max_concurrent_streams(64);
     let service = TowerToHyperService::new(service);
+    let stream = Greeting::new(stream, patience);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

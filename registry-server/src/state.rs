@@ -38,6 +38,8 @@ pub(crate) enum Change {
         tags: Vec<Tag>,
         /// On what the first tag points at, or without tags on the manifest itself.
         condition: Condition,
+        /// How many tags the repository may have after it, unless it gets no new one.
+        most_tags: usize,
     },
     /// Removes a tag and leaves its manifest.
     RemoveTag { tag: Tag, condition: Condition },
@@ -52,6 +54,8 @@ pub(crate) enum Refusal {
     Unknown,
     /// The condition of the request does not hold.
     Precondition,
+    /// The repository would have too many tags.
+    TooManyTags,
 }
 
 impl State {
@@ -98,7 +102,20 @@ impl State {
         if must_exist && current.is_none() {
             return Err(Refusal::Unknown);
         }
-        if condition.holds(current) { Ok(()) } else { Err(Refusal::Precondition) }
+        if !condition.holds(current) {
+            return Err(Refusal::Precondition);
+        }
+        match change {
+            Change::Put { tags, most_tags, .. } if !self.has_room(tags, *most_tags) => {
+                Err(Refusal::TooManyTags)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_room(&self, tags: &[Tag], most: usize) -> bool {
+        let new: BTreeSet<&Tag> = tags.iter().filter(|tag| !self.tags.contains_key(*tag)).collect();
+        new.is_empty() || self.tags.len() + new.len() <= most
     }
 
     /// Makes a change that [`State::check`] has let pass.
@@ -153,7 +170,21 @@ mod tests {
             },
             tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
             condition: Condition::default(),
+            most_tags: 3,
         }
+    }
+
+    #[test]
+    fn a_full_repository_takes_the_tags_that_it_has() {
+        let mut state = State::default();
+        state.apply(&put("one", None, &["a", "b"]));
+        for (tags, fits) in [(vec!["c"], true), (vec!["c", "c"], true), (vec!["c", "d"], false)] {
+            assert_eq!(state.check(&put("two", None, &tags)).is_ok(), fits, "{tags:?}");
+        }
+        state.apply(&put("two", None, &["c"]));
+        assert_eq!(state.check(&put("three", None, &["a", "b"])), Ok(()));
+        assert_eq!(state.check(&put("three", None, &[])), Ok(()));
+        assert_eq!(state.check(&put("three", None, &["a", "d"])), Err(Refusal::TooManyTags));
     }
 
     #[test]

@@ -316,6 +316,51 @@ fn malformed_requests_hurt_nobody() {
 }
 
 #[test]
+fn who_does_not_ask_in_time_is_let_go() {
+    let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
+    let server = Server::start(Storage::memory(), limits);
+    // Nothing; what could still be HTTP/2; a head without its end.
+    for begin in ["", "P", "PRI * HTTP/2.0\r\n", "GET /v2/ HTTP/1.1\r\nHost: x\r\nX: "] {
+        let start = Instant::now();
+        let answer = server.say(begin);
+        assert!(start.elapsed() < Duration::from_secs(10), "{begin:?} holds a connection");
+        assert!(answer.is_empty() || status(&answer) == 408, "{begin:?}: {answer}");
+    }
+    assert_eq!(server.call("GET", "/v2/", b"").0, 200);
+}
+
+#[test]
+fn no_path_leads_out_of_the_directory() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("secret"), "secret").unwrap();
+    let server = Server::start(Storage::dir(place.path().join("root")).unwrap(), Limits::default());
+    let hex = "../".repeat(10) + "secret";
+    for path in [
+        "/v2/../secret/tags/list",
+        "/v2/a/../../secret/blobs/uploads/",
+        "/v2/a%2f..%2f..%2fsecret/tags/list",
+        "/v2/%2e%2e/secret/tags/list",
+        "/v2/a/blobs/sha256:../../../../secret",
+        &format!("/v2/a/blobs/sha256:{hex}"),
+        "/v2/a/blobs/..%2f..%2f..%2fsecret",
+        "/v2/a/manifests/..%2f..%2fsecret",
+        "/v2/a/blobs/uploads/..%2f..%2fsecret",
+        "/v2/a/referrers/..%2fsecret",
+        "/ui/../../secret",
+        "//secret",
+    ] {
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+            let (status, answer) = server.call(method, path, b"x");
+            assert!((400..500).contains(&status), "{method} {path}: {status}");
+            assert!(!answer.contains("\r\n\r\nsecret"), "{method} {path}: {answer}");
+        }
+    }
+    let names: Vec<_> = std::fs::read_dir(place.path()).unwrap().collect();
+    assert_eq!(names.len(), 2, "nothing was made beside the root");
+    assert_eq!(std::fs::read(place.path().join("secret")).unwrap(), b"secret");
+}
+
+#[test]
 fn the_end_waits_for_what_is_running_and_not_for_what_is_not() {
     let server = Server::start(Storage::memory(), Limits::default());
     let session = upload(&server, "a");
@@ -368,5 +413,26 @@ fn many_clients_push_and_pull_at_once() {
     for repository in 0..4 {
         let (_, answer) = server.call("GET", &format!("/v2/r{repository}/tags/list"), b"");
         assert_eq!(answer.matches("\"t").count() - 1, 40, "{answer}");
+    }
+}
+
+#[test]
+fn a_repository_takes_as_many_tags_as_it_may_have() {
+    let limits = Limits { tags: 2, ..Limits::default() };
+    let server = Server::start(Storage::memory(), limits);
+    let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+    for (target, expected) in [
+        ("/v2/a/manifests/one", 201),
+        ("/v2/a/manifests/two", 201),
+        ("/v2/a/manifests/three", 403),
+        ("/v2/a/manifests/two", 201),
+        ("/v2/b/manifests/three", 201),
+        ("/v2/a/manifests/one", 202),
+        ("/v2/a/manifests/three", 201),
+    ] {
+        let method = if expected == 202 { "DELETE" } else { "PUT" };
+        let (status, answer) = server.call(method, target, index);
+        assert_eq!(status, expected, "{method} {target}: {answer}");
+        assert_eq!(answer.contains("DENIED"), expected == 403, "{answer}");
     }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
-    RANGE,
+    IF_MATCH, IF_NONE_MATCH, RANGE,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -43,7 +43,19 @@ async fn get(
     head: &Parts,
 ) -> Result<Response, Problem> {
     let headers = &head.headers;
-    let opened = registry.0.storage.0.open_blob(repository, digest).await?;
+    let mut opened = registry.0.storage.0.open_blob(repository, digest).await?;
+    if opened.is_none()
+        && let Some(coming) = registry.pull_blob(repository, digest).await?
+    {
+        let is_plain = ![RANGE, IF_MATCH, IF_NONE_MATCH].iter().any(|n| headers.contains_key(n));
+        if is_plain {
+            let mut response = described(digest, coming.size());
+            *response.body_mut() = coming.body(registry, repository, digest);
+            return Ok(response);
+        }
+        coming.landed(digest).await?;
+        opened = registry.0.storage.0.open_blob(repository, digest).await?;
+    }
     let blob = opened.ok_or_else(|| unknown(digest))?;
     if let Some(answer) = conditional(digest, headers)? {
         return Ok(answer);
@@ -91,6 +103,10 @@ async fn look_up(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let size = registry.0.storage.0.blob_size(repository, digest).await?;
+    let size = match size {
+        None => registry.upstream_blob_size(repository, digest).await?,
+        here => here,
+    };
     let size = size.ok_or_else(|| unknown(digest))?;
     registry.0.collector.looked_up(repository, digest);
     Ok(conditional(digest, headers)?.unwrap_or_else(|| described(digest, size)))
@@ -143,6 +159,6 @@ async fn delete(
     }
 }
 
-fn unknown(digest: &Digest) -> Problem {
+pub(crate) fn unknown(digest: &Digest) -> Problem {
     Problem::unknown(Code::BlobUnknown, format!("blob {digest} is unknown to this repository"))
 }

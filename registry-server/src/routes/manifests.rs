@@ -29,7 +29,7 @@ const TAG_LINES: usize = 10;
 const MAX_TAGS: usize = 100;
 
 /// What a path names.
-enum Target {
+pub(crate) enum Target {
     Tag(Tag),
     Digest(Digest),
 }
@@ -72,6 +72,7 @@ async fn get(
     target: &Target,
     head: &Parts,
 ) -> Result<Response, Problem> {
+    registry.pull_manifest(repository, target).await?;
     let state = registry.0.storage.0.state(repository).await?.ok_or_else(unknown)?;
     let (digest, entry) = {
         let state = look(&state);
@@ -109,6 +110,7 @@ async fn put(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
+    registry.refuse_push_to_mirror(repository)?;
     let condition = Condition::of(&head.headers);
     let content_type = content_type(&head.headers);
     let parameters = query::all(&head.uri, "tag");
@@ -134,10 +136,14 @@ async fn put(
     let subject = document.subject.clone();
     let entry = Entry { media_type: document.media_type, size, subject: subject.clone() };
     registry.store(repository, &digest, bytes).await?;
-    let change = Change::Put { digest: digest.clone(), entry, tags: tags.clone(), condition };
-    // A refusal of a push can only be its condition.
-    let made = registry.0.storage.0.commit(repository, change).await?;
-    made.map_err(|_| Problem::precondition())?;
+    let change = Change::Put {
+        digest: digest.clone(),
+        entry,
+        tags: tags.clone(),
+        condition,
+        most_tags: registry.0.config.limits.tags,
+    };
+    registry.0.storage.0.commit(repository, change).await?.map_err(refused)?;
 
     let location = format!("/v2/{repository}/manifests/{digest}");
     let mut response = created(StatusCode::CREATED, &location, Some(&digest));
@@ -196,14 +202,22 @@ async fn delete(
         Target::Tag(tag) => Change::RemoveTag { tag, condition },
         Target::Digest(digest) => Change::RemoveManifest { digest, condition },
     };
-    match storage.commit(repository, change).await? {
-        Ok(()) => Ok(empty(StatusCode::ACCEPTED)),
-        Err(Refusal::Unknown) => Err(unknown()),
-        Err(Refusal::Precondition) => Err(Problem::precondition()),
+    storage.commit(repository, change).await?.map_err(refused)?;
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Unknown => unknown(),
+        Refusal::Precondition => Problem::precondition(),
+        Refusal::TooManyTags => {
+            let message = "the repository has as many tags as it may have";
+            Problem::new(StatusCode::FORBIDDEN, Code::Denied, message)
+        }
     }
 }
 
-fn unknown() -> Problem {
+pub(crate) fn unknown() -> Problem {
     Problem::unknown(Code::ManifestUnknown, "the manifest is unknown to this repository")
 }
 
@@ -241,12 +255,12 @@ impl Registry {
     }
 
     /// Stores the bytes of a manifest as a blob.
-    async fn store(
+    pub(crate) async fn store(
         &self,
         repository: &Repository,
         digest: &Digest,
         bytes: Bytes,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Error> {
         if self.0.storage.0.blob_size(repository, digest).await? == Some(bytes.len() as u64) {
             return Ok(());
         }
@@ -254,9 +268,9 @@ impl Registry {
         upload.write(vec![bytes]).await?;
         match upload.finish(repository, digest).await {
             Ok(_) => Ok(()),
-            Err(Unfinished::Storage(error)) => Err(error.into()),
+            Err(Unfinished::Storage(error)) => Err(error),
             Err(Unfinished::Digest(_)) => {
-                Err(Error::Interrupted { operation: "write of a manifest" }.into())
+                Err(Error::Interrupted { operation: "write of a manifest" })
             }
         }
     }

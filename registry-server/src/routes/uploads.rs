@@ -38,6 +38,7 @@ pub(crate) async fn begin(
     if head.method != Method::POST {
         return Err(Problem::method("POST"));
     }
+    registry.refuse_push_to_mirror(repository)?;
     let uri = &head.uri;
     if let Some(mount) = query::first(uri, "mount") {
         let digest = digest_of(&mount)?;

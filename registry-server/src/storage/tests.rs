@@ -77,6 +77,7 @@ fn put(bytes: &[u8], tags: &[&str]) -> Change {
         },
         tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
         condition: Condition::default(),
+        most_tags: usize::MAX,
     }
 }
 
@@ -199,7 +200,10 @@ async fn of_conditional_changes_at_once_one_is_made(storage: &Storage) {
             unreachable!("a put is made above")
         };
         let condition = Condition::of(&headers);
-        storage.0.commit(&repository, Change::Put { digest, entry, tags, condition })
+        storage.0.commit(
+            &repository,
+            Change::Put { digest, entry, tags, condition, most_tags: usize::MAX },
+        )
     });
     let outcomes = futures_util::future::join_all(changes).await;
     let made = outcomes.into_iter().map(Result::unwrap).filter(Result::is_ok).count();

@@ -53,7 +53,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, serde_json::Error> {
         let Ok(digest) = text.parse::<Digest>() else { continue };
         let tags = tags.remove(&text).unwrap_or_default();
         let entry = Entry { media_type, size, subject };
-        state.apply(&Change::Put { digest, entry, tags, condition: Condition::default() });
+        state.apply(&Change::Put {
+            digest,
+            entry,
+            tags,
+            condition: Condition::default(),
+            most_tags: usize::MAX,
+        });
     }
     Ok(state)
 }

@@ -131,7 +131,13 @@ impl Loading<'_> {
             }
             let entry = Entry { media_type: document.media_type, size, subject: document.subject };
             let tags = tag.into_iter().collect();
-            self.state.apply(&Change::Put { digest, entry, tags, condition: Condition::default() });
+            self.state.apply(&Change::Put {
+                digest,
+                entry,
+                tags,
+                condition: Condition::default(),
+                most_tags: usize::MAX,
+            });
         }
         Ok(())
     }
