@@ -1,6 +1,7 @@
 //! `tierce registry`: a registry of one's own, and what others have.
 
 mod client;
+mod mirrors;
 mod settings;
 
 use std::io::Write;
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 fn serve(settings: &Settings, app: &App) -> Outcome {
     let storage = settings.open()?;
     let listen = settings.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
-    let registry = Registry::with_config(storage, settings.rules()?);
+    let registry = Registry::with_config(storage, settings.rules(app)?);
     registry.set_access(settings.access()?);
     let tls = settings.tls()?;
     app.network()?.block_on(async {

@@ -10,7 +10,9 @@ use registry_server::{
 };
 use serde::Deserialize;
 
+use super::mirrors::Mirrored;
 use super::{Place, Serve};
+use crate::app::App;
 use crate::error::{Doing, Failure};
 
 /// Everything that can be said of a registry.
@@ -30,6 +32,7 @@ pub(super) struct Settings {
     rules: Vec<Allowed>,
     pub(super) collect: Collecting,
     fault: Option<String>,
+    mirrors: Vec<Mirrored>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +49,7 @@ struct BucketPlace {
 struct Limited {
     manifest: Option<usize>,
     blob: Option<u64>,
+    tags: Option<usize>,
     uploads: Option<usize>,
     upload_expiry: Option<Span>,
     connections: Option<usize>,
@@ -203,11 +207,12 @@ impl Settings {
     }
 
     /// What the server keeps to.
-    pub(super) fn rules(&self) -> Result<Config, Failure> {
+    pub(super) fn rules(&self, app: &App) -> Result<Config, Failure> {
         let (usual, ours) = (Limits::default(), &self.limits);
         let limits = Limits {
             manifest: ours.manifest.unwrap_or(usual.manifest),
             blob: ours.blob.unwrap_or(usual.blob),
+            tags: ours.tags.unwrap_or(usual.tags),
             uploads: ours.uploads.unwrap_or(usual.uploads),
             upload_expiry: ours.upload_expiry.map_or(usual.upload_expiry, Duration::from),
             connections: ours.connections.unwrap_or(usual.connections),
@@ -217,7 +222,8 @@ impl Settings {
         let faults = self.fault.as_deref().unwrap_or_default().parse();
         let faults =
             faults.map_err(|why: String| Failure::new(format!("invalid faults: {why}")))?;
-        Ok(Config { limits, read_only: self.read_only, faults, ..Config::default() })
+        let mirrors = self.mirrors.iter().map(|one| one.open(app)).collect::<Result<_, _>>()?;
+        Ok(Config { limits, read_only: self.read_only, faults, mirrors, ..Config::default() })
     }
 
     /// What is known of those who come; `None` if everybody may do everything.
@@ -315,6 +321,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).doing(|| format!("cannot read {}", path.display()))
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()))
 }
