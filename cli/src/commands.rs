@@ -69,8 +69,10 @@ macro_rules! commands {
             /// Whether it reads or writes the store, whose files belong to many users: an
             /// ordinary user does that as root of a user namespace.
             pub(crate) fn touches_trees(&self) -> bool {
-                if let Command::Copy(args) = self {
-                    return args.touches_trees();
+                match self {
+                    Command::Copy(args) => return args.touches_trees(),
+                    Command::Image(args) => return args.touches_trees(),
+                    _ => {}
                 }
                 match self {
                     $(Command::$variant(_) => $trees,)*

@@ -13,6 +13,7 @@ mod config;
 mod copy;
 mod descriptor;
 mod digest;
+pub mod edit;
 mod error;
 mod image;
 mod manifest;

@@ -3,11 +3,12 @@
 //! A place to copy from is an [`Origin`], one to copy to a [`Destination`]; [`Copier`] brings
 //! the two together and knows neither. [`ArchiveOrigin`], [`DirOrigin`], [`LayoutDestination`],
 //! [`ArchiveDestination`] and [`DirDestination`] are files; registries and the store implement
-//! the traits where they are at home.
+//! the traits where they are at home. What changes on the way is an [`Edit`].
 
 mod archive;
 mod copier;
 mod dir;
+mod edit;
 mod layout;
 mod recompress;
 mod rewrite;
@@ -18,10 +19,11 @@ use crate::{BlobRead, Descriptor, Digest, Document, Reference, Result};
 pub use archive::{ArchiveDestination, ArchiveName, ArchiveOrigin};
 pub use copier::{Copied, Copier, CopyOptions, Moment, Observer};
 pub use dir::{DirDestination, DirOrigin};
+pub use edit::Edit;
 pub use layout::LayoutDestination;
 pub use recompress::Recompression;
 pub use rewrite::ManifestFormat;
-pub use tree::Platforms;
+pub use tree::{Platforms, image_for};
 
 /// A place that something is copied from: one image, index or artifact, and what belongs to it.
 pub trait Origin: BlobRead {

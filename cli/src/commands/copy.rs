@@ -5,16 +5,13 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use oci::Platform;
 use oci::compress::Compression;
-use oci::transfer::{
-    Arrival, Copier, CopyOptions, ManifestFormat, Moment, Platforms, Recompression,
-};
+use oci::transfer::{CopyOptions, Edit, ManifestFormat, Platforms, Recompression};
 
 use crate::app::App;
 use crate::clients::ConnectionArgs;
 use crate::copying::{self, Pair};
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
-use crate::ui::transfer::Transfer;
 
 /// What `tierce copy` takes.
 #[derive(clap::Args)]
@@ -133,19 +130,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let options = options(args, app, &lease)?;
     let origin = copying::origin(app, &lease, &from, &source)?;
     let end = copying::destination(app, &lease, &to, &target)?;
-    let transfer = Transfer::new(app.transfers(args.quiet));
-    let observer = |blob: &oci::Descriptor, moment| match moment {
-        Moment::Moved(bytes) => transfer.moved(blob, bytes),
-        Moment::Arrived(Arrival::Present) => transfer.ended(blob, "already there"),
-        Moment::Arrived(Arrival::Mounted) => transfer.ended(blob, "mounted"),
-        Moment::Arrived(Arrival::Taken) => transfer.ended(blob, "copied"),
-        Moment::Arrived(Arrival::WithManifest) => {}
-    };
-    let destination = &*end.destination;
-    let copier = Copier { origin: &*origin, destination, options: &options, observer: &observer };
-    let copied =
-        copier.copy().doing(|| format!("cannot copy {} to {}", args.source, args.destination))?;
-    end.complete()?;
+    let copied = copying::carry(app, &*origin, end, &options, args.quiet)
+        .doing(|| format!("cannot copy {} to {}", args.source, args.destination))?;
     let digest = &copied.root.digest;
     if let Some(file) = &args.digestfile {
         std::fs::write(file, digest.to_string())
@@ -166,8 +152,8 @@ fn options(args: &Args, app: &App, lease: &layerfs::Lease) -> Result<CopyOptions
         (_, [one]) => Platforms::Best(one.clone()),
         (_, several) => Platforms::Only(several.to_vec()),
     };
-    let recompression = match (args.compression, args.compression_level) {
-        (None, _) => None,
+    let edits: Vec<Box<dyn Edit>> = match (args.compression, args.compression_level) {
+        (None, _) => Vec::new(),
         (Some(kind), level) => {
             let compression = match (kind, level) {
                 (Kind::None, Some(_)) => {
@@ -181,7 +167,8 @@ fn options(args: &Args, app: &App, lease: &layerfs::Lease) -> Result<CopyOptions
             };
             let scratch = lease.scratch_dir("compressed")?;
             let force = args.force_compression;
-            Some(Recompression::new(compression, force, app.threads(), &scratch)?)
+            let recompression = Recompression::new(compression, force, app.threads(), &scratch)?;
+            vec![Box::new(recompression)]
         }
     };
     let format = args.format.map(|format| match format {
@@ -190,5 +177,5 @@ fn options(args: &Args, app: &App, lease: &layerfs::Lease) -> Result<CopyOptions
     });
     let (referrers, preserve_digests) = (args.referrers, args.preserve_digests);
     let defaults = CopyOptions::default();
-    Ok(CopyOptions { platforms, referrers, format, recompression, preserve_digests, ..defaults })
+    Ok(CopyOptions { platforms, referrers, format, edits, preserve_digests, ..defaults })
 }

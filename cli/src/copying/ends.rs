@@ -37,6 +37,9 @@ pub(crate) fn origin(
             let handle = app.network()?.handle().clone();
             Ok(Box::new(RepositoryOrigin::new(client, handle, name.clone())))
         }
+        Location::Untagged(_) => {
+            Err(Failure::new("a repository is no image: name a tag or digest"))
+        }
         Location::Store(name) => {
             let store = app.store()?;
             let image = store.manifest(lease, &store.resolve(name)?, None)?;
@@ -78,6 +81,11 @@ pub(crate) fn destination<'a>(
             let client = clients::client(app, connection, name.registry());
             let handle = app.network()?.handle().clone();
             Box::new(RepositoryDestination::new(client, handle, name.clone()))
+        }
+        Location::Untagged(name) => {
+            let client = clients::client(app, connection, name.registry());
+            let handle = app.network()?.handle().clone();
+            Box::new(RepositoryDestination::untagged(client, handle, name.clone()))
         }
         Location::Store(name) => Box::new(StoreDestination::new(lease, name.parse()?)),
         Location::Layout(path, name) => Box::new(LayoutDestination::create(path, name.clone())?),

@@ -11,6 +11,8 @@ use crate::error::Failure;
 pub(crate) enum Location {
     /// `docker://NAME`
     Registry(Reference),
+    /// `docker://REPOSITORY@@unknown-digest@@`, as skopeo writes it: by digest, without a tag
+    Untagged(Reference),
     /// `store:NAME`
     Store(String),
     /// `oci:PATH[:NAME]`
@@ -49,15 +51,29 @@ impl Pair {
 
     /// Whether one of them is the store.
     pub(crate) fn has_store(&self) -> bool {
-        [&self.from, &self.to].into_iter().any(|end| matches!(end, Location::Store(_)))
+        [&self.from, &self.to].into_iter().any(Location::is_store)
     }
 }
 
 impl Location {
+    /// Reads a place. A bare name is one of a registry.
+    pub(crate) fn of_registry(text: &str) -> Result<Location, Failure> {
+        let written = Location::parse(text)?;
+        written.map_or_else(|| Ok(Location::Registry(text.parse()?)), Ok)
+    }
+
+    /// Whether files of many owners are made or read there.
+    pub(crate) fn is_store(&self) -> bool {
+        matches!(self, Location::Store(_))
+    }
+
     /// Reads a place; `None` if it is a bare name.
     fn parse(text: &str) -> Result<Option<Location>, Failure> {
         if let Some(name) = text.strip_prefix("docker://") {
-            return Ok(Some(Location::Registry(name.parse()?)));
+            return Ok(Some(match name.strip_suffix("@@unknown-digest@@") {
+                Some(repository) => Location::Untagged(repository.parse()?),
+                None => Location::Registry(name.parse()?),
+            }));
         }
         let Some((transport, rest)) = text.split_once(':') else { return Ok(None) };
         let of_file = || {
@@ -98,6 +114,10 @@ mod tests {
         let layout = |name: Option<&str>| Location::Layout("/a/b".into(), name.map(str::to_owned));
         for (text, expected) in [
             ("docker://busybox:1", Some(Location::Registry("busybox:1".parse().unwrap()))),
+            (
+                "docker://r.io/x@@unknown-digest@@",
+                Some(Location::Untagged("r.io/x".parse().unwrap())),
+            ),
             ("oci:/a/b", Some(layout(None))),
             ("oci:/a/b:1.0", Some(layout(Some("1.0")))),
             ("oci:/a/b:r.io/x:1", Some(layout(Some("r.io/x:1")))),

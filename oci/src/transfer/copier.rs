@@ -1,14 +1,14 @@
 //! The one way from an origin to a destination.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::recompress::Recompression;
+use super::edit::{Edit, Supplied};
 use super::rewrite::{Changes, ManifestFormat, Rewritten};
 use super::tree::{Node, Platforms, gather, refused};
-use super::{Arrival, Destination, Origin, Standing, Supply};
-use crate::{BlobRead, Descriptor, Digest, Document, Error, Reference, Result, Verified};
+use super::{Arrival, Destination, Origin, Standing};
+use crate::{Descriptor, Digest, Document, Error, Result};
 
 /// How many referrers of referrers are followed.
 const MAX_REFERRERS: usize = 10_000;
@@ -33,8 +33,8 @@ pub struct CopyOptions {
     pub referrers: bool,
     /// The family of media types; as they are if none is chosen.
     pub format: Option<ManifestFormat>,
-    /// How layers are compressed; as they are if nothing is said.
-    pub recompression: Option<Recompression>,
+    /// How images are changed, one edit after the other.
+    pub edits: Vec<Box<dyn Edit>>,
     /// Whether a copy whose digest would be another is refused.
     pub preserve_digests: bool,
     /// How many blobs are on their way at once.
@@ -47,7 +47,7 @@ impl Default for CopyOptions {
             platforms: Platforms::All,
             referrers: false,
             format: None,
-            recompression: None,
+            edits: Vec::new(),
             preserve_digests: false,
             parallel: 6,
         }
@@ -79,12 +79,6 @@ pub struct Copier<'a> {
     pub observer: Observer<'a>,
 }
 
-/// The origin's blobs, and those that were made on the way.
-struct Supplied<'a> {
-    origin: &'a dyn Origin,
-    recompression: Option<&'a Recompression>,
-}
-
 impl Copier<'_> {
     /// Copies.
     ///
@@ -93,8 +87,8 @@ impl Copier<'_> {
     /// destination's name then that did not before.
     pub fn copy(&self) -> Result<Copied> {
         let tree = gather(self.origin, &self.options.platforms)?;
-        let changes = Changes { format: self.options.format, layers: self.recompressed(&tree)? };
-        let documents = changes.apply(&tree)?;
+        let supply = self.supplied();
+        let documents = Changes { format: self.options.format, supply: &supply }.apply(&tree)?;
         let root = documents.last().map(|last| last.descriptor.clone());
         let root = root.ok_or_else(|| refused(&tree.document, "it has no documents"))?;
         if self.options.preserve_digests && root.digest != *tree.document.digest() {
@@ -122,21 +116,7 @@ impl Copier<'_> {
     }
 
     fn supplied(&self) -> Supplied<'_> {
-        let recompression = self.options.recompression.as_ref();
-        Supplied { origin: self.origin, recompression }
-    }
-
-    fn recompressed(&self, tree: &Node) -> Result<HashMap<Digest, Descriptor>> {
-        let mut made = HashMap::new();
-        let Some(recompression) = &self.options.recompression else { return Ok(made) };
-        let mut layers = Vec::new();
-        tree.walk(&mut |node| layers.extend(recompression.candidates(&node.document)));
-        for layer in layers {
-            if !made.contains_key(&layer.digest) {
-                made.insert(layer.digest.clone(), recompression.make(layer, self.origin)?);
-            }
-        }
-        Ok(made)
+        Supplied { origin: self.origin, edits: &self.options.edits }
     }
 
     /// Puts the blobs of some documents and then the documents, of which the last has the given
@@ -245,32 +225,5 @@ fn blobs_of(document: &Document) -> Vec<&Descriptor> {
             .filter(|layer| !layer.media_type.is_foreign_layer())
             .chain([&manifest.config])
             .collect(),
-    }
-}
-
-impl BlobRead for Supplied<'_> {
-    fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        if let Some(made) = self.recompression
-            && let Some(size) = made.made.size(digest)?
-        {
-            return Ok(Some(size));
-        }
-        self.origin.size(digest)
-    }
-
-    fn open(&self, blob: &Descriptor) -> Result<Verified<Box<dyn std::io::Read + Send + '_>>> {
-        if let Some(made) = self.recompression
-            && made.made.size(&blob.digest)?.is_some()
-        {
-            return made.made.open(blob);
-        }
-        self.origin.open(blob)
-    }
-}
-
-impl Supply for Supplied<'_> {
-    fn repository(&self, digest: &Digest) -> Option<&Reference> {
-        let made = self.recompression.is_some_and(|r| matches!(r.made.size(digest), Ok(Some(_))));
-        if made { None } else { self.origin.repository() }
     }
 }

@@ -1,11 +1,17 @@
 //! Layers compressed anew, by way of files.
 
-use std::io::{self, Write};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use super::{Edit, Supply};
 use crate::blob::DirBlobs;
 use crate::compress::{Compression, Encoders, decoder};
-use crate::{BlobRead, BlobStore, Descriptor, Document, Error, LayerCompression, Result};
+use crate::{
+    BlobRead, BlobStore, Descriptor, Digest, Error, LayerCompression, Manifest, MediaType,
+    Reference, Result, Verified,
+};
 
 /// How layers are compressed on their way.
 pub struct Recompression {
@@ -13,7 +19,9 @@ pub struct Recompression {
     /// Also those that are compressed in this way already.
     force: bool,
     encoders: Encoders,
-    pub(super) made: DirBlobs,
+    made: DirBlobs,
+    /// What became of each layer: images of an index share some.
+    became: Mutex<HashMap<Digest, Descriptor>>,
 }
 
 impl Recompression {
@@ -28,30 +36,18 @@ impl Recompression {
         scratch: &Path,
     ) -> Result<Recompression> {
         let encoders = Encoders::new(compression, threads)?;
-        Ok(Recompression { compression, force, encoders, made: DirBlobs::new(scratch, scratch) })
+        let made = DirBlobs::new(scratch, scratch);
+        Ok(Recompression { compression, force, encoders, made, became: Mutex::default() })
     }
 
-    /// The layers of an image that have to be compressed anew.
-    pub(super) fn candidates<'a>(
-        &'a self,
-        document: &'a Document,
-    ) -> impl Iterator<Item = &'a Descriptor> {
-        let layers = match document {
-            Document::Manifest(image) if image.config.media_type.is_image_config() => {
-                &image.layers[..]
-            }
-            _ => &[],
-        };
+    fn concerns(&self, layer: &Descriptor) -> bool {
         let wanted = self.compression.layer_compression();
-        layers.iter().filter(move |layer| {
-            let is = layer.media_type.layer_compression();
-            let differs = is.is_some_and(|is| is != wanted || self.force);
-            differs && !layer.media_type.is_foreign_layer()
-        })
+        let is = layer.media_type.layer_compression();
+        is.is_some_and(|is| is != wanted || self.force) && !layer.media_type.is_foreign_layer()
     }
 
     /// Compresses a layer anew and answers with what it is then.
-    pub(super) fn make(&self, layer: &Descriptor, blobs: &dyn BlobRead) -> Result<Descriptor> {
+    fn make(&self, layer: &Descriptor, blobs: &dyn BlobRead) -> Result<Descriptor> {
         let failed = |e| Error::io("compress", format!("layer {}", layer.digest), e);
         let kind = layer.media_type.layer_compression().unwrap_or(LayerCompression::None);
         let mut tar = decoder(kind, Box::new(blobs.open(layer)?))?;
@@ -64,13 +60,44 @@ impl Recompression {
         // In docker's manifests stay docker's types, as far as there are any.
         let media_type = match self.compression {
             Compression::Gzip { .. } if layer.media_type.as_str().contains(".docker.") => {
-                crate::MediaType::DOCKER_LAYER_GZIP
+                MediaType::DOCKER_LAYER_GZIP
             }
             Compression::None if layer.media_type.as_str().contains(".docker.") => {
-                crate::MediaType::DOCKER_LAYER
+                MediaType::DOCKER_LAYER
             }
             _ => media_type,
         };
         Ok(Descriptor { media_type, digest, size, ..layer.clone() })
+    }
+}
+
+impl Edit for Recompression {
+    fn manifest(&self, mut manifest: Manifest, blobs: &dyn BlobRead) -> Result<Manifest> {
+        for layer in manifest.layers.iter_mut().filter(|layer| self.concerns(layer)) {
+            let known = || self.became.lock().unwrap_or_else(PoisonError::into_inner);
+            let made = known().get(&layer.digest).cloned();
+            let made = made.map_or_else(|| self.make(layer, blobs), Ok)?;
+            known().insert(layer.digest.clone(), made.clone());
+            layer.digest = made.digest;
+            layer.size = made.size;
+            layer.media_type = made.media_type;
+        }
+        Ok(manifest)
+    }
+}
+
+impl BlobRead for Recompression {
+    fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.made.size(digest)
+    }
+
+    fn open(&self, blob: &Descriptor) -> Result<Verified<Box<dyn Read + Send + '_>>> {
+        self.made.open(blob)
+    }
+}
+
+impl Supply for Recompression {
+    fn repository(&self, _: &Digest) -> Option<&Reference> {
+        None
     }
 }

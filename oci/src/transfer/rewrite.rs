@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::edit::Supplied;
 use super::tree::{Entry, Node, refused};
 use crate::{
     Descriptor, Digest, Document, Index, LayerCompression, Manifest, MediaType, Raw, Result,
@@ -22,10 +23,10 @@ pub enum ManifestFormat {
 }
 
 /// What a copy changes.
-pub(super) struct Changes {
+pub(super) struct Changes<'a> {
     pub(super) format: Option<ManifestFormat>,
-    /// Layers that were compressed anew.
-    pub(super) layers: HashMap<Digest, Descriptor>,
+    /// The edits, and what they have to work with.
+    pub(super) supply: &'a Supplied<'a>,
 }
 
 /// A document as it is written to the destination.
@@ -34,7 +35,7 @@ pub(super) struct Rewritten {
     pub(super) document: Document,
 }
 
-impl Changes {
+impl Changes<'_> {
     /// The documents of a tree, each after those that it lists, the root last. What does not
     /// change keeps its bytes.
     pub(super) fn apply(&self, root: &Node) -> Result<Vec<Rewritten>> {
@@ -45,7 +46,7 @@ impl Changes {
 
     fn node(&self, node: &Node, all: &mut Vec<Rewritten>) -> Result<Descriptor> {
         let document = match &node.document {
-            Document::Manifest(manifest) => self.manifest(manifest, &node.document)?,
+            Document::Manifest(manifest) => self.manifest(manifest, node)?,
             Document::Index(index) => {
                 let mut entries = Vec::new();
                 for entry in &node.entries {
@@ -54,7 +55,7 @@ impl Changes {
                         Entry::Node(node) => self.node(node, all)?,
                     });
                 }
-                self.index(index, entries, node)
+                self.index(index, entries, node)?
             }
         };
         let written = document.descriptor();
@@ -68,13 +69,15 @@ impl Changes {
         Ok(descriptor)
     }
 
-    fn manifest(&self, raw: &Raw<Manifest>, document: &Document) -> Result<Document> {
+    fn manifest(&self, raw: &Raw<Manifest>, node: &Node) -> Result<Document> {
+        let document = &node.document;
         let mut new = (**raw).clone();
-        for layer in &mut new.layers {
-            if let Some(other) = self.layers.get(&layer.digest) {
-                layer.digest = other.digest.clone();
-                layer.size = other.size;
-                layer.media_type = other.media_type.clone();
+        // What is said about an image is no image, though BuildKit gives it such a config.
+        if new.config.media_type.is_image_config()
+            && !node.descriptor.annotations.contains_key(ATTESTED)
+        {
+            for edit in self.supply.edits {
+                new = edit.manifest(new, self.supply)?;
             }
         }
         let is_image = new.config.media_type.is_image_config();
@@ -97,7 +100,7 @@ impl Changes {
         Ok(Document::Manifest(Raw::write(new)))
     }
 
-    fn index(&self, raw: &Raw<Index>, entries: Vec<Descriptor>, node: &Node) -> Document {
+    fn index(&self, raw: &Raw<Index>, entries: Vec<Descriptor>, node: &Node) -> Result<Document> {
         let mut new = (**raw).clone();
         new.manifests = entries;
         let changed: HashMap<String, String> = node
@@ -118,13 +121,17 @@ impl Changes {
                 subject.clone_from(now);
             }
         }
+        for edit in self.supply.edits {
+            new = edit.index(new)?;
+        }
         let format = self.format.filter(|_| new != **raw || self.format.is_some());
         match format {
             Some(ManifestFormat::Oci) => new.media_type = Some(MediaType::OCI_INDEX),
             Some(ManifestFormat::Docker) => new.media_type = Some(MediaType::DOCKER_LIST),
             None => {}
         }
-        if new == **raw { node.document.clone() } else { Document::Index(Raw::write(new)) }
+        let same = new == **raw;
+        Ok(if same { node.document.clone() } else { Document::Index(Raw::write(new)) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What belongs to a copy: the root and the documents below it.
 
 use super::Origin;
-use crate::{Descriptor, Document, Error, Index, Platform, Result};
+use crate::{Descriptor, Document, Error, Index, Manifest, Platform, Raw, Result};
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 4;
@@ -61,6 +61,17 @@ pub(super) fn gather(origin: &dyn Origin, platforms: &Platforms) -> Result<Node>
         root = best(origin, root, platform)?;
     }
     gathering.node(root.descriptor(), root, 0)
+}
+
+/// The image of an origin that serves a platform best.
+///
+/// # Errors
+/// If there is none.
+pub fn image_for(origin: &dyn Origin, platform: &Platform) -> Result<Raw<Manifest>> {
+    match best(origin, origin.root()?, platform)? {
+        Document::Manifest(manifest) => Ok(manifest),
+        document @ Document::Index(_) => Err(refused(&document, "it is no image")),
+    }
 }
 
 /// Goes down to the image for a platform.

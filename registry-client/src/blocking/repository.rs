@@ -74,12 +74,18 @@ pub struct RepositoryDestination {
     client: Client,
     handle: Handle,
     name: Reference,
+    tagged: bool,
 }
 
 impl RepositoryDestination {
     /// The name, whose repository need not exist.
     pub fn new(client: Client, handle: Handle, name: Reference) -> RepositoryDestination {
-        RepositoryDestination { client, handle, name }
+        RepositoryDestination { client, handle, name, tagged: true }
+    }
+
+    /// The repository of a name: what is put there is known by its digest alone.
+    pub fn untagged(client: Client, handle: Handle, name: Reference) -> RepositoryDestination {
+        RepositoryDestination { client, handle, name, tagged: false }
     }
 
     fn failed(&self, error: Error) -> oci::Error {
@@ -88,6 +94,9 @@ impl RepositoryDestination {
 
     /// The name under which the root goes: by its tag, unless it has a digest alone.
     fn of_root(&self, digest: &Digest) -> oci::Result<Reference> {
+        if !self.tagged {
+            return Ok(self.name.with_digest(digest.clone()));
+        }
         if let Some(expected) = self.name.digest()
             && expected != digest
         {

@@ -1,0 +1,16 @@
+//! Images changed without being unpacked: [`Edit`](crate::transfer::Edit)s of their manifests and
+//! configs, for copies. What does not change keeps its bytes and is not sent again; the same edit
+//! of the same image gives the same digest.
+
+mod annotate;
+mod append;
+mod configure;
+mod image;
+mod rebase;
+mod scratch;
+
+pub use annotate::{Annotate, Annotations};
+pub use append::{Append, NewLayer};
+pub use configure::Configure;
+pub use rebase::Rebase;
+pub use scratch::ScratchOrigin;
