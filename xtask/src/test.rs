@@ -37,29 +37,30 @@ fn run_tests(filters: &[String]) -> Result<()> {
     let fixtures = target_dir().join("fixtures");
     packages::busybox(&fixtures)?;
     debian_base(&fixtures)?;
-    if filters.is_empty() {
-        style()?;
+    for (program, component) in [("cargo-fmt", "rustfmt"), ("clippy-driver", "clippy")] {
+        if !has_program(program) {
+            return Err(format!("{component} is missing: rustup component add {component}"));
+        }
     }
+    let mut form = Command::new("cargo");
+    step::run(form.current_dir(workspace()).args(["fmt", "--all", "--check"]))?;
     // nextest runs tests of several files at once and is used where it is installed.
     let mut tests = if has_program("cargo-nextest") {
         static_cargo(&["nextest", "run", "--cargo-profile", PROFILE])?
     } else {
         static_cargo(&["test", "--profile", PROFILE])?
     };
+    lint_what_is_built(&mut tests);
     tests.args(["--workspace", "--no-fail-fast"]).args(filters);
     step::run(tests.env("TIERCE_FIXTURES", &fixtures))
 }
 
-/// Form and lints; with the tests' own profile, so that the C libraries are built once.
-fn style() -> Result<()> {
-    for (program, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
-        if !has_program(program) {
-            return Err(format!("{component} is missing: rustup component add {component}"));
-        }
-    }
-    step::run(Command::new("cargo").current_dir(workspace()).args(["fmt", "--all", "--check"]))?;
-    let mut lints = static_cargo(&["clippy", "--profile", PROFILE])?;
-    step::run(lints.args(["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+/// Has the workspace compiled by clippy's compiler, which looks at what it compiles: a run of its
+/// own would read all dependencies a second time.
+fn lint_what_is_built(cargo: &mut Command) {
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    // As `cargo clippy` hands `-D warnings` on.
+    cargo.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
 }
 
 /// The command's entry.

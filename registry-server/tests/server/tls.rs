@@ -5,9 +5,11 @@
 
 use registry_server::{Registry, Storage, Tls, serve_tls};
 
-const ROOT: &[u8] = include_bytes!("tls/ca.pem");
-const SERVER: (&[u8], &[u8]) = (include_bytes!("tls/server.pem"), include_bytes!("tls/server.key"));
-const CLIENT: (&[u8], &[u8]) = (include_bytes!("tls/client.pem"), include_bytes!("tls/client.key"));
+const ROOT: &[u8] = include_bytes!("../tls/ca.pem");
+const SERVER: (&[u8], &[u8]) =
+    (include_bytes!("../tls/server.pem"), include_bytes!("../tls/server.key"));
+const CLIENT: (&[u8], &[u8]) =
+    (include_bytes!("../tls/client.pem"), include_bytes!("../tls/client.key"));
 
 async fn start(tls: Tls) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

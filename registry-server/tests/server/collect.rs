@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
-mod store;
-
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +11,8 @@ use http_body_util::BodyExt;
 use oci::Digest;
 use registry_server::{Bucket, Collection, Pattern, Registry, Retention, Storage, router};
 use tower::ServiceExt;
+
+use crate::store;
 
 async fn call(server: &Router, request: &str, body: &[u8]) -> (u16, Vec<u8>) {
     let (method, target) = request.split_once(' ').unwrap();

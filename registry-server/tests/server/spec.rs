@@ -15,8 +15,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
-mod store;
-
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -26,8 +24,10 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use oci::Algorithm;
-use registry_server::{Bucket, Config, MissingReferences, Registry, Storage, router};
+use registry_server::{Config, MissingReferences, Registry, Storage, router};
 use tower::ServiceExt;
+
+use crate::store;
 
 /// Losing a script or half of one must not go unnoticed.
 const LEAST: usize = 2200;

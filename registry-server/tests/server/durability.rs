@@ -31,7 +31,7 @@ impl Server {
 
     fn spawn(mut program: Command, root: &Path) -> Server {
         let mut child = program
-            .args(["--exact", "acknowledged_pushes_survive_a_kill", "--nocapture"])
+            .args(["--exact", "durability::acknowledged_pushes_survive_a_kill", "--nocapture"])
             .env(SERVE, root)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
-mod store;
-
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use oci::Digest;
 use registry_server::{Bucket, Registry, Storage, router};
-use store::Store;
 use tower::ServiceExt;
+
+use crate::store::Store;
 
 fn server(bucket: &Bucket) -> Router {
     router(Registry::new(Storage::bucket(bucket).unwrap()))
