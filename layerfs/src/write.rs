@@ -21,7 +21,9 @@ use crate::root::{Dir, FileKind, Metadata, Root, opened_xattrs};
 use crate::whiteout::{self, Intended, OPAQUE_NAME, PREFIX};
 use crate::{Error, Result};
 use header::{Header, Kind};
-use output::Output;
+use output::{Output, Written};
+
+pub(crate) use output::{BUFFER, Blocks};
 
 /// How deep a tree may be. Each level holds a directory open.
 const MAX_DEPTH: usize = 800;
@@ -38,6 +40,12 @@ const MAX_DEPTH: usize = 800;
 /// If the tree cannot be read or changes meanwhile, if a file's name is one that means a whiteout
 /// in a layer, or if `out` fails.
 pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
+    write_layer_in_blocks(layer, &mut Written(out))?;
+    out.flush().map_err(|source| Error::WriteArchive { source })
+}
+
+/// [`write_layer`] in large pieces, of which each is full but the last.
+pub(crate) fn write_layer_in_blocks(layer: &Root, out: &mut dyn Blocks) -> Result<()> {
     let mut writer = Writer { out: Output::new(out), links: HashMap::new(), form: Form::Layer };
     let top = layer.top().try_clone().map_err(|e| Error::tree("open", "/", e))?;
     let this = OsStr::new(".");
@@ -58,7 +66,9 @@ pub fn write_layer(layer: &Root, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// If there is nothing, if the tree cannot be read or changes meanwhile, or if `out` fails.
 pub fn write_tree(tree: &Root, path: &Path, name: &Path, out: &mut dyn Write) -> Result<()> {
-    let mut writer = Writer { out: Output::new(out), links: HashMap::new(), form: Form::Tree };
+    let mut sink = Written(out);
+    let tar = Output::new(&mut sink);
+    let mut writer = Writer { out: tar, links: HashMap::new(), form: Form::Tree };
     let failed = |e| Error::tree("examine", path, e);
     let metadata = tree.stat(path)?.ok_or_else(|| failed(Errno::NOENT))?;
     if metadata.kind == FileKind::Dir {
@@ -69,7 +79,8 @@ pub fn write_tree(tree: &Root, path: &Path, name: &Path, out: &mut dyn Write) ->
         let (dir, last) = tree.parent(path)?;
         writer.entry(&dir, last, name, metadata, None)?;
     }
-    writer.out.finish()
+    writer.out.finish()?;
+    out.flush().map_err(|source| Error::WriteArchive { source })
 }
 
 /// What the archive is to be.

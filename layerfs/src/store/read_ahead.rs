@@ -5,8 +5,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// How many bytes change hands at once.
-const BLOCK: usize = 256 << 10;
+use crate::write::{BUFFER as BLOCK, Blocks};
 
 /// How many bytes are shown at once: little enough that what is hashed is still in the processor's
 /// cache when it is written. A tar's headers never lie across two pieces.
@@ -22,32 +21,77 @@ pub(super) fn read_ahead<T>(
     source: Box<dyn Read + Send + '_>,
     work: impl FnOnce(&mut dyn BufRead) -> T,
 ) -> T {
-    let (full_sender, full) = bounded(BLOCKS);
-    let (empty, empty_receiver) = bounded(BLOCKS);
     thread::scope(|scope| {
-        scope.spawn(move || produce(source, &full_sender, &empty_receiver));
-        let mut reader = Ahead { full, empty, block: Vec::new(), at: 0, failed: false };
+        let (maker, mut reader) = ends();
+        scope.spawn(move || produce(source, &maker));
         work(&mut reader)
+    })
+}
+
+/// Calls `work` with a reader of what `make` makes meanwhile on a thread of its own, and answers
+/// what became of either. A reader of something that could not be made to its end fails there; a
+/// maker that nobody reads any more fails with [`io::ErrorKind::BrokenPipe`].
+pub(super) fn read_made<M: Send, T, E: Send>(
+    make: impl FnOnce(&mut dyn Blocks) -> Result<M, E> + Send,
+    work: impl FnOnce(&mut dyn BufRead) -> T,
+) -> (Result<M, E>, T) {
+    thread::scope(|scope| {
+        let (mut maker, mut reader) = ends();
+        let making = scope.spawn(move || {
+            let made = make(&mut maker);
+            if made.is_err() {
+                let _ = maker.full.send(Err(io::Error::other("what is read was not made whole")));
+            }
+            made
+        });
+        let worked = work(&mut reader);
+        drop(reader);
+        (making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), worked)
     })
 }
 
 type Block = io::Result<Vec<u8>>;
 
-fn produce(mut source: Box<dyn Read + Send + '_>, full: &Sender<Block>, empty: &Receiver<Vec<u8>>) {
+/// What joins two threads.
+fn ends() -> (Maker, Ahead) {
+    let (full_sender, full) = bounded(BLOCKS);
+    let (empty, empty_receiver) = bounded(BLOCKS);
+    let maker = Maker { full: full_sender, empty: empty_receiver };
+    (maker, Ahead { full, empty, block: Vec::new(), at: 0, failed: false })
+}
+
+/// Where the bytes come from.
+struct Maker {
+    full: Sender<Block>,
+    empty: Receiver<Vec<u8>>,
+}
+
+impl Blocks for Maker {
+    fn exchange(&mut self, full: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.full.send(Ok(full)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        // The first that comes back is what the reader began with, which is no block.
+        let empty = self.empty.try_iter().find(|block| block.capacity() >= BLOCK);
+        let mut empty = empty.unwrap_or_else(|| Vec::with_capacity(BLOCK));
+        empty.clear();
+        Ok(empty)
+    }
+}
+
+fn produce(mut source: Box<dyn Read + Send + '_>, maker: &Maker) {
     loop {
-        let mut block = empty.try_recv().unwrap_or_default();
+        let mut block = maker.empty.try_recv().unwrap_or_default();
         block.resize(BLOCK, 0);
         let (count, end) = fill(&mut *source, &mut block);
         block.truncate(count);
         // The end of the work is no concern of this side.
-        if count > 0 && full.send(Ok(block)).is_err() {
+        if count > 0 && maker.full.send(Ok(block)).is_err() {
             return;
         }
         match end {
             None => {}
             Some(Ok(())) => return,
             Some(Err(error)) => {
-                let _ = full.send(Err(error));
+                let _ = maker.full.send(Err(error));
                 return;
             }
         }
@@ -144,6 +188,36 @@ mod tests {
             assert!(reader.read(&mut [0]).is_err());
         });
         assert_eq!(read, b"some");
+    }
+
+    #[test]
+    fn what_is_made_is_read_and_what_is_not_made_whole_has_no_end() {
+        let make = |whole: bool| {
+            move |out: &mut dyn Blocks| {
+                for part in ["s", "o", "m", "e"] {
+                    let empty = out.exchange(part.as_bytes().to_vec())?;
+                    assert!(empty.is_empty() && empty.capacity() >= BLOCK);
+                }
+                if whole { Ok(7) } else { Err(io::Error::other("no more")) }
+            }
+        };
+        let mut read = Vec::new();
+        let (made, count) = read_made(make(true), |reader| reader.read_to_end(&mut read));
+        assert_eq!((made.unwrap(), count.unwrap(), &read[..]), (7, 4, &b"some"[..]));
+        let (made, end) = read_made(make(false), |reader| reader.read_to_end(&mut Vec::new()));
+        assert_eq!(made.unwrap_err().to_string(), "no more");
+        assert!(end.is_err());
+    }
+
+    #[test]
+    fn a_maker_that_nobody_reads_is_told() {
+        let endless = |out: &mut dyn Blocks| -> io::Result<()> {
+            loop {
+                out.exchange(vec![0; 10])?;
+            }
+        };
+        let (made, ()) = read_made(endless, |_| ());
+        assert_eq!(made.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, PipeReader, PipeWriter, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,15 @@ use oci::{Algorithm, DiffId, Digest};
 
 use super::hash_ahead::hash_ahead;
 use super::layers::tree_of;
+use super::read_ahead::read_made;
 use super::{Container, Layer, Store};
 use crate::lease::Lease;
 use crate::whiteout;
+use crate::write::write_layer_in_blocks;
 use crate::{
     Active, Change, ChangeKind, Committed, Dir, DirectoryTimes, Durability, Error, FileKind,
     LayerOfStack, Place, Result, Root, Settled, Timestamp, View, changes, complete_implicit,
-    settle, write_layer,
+    settle,
 };
 
 /// The file beside a layer's tree that lists the directories which the layer does not describe,
@@ -195,27 +197,18 @@ impl Store {
 
     /// Copies a layer through its tar, whose digest and size are answered.
     fn copy_layer(&self, from: &Root, staged: &Path) -> Result<(Digest, u64)> {
-        let (reader, writer): (PipeReader, PipeWriter) =
-            io::pipe().map_err(|e| Error::io("copy a layer to", staged, e))?;
-        let mut reader = io::BufReader::with_capacity(64 << 10, reader);
-        std::thread::scope(|scope| {
-            let sender = scope.spawn(move || {
-                let mut writer = io::BufWriter::with_capacity(64 << 10, writer);
-                write_layer(from, &mut writer)?;
-                writer.flush().map_err(|e| Error::io("copy a layer to", staged, e))
-            });
-            let received = self.unpack_tar(staged, Algorithm::Sha256, &mut reader);
-            drop(reader);
-            let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            match (sent, received) {
-                // A sender that found nobody listening tells less than why nobody listened.
-                (Err(error), Ok(_)) => Err(error),
-                (Err(error), Err(_)) if error.io_kind() != Some(io::ErrorKind::BrokenPipe) => {
-                    Err(error)
-                }
-                (_, received) => received,
+        let (made, unpacked) = read_made(
+            |tar| write_layer_in_blocks(from, tar),
+            |tar| self.unpack_tar(staged, Algorithm::Sha256, tar),
+        );
+        match (made, unpacked) {
+            (Err(error), Ok(_)) => Err(error),
+            // A writer that found nobody reading tells less than why nobody read.
+            (Err(error), Err(_)) if error.io_kind() != Some(io::ErrorKind::BrokenPipe) => {
+                Err(error)
             }
-        })
+            (_, unpacked) => unpacked,
+        }
     }
 
     fn place_settled(
@@ -319,7 +312,7 @@ fn retain_in(
 /// The digest and size of the tar of the layer in `tree`.
 fn digest_layer(tree: &Path) -> Result<(Digest, u64)> {
     let root = Root::open(tree)?;
-    hash_ahead(|tar| write_layer(&root, tar))
+    hash_ahead(|tar| write_layer_in_blocks(&root, tar))
 }
 
 /// Writes down, beside the tree in `dir`, the directories that the layer does not describe.

@@ -11,17 +11,37 @@ use crate::apply::BLOCK;
 use crate::{Error, Result};
 
 /// How much is written at once, in bytes.
-const BUFFER: usize = 256 * 1024;
+pub(crate) const BUFFER: usize = 256 * 1024;
+
+/// Takes an archive in full buffers, which change hands and are not copied.
+pub(crate) trait Blocks {
+    /// Takes what is in `full`, and gives a buffer that is empty and no smaller for it.
+    ///
+    /// # Errors
+    /// Those of whatever is behind it.
+    fn exchange(&mut self, full: Vec<u8>) -> io::Result<Vec<u8>>;
+}
+
+/// A writer that takes it.
+pub(super) struct Written<'w>(pub(super) &'w mut dyn Write);
+
+impl Blocks for Written<'_> {
+    fn exchange(&mut self, mut full: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.0.write_all(&full)?;
+        full.clear();
+        Ok(full)
+    }
+}
 
 /// The archive being written.
 pub(super) struct Output<'w> {
-    out: &'w mut dyn Write,
+    out: &'w mut dyn Blocks,
     /// Never grows beyond its capacity, of which only what is filled is memory that was touched.
     buffer: Vec<u8>,
 }
 
 impl<'w> Output<'w> {
-    pub(super) fn new(out: &'w mut dyn Write) -> Output<'w> {
+    pub(super) fn new(out: &'w mut dyn Blocks) -> Output<'w> {
         Output { out, buffer: Vec::with_capacity(BUFFER) }
     }
 
@@ -67,8 +87,7 @@ impl<'w> Output<'w> {
     /// Writes the end of the archive and all that is still in the buffer.
     pub(super) fn finish(mut self) -> Result<()> {
         self.put(&[0; 2 * BLOCK])?;
-        self.flush()?;
-        self.out.flush().map_err(|source| Error::WriteArchive { source })
+        self.flush()
     }
 
     fn pad(&mut self, size: u64) -> Result<()> {
@@ -85,8 +104,8 @@ impl<'w> Output<'w> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.out.write_all(&self.buffer).map_err(|source| Error::WriteArchive { source })?;
-        self.buffer.clear();
+        let full = std::mem::take(&mut self.buffer);
+        self.buffer = self.out.exchange(full).map_err(|source| Error::WriteArchive { source })?;
         Ok(())
     }
 }
