@@ -49,15 +49,17 @@ pub(crate) fn run(plan: &Plan, report: BorrowedFd<'_>, reader: Option<OwnedFd>) 
     sys::reset_signal_actions();
     let mut child = Child { plan, report, clone: None, root: None };
     let mut step = 0;
-    let errno = loop {
-        let Some(next) = plan.steps.get(step as usize) else {
-            break child.execute(&plan.program);
-        };
+    while let Some(next) = plan.steps.get(step as usize) {
         if let Err(errno) = child.perform(next) {
-            break errno;
+            return tell(report, step, errno);
         }
         step += 1;
-    };
+    }
+    child.become_program();
+}
+
+/// Reports a failure.
+fn tell(report: BorrowedFd<'_>, step: u32, errno: Errno) {
     let _ = rustix::io::write(report, &Report { step, errno: errno.raw_os_error() }.encode());
 }
 
@@ -135,7 +137,7 @@ impl Child<'_> {
             Step::NoNewPrivileges => rustix::thread::set_no_new_privs(true),
             Step::EndWithParent => self.end_with_parent(),
             Step::Filter(program) => sys::install_filter(program),
-            Step::Init => init::stay_behind(),
+            Step::Init => init::stay_behind(&mut || self.become_program()),
             Step::Reaper(proc) => reaper::stay_behind(self.plan.descriptor(*proc), self.report),
             Step::Window(socket, program) => {
                 window::open(self.plan.descriptor(*socket), program);
@@ -275,6 +277,12 @@ impl Child<'_> {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         if is_read(self.report)? { Ok(()) } else { sys::exit(127) }
+    }
+
+    /// The end of the plan. Returns only after a failure, for the process to end.
+    fn become_program(&self) {
+        let errno = self.execute(&self.plan.program);
+        tell(self.report, self.plan.steps.len() as u32, errno);
     }
 
     /// Tries the candidates as execvp(3) does. Returns only when none could be executed.

@@ -6,17 +6,14 @@ use rustix::process::{DumpableBehavior, Signal, WaitOptions};
 
 use crate::sys;
 
-/// Forks. Returns in the new process, which goes on with the plan; this one stays behind.
+/// Starts a process that does what is left to do, `rest`, and stays behind: returns only if there
+/// is no such process. If the init is killed the kernel ends everything in its namespace.
 ///
 /// The init is still a copy of the program that builds images, credentials in its memory
 /// included: it stays undumpable, so that nothing in the container can read it.
-pub(crate) fn stay_behind() -> Result<(), Errno> {
+pub(crate) fn stay_behind(rest: &mut dyn FnMut()) -> Result<(), Errno> {
     sys::block_signals(true);
-    let child = sys::fork()?;
-    if child == 0 {
-        // If the init is killed the kernel ends everything in its namespace.
-        return Ok(());
-    }
+    let child = sys::spawn_sharing(rest)?;
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = rustix::thread::set_name(c"tierce-init");
     // A reader of the container's output must see its end when the last process that writes ends;
