@@ -5,6 +5,7 @@ mod corpus;
 mod daemon;
 mod fixtures;
 mod http;
+mod instructions;
 mod limit;
 mod measure;
 mod options;
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         Mode::Report => report(&options, &scenarios, &Results::default())?,
         Mode::Compare => compare(&options, &scenarios)?,
         Mode::Scale => grow(&options, &scenarios)?,
+        Mode::Instructions => count(&options, &scenarios)?,
     }
     Ok(())
 }
@@ -120,6 +122,17 @@ fn grow(options: &Options, scenarios: &[Box<dyn Scenario>]) -> Result<()> {
     )
 }
 
+/// Counts instructions.
+fn count(options: &Options, scenarios: &[Box<dyn Scenario>]) -> Result<()> {
+    let (arena, binary) = ready(options)?;
+    let ours = Tierce::new(&binary, arena.join("tierce"))?;
+    let mut counts = instructions::count(&ours, &arena.folder("instructions")?)?;
+    for count in counts.values_mut() {
+        (count.commit, count.date) = (measured(options)?, date()?);
+    }
+    report(options, scenarios, &Results { instructions: counts, ..Results::default() })
+}
+
 /// The folder for all data, and the program.
 fn ready(options: &Options) -> Result<(Arena, std::path::PathBuf)> {
     packages::ensure(PROGRAMS)?;
@@ -147,6 +160,9 @@ fn report(options: &Options, scenarios: &[Box<dyn Scenario>], newer: &Results) -
     for name in newer.rows.keys() {
         let table = report::table::table(newer, &[(name, "")]);
         println!("{}", table.lines().nth(2).unwrap_or_default());
+    }
+    if !newer.instructions.is_empty() {
+        println!("{}", report::table::instructions(newer));
     }
     for name in newer.growth.keys() {
         let table = report::table::growth(newer, &[(name, "")]);

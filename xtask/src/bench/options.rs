@@ -15,6 +15,7 @@ pub(crate) const USAGE: &str = "usage: cargo xtask bench [SCENARIO…] [OPTIONS]
   --dir DIR       a folder on a memory-backed file system for all data (a fresh one in /dev/shm)
   --out DIR       where performance.json, .md and .svg are (docs)
   --scale         ten times the size, for Tierce alone
+  --instructions  how many instructions the shortest commands execute
   --report        measure nothing: make the table and the plot again from performance.json
   --list          the scenarios";
 
@@ -46,6 +47,8 @@ pub(crate) enum Mode {
     Compare,
     /// Measure how cost grows with size.
     Scale,
+    /// Count the instructions of short commands.
+    Instructions,
     /// Make table and plot anew.
     Report,
     /// Name the scenarios.
@@ -78,6 +81,7 @@ impl Options {
                 "--dir" => options.dir = Some(absolute(&value()?)?),
                 "--out" => options.out = absolute(&value()?)?,
                 "--scale" => options.mode = Mode::Scale,
+                "--instructions" => options.mode = Mode::Instructions,
                 "--report" => options.mode = Mode::Report,
                 "--list" => options.mode = Mode::List,
                 "--help" | "-h" => options.mode = Mode::Help,

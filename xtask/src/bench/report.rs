@@ -39,6 +39,8 @@ pub(crate) fn write(
         table::machine(&results),
         "### Growth\n".to_owned(),
         table::growth(&results, growing),
+        "### Instructions\n".to_owned(),
+        table::instructions(&results),
         "### Every tool\n".to_owned(),
         table::details(&results, scenarios),
     ];

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::instructions::Count;
 use super::measure::Cost;
 use super::probe::Probe;
 use super::statistics::{median, ratio};
@@ -179,6 +180,9 @@ pub(crate) struct Results {
     /// By what grew.
     #[serde(default)]
     pub(crate) growth: BTreeMap<String, Growth>,
+    /// By command.
+    #[serde(default)]
+    pub(crate) instructions: BTreeMap<String, Count>,
 }
 
 impl Results {
@@ -208,6 +212,7 @@ impl Results {
                 self.growth.insert(name, growth);
             }
         }
+        self.instructions.extend(newer.instructions);
     }
 
     /// Writes the file.

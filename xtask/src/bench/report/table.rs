@@ -105,6 +105,18 @@ pub(crate) fn growth(results: &Results, growing: Names) -> String {
     text
 }
 
+/// What short commands execute.
+pub(crate) fn instructions(results: &Results) -> String {
+    let mut text = String::from("| command | million instructions |\n|---|--:|\n");
+    if results.instructions.is_empty() {
+        text += "| have not been counted | |\n";
+    }
+    for (name, count) in &results.instructions {
+        let _ = writeln!(text, "| {name} | {:.2} |", count.instructions as f64 / 1e6);
+    }
+    text
+}
+
 fn grown(growth: &Growth) -> String {
     let wall = |cost: &crate::bench::measure::Cost| seconds(cost.wall);
     let factor = growth.once.zip(growth.large).map(|(once, large)| {

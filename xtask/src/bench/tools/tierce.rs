@@ -26,7 +26,8 @@ impl Tierce {
         &self.binary
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// A command on the store.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--root").arg(&self.root).args(words);
         command
