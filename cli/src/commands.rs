@@ -52,8 +52,10 @@ use crate::error::Outcome;
 /// Declares the commands: a variant, its file, and whether it handles files of many owners.
 macro_rules! commands {
     ($($(#[$attribute:meta])* $variant:ident => $module:ident, trees: $trees:literal;)*) => {
-        /// What the user asks for.
+        /// What the user asks for. Only what is typed is described to the parser: to describe
+        /// all commands takes longer than most of them.
         #[derive(clap::Subcommand)]
+        #[command(defer = true)]
         pub(crate) enum Command {
             $($(#[$attribute])* $variant($module::Args),)*
         }

@@ -14,6 +14,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Build an image from a Dockerfile
     Build(Box<build::Args>),

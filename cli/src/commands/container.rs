@@ -19,6 +19,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Take part in the input and output of a container that runs
     Attach(attach::Args),

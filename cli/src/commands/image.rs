@@ -20,6 +20,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Set notes on an image or index
     Annotate(annotate::Args),

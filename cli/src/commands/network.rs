@@ -24,6 +24,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Make a network and print its id
     Create(Create),

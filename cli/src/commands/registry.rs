@@ -25,6 +25,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Serve a registry until it is told to stop; its first line of output is its address
     Serve(Serve),

@@ -14,6 +14,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Remove what nothing refers to
     Prune(prune::Args),

@@ -20,6 +20,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Action {
     /// Make a volume and print its name
     Create(Create),

@@ -18,6 +18,7 @@ use crate::error::{Doing, Failure, Outcome};
 
 /// What can be asked of a registry.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Action {
     /// List the repositories of a registry
     #[command(visible_alias = "catalog")]
