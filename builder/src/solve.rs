@@ -10,6 +10,7 @@ mod step;
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 use oci::DiffId;
@@ -60,7 +61,8 @@ pub(crate) fn solve(
     let mut panicked = None;
     std::thread::scope(|scope| {
         let mut running = 0;
-        let mut looking_ahead = false;
+        let mut looked_ahead = false;
+        let mut ahead: Option<ScopedJoinHandle<'_, ()>> = None;
         loop {
             while failure.is_none()
                 && running < session.parallelism()
@@ -74,19 +76,32 @@ pub(crate) fn solve(
                     match session.probe(graph, step, &inputs) {
                         Ok(step::Probe::Known(outcome)) => plan.finish(step, outcome),
                         Ok(step::Probe::Work(work)) => {
-                            if !looking_ahead && !matches!(graph.get(step).op, Op::Copy(_)) {
-                                looking_ahead = true;
-                                let (copies, sender) = (plan.copies(graph), sender.clone());
-                                scope.spawn(move || session.look_ahead(graph, &copies, &sender));
+                            if !looked_ahead && !matches!(graph.get(step).op, Op::Copy(_)) {
+                                looked_ahead = true;
+                                let copies = plan.copies(graph);
+                                let sender = sender.clone();
+                                ahead = (!copies.is_empty()).then(|| {
+                                    scope.spawn(move || {
+                                        session.look_ahead(graph, &copies, &sender);
+                                    })
+                                });
                             }
                             running += 1;
                             let sender = sender.clone();
-                            scope.spawn(move || {
+                            let run = move || {
                                 let run = || session.run(graph, step, &inputs, work);
                                 let result = panic::catch_unwind(AssertUnwindSafe(run));
                                 // The receiver waits for every thread.
                                 let _ = sender.send(Message::Ended((step, result)));
-                            });
+                            };
+                            // Nothing else can be done before a step ends that is alone, and
+                            // nobody has anything to say meanwhile.
+                            let looks = ahead.as_ref().is_some_and(|ahead| !ahead.is_finished());
+                            if idle && !looks && receiver.is_empty() {
+                                run();
+                            } else {
+                                scope.spawn(run);
+                            }
                         }
                         Err(cause) => {
                             failure = Some(session.fail(graph, step, (cause, Vec::new())));

@@ -1,5 +1,7 @@
 //! A running container, and how it is started.
 
+mod here;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,15 +14,19 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions};
 use rustix::thread::ThreadNameSpaceType;
 
+use crate::cgroup::Groups;
 use crate::child::{self, Report};
 use crate::error::Error;
 use crate::plan::{Plan, Step};
-use crate::prepare::{Prepared, prepare, prepare_join};
+use crate::prepare::{Prepared, Undo, prepare, prepare_join};
 use crate::reaper;
 use crate::signal::Signal;
 use crate::spec::{Join, Process, Spec};
 use crate::sys;
 use crate::warden::Warden;
+use crate::window::Window;
+
+pub use here::run;
 
 /// Enough for the set-up in the new process, which runs on a copy of this stack.
 const KEEPER_STACK: usize = 256 << 10;
@@ -77,6 +83,8 @@ pub struct Container {
 enum End {
     /// The keeper thread tells it.
     Awaited(Receiver<Result<ExitStatus, Errno>>),
+    /// The thread that started it sees to it.
+    OfThread,
     Known(Result<ExitStatus, Errno>),
 }
 
@@ -130,33 +138,73 @@ fn died(status: &'static str) -> Error {
 
 /// The keeper thread: starts the process, tells so, waits for its end, clears up, tells that.
 fn keep(prepared: Prepared, name: &str, started: &Sender<Result<Container, Error>>) {
-    let Prepared { plan, undo, groups, window } = prepared;
-    // The kernel ends a whole process namespace with its process 1.
-    let killer = if plan.has_reaper() { reaper::END } else { Signal::KILL.number() };
+    let (plan, rest) = Rest::of(prepared);
     // A handler of this program must not run in the copy of it; other threads take the signals.
     sys::block_signals(true);
-    let Started { pid, pidfd, held, warden } = match start(plan, name, killer) {
-        Ok(started) => started,
+    let process = match start(plan, name, rest.killer) {
+        Ok(process) => process,
         Err(error) => {
-            undo.now();
-            drop(groups);
+            rest.clear();
             let _ = started.send(Err(error));
             return;
         }
     };
     let (ended, end) = channel();
+    let (container, kept) = rest.container(process, End::Awaited(end));
     // Nobody can have gone away: the starter waits for this.
-    let directories = groups.as_ref().map_or_else(Vec::new, |groups| groups.directories().to_vec());
-    let container = Container { pid, pidfd, groups: directories, killer, end: End::Awaited(end) };
     let _ = started.send(Ok(container));
-    let status = wait(held.as_fd());
-    // It has copies of what the container was given until it is gone.
-    drop(warden);
-    drop(window);
-    undo.now();
-    drop(groups);
     // The receiver is gone when the container was dropped while it was still starting.
-    let _ = ended.send(status);
+    let _ = ended.send(kept.until_the_end());
+}
+
+/// What was prepared beside the plan.
+struct Rest {
+    undo: Undo,
+    groups: Option<Groups>,
+    window: Option<Window>,
+    /// The signal that ends all processes.
+    killer: i32,
+}
+
+impl Rest {
+    fn of(prepared: Prepared) -> (Plan, Rest) {
+        let Prepared { plan, undo, groups, window } = prepared;
+        // The kernel ends a whole process namespace with its process 1.
+        let killer = if plan.has_reaper() { reaper::END } else { Signal::KILL.number() };
+        (plan, Rest { undo, groups, window, killer })
+    }
+
+    /// The container of a process, and what is kept for it.
+    fn container(self, started: Started, end: End) -> (Container, Kept) {
+        let Started { pid, pidfd, held, warden } = started;
+        let groups = self.groups.as_ref().map_or_else(Vec::new, |g| g.directories().to_vec());
+        let container = Container { pid, pidfd, groups, killer: self.killer, end };
+        (container, Kept { process: held, warden, rest: self })
+    }
+
+    fn clear(self) {
+        drop(self.window);
+        self.undo.now();
+        drop(self.groups);
+    }
+}
+
+/// What there is of a container as long as it runs.
+struct Kept {
+    process: OwnedFd,
+    warden: Option<Warden>,
+    rest: Rest,
+}
+
+impl Kept {
+    /// Waits for the end, and takes everything away.
+    fn until_the_end(self) -> Result<ExitStatus, Errno> {
+        let status = wait(self.process.as_fd());
+        // It has copies of what the container was given until it is gone.
+        drop(self.warden);
+        self.rest.clear();
+        status
+    }
 }
 
 /// A container whose program runs.
@@ -305,7 +353,7 @@ impl Container {
 
     fn status(&self) -> Option<Result<ExitStatus, Errno>> {
         match self.end {
-            End::Awaited(_) => None,
+            End::Awaited(_) | End::OfThread => None,
             End::Known(status) => Some(status),
         }
     }

@@ -13,9 +13,10 @@ use crate::sys;
 /// included: it stays undumpable, so that nothing in the container can read it.
 pub(crate) fn stay_behind(rest: &mut dyn FnMut()) -> Result<(), Errno> {
     sys::block_signals(true);
-    let child = sys::spawn_sharing(rest)?;
+    // Before the program runs, which must find it so.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = rustix::thread::set_name(c"tierce-init");
+    let child = sys::spawn_sharing(rest)?;
     // A reader of the container's output must see its end when the last process that writes ends;
     // the pipe for reports closes here as well.
     let _ = sys::close_from(0, true);

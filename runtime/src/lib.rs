@@ -42,7 +42,7 @@ mod window;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use cgroup::{CpuSet, Limits};
-pub use container::{Container, ExitStatus, join, spawn};
+pub use container::{Container, ExitStatus, join, run, spawn};
 pub use device::memory_tree;
 pub use error::Error;
 pub use freeze::Freezer;

@@ -197,17 +197,35 @@ pub(crate) fn reset_signal_actions() {
 
 /// Blocks all signals for the calling thread, or none.
 pub(crate) fn block_signals(block: bool) {
-    let set: u64 = if block { u64::MAX } else { 0 };
-    // SAFETY: `set` has the size given and is only read.
+    change_blocked(if block { u64::MAX } else { 0 });
+}
+
+/// Calls `act` while all signals are blocked for the calling thread.
+pub(crate) fn without_signals<T>(act: impl FnOnce() -> T) -> T {
+    struct Restore(u64);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            change_blocked(self.0);
+        }
+    }
+    let _restore = Restore(change_blocked(u64::MAX));
+    act()
+}
+
+/// Sets which signals are blocked for the calling thread. Gives those that were.
+fn change_blocked(set: u64) -> u64 {
+    let mut before = 0_u64;
+    // SAFETY: both sets have the size given; the one is only read, the other only written.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
             &raw const set,
-            std::ptr::null::<u64>(),
+            &raw mut before,
             SIGNAL_SET_BYTES,
         );
     }
+    before
 }
 
 /// Waits for any signal, all of them being blocked, and takes it.

@@ -4,12 +4,15 @@
 mod support;
 
 use std::fs;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runtime::{
     CapabilitySet, Error, ExitStatus, Join, Limit, Network, Resource, Seccomp, Signal, Stdio,
     Stream, User, spawn,
 };
+use rustix::event::{PollFd, PollFlags, poll};
 use support::{Root, chain, field, output, run};
 
 #[test]
@@ -170,6 +173,38 @@ fn dropping_kills_and_reaps() {
     assert!(fs::exists(format!("/proc/{pid}")).unwrap());
     drop(container);
     assert!(!fs::exists(format!("/proc/{pid}")).unwrap());
+}
+
+#[test]
+fn a_container_of_this_thread_is_watched_to_its_end_and_killed_when_nobody_watches() {
+    let root = Root::new();
+    let ends = |pidfd: BorrowedFd<'_>| {
+        let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+        poll(&mut fds, None).unwrap();
+    };
+    let (said, status) = runtime::run(root.sh("exit 7"), |container| {
+        ends(container.pidfd());
+        "watched"
+    })
+    .unwrap();
+    assert_eq!((said, status.unwrap()), ("watched", ExitStatus::Code(7)));
+
+    let (pid, status) = runtime::run(root.sh("sleep 1000"), runtime::Container::pid).unwrap();
+    assert_eq!(status.unwrap(), ExitStatus::Signal(9));
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+
+    let mut seen = 0;
+    let panics = std::panic::AssertUnwindSafe(|| {
+        let _ = runtime::run(root.sh("sleep 1000"), |container| {
+            seen = container.pid();
+            panic!("who watches fails");
+        });
+    });
+    assert!(std::panic::catch_unwind(panics).is_err());
+    assert!(seen > 0 && !Path::new(&format!("/proc/{seen}")).exists());
+
+    let refused = runtime::run(root.exec(&["nothing"]), |_| ());
+    assert!(matches!(refused, Err(Error::ExecNotFound { .. })), "{refused:?}");
 }
 
 #[test]

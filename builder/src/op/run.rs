@@ -120,13 +120,12 @@ pub(crate) fn run(
     // Agents answer as long as the process runs.
     let mut handed = op.wanted.hand_over(bench.grants, bench.ids, sockets).map_err(bare)?;
     let spec = spec(op, mounts, &mut handed, bench, stdout, stderr).map_err(bare)?;
-    let mut container = runtime::spawn(spec).map_err(failed).map_err(bare)?;
-    let finished = log.follow(&container, bench.cancel).map_err(io_failed).map_err(bare)?;
-    if !finished {
-        // Dropping the container ends everything in it.
+    let ran = runtime::run(spec, |container| log.follow(container, bench.cancel));
+    let (finished, status) = ran.map_err(failed).map_err(bare)?;
+    if !finished.map_err(io_failed).map_err(bare)? {
         return Err(bare(StepCause::Cancelled));
     }
-    let status = container.wait().map_err(failed).map_err(bare)?;
+    let status = status.map_err(failed).map_err(bare)?;
     log.finish().map_err(io_failed).map_err(bare)?;
     if status.success() {
         return Ok(());
