@@ -39,6 +39,8 @@ pub struct Expectation {
     pub exit: Option<i32>,
     /// Where another builder does otherwise, deliberately.
     pub deliberate: Vec<Deliberate>,
+    /// Why no other builder can be asked.
+    pub alone: Option<String>,
 }
 
 /// What is asked of a build beside the Dockerfile.

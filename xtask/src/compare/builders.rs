@@ -12,8 +12,11 @@ use crate::step::{Result, typed};
 
 /// The name of the base image in every store.
 pub(crate) const BASE: &str = "busybox";
-/// The name of what is built.
-const TAG: &str = "tierce-compare:case";
+
+/// The name of what is built: that of this run alone, in stores that others use, too.
+fn tag() -> String {
+    format!("tierce-compare:{}", std::process::id())
+}
 
 /// Who builds.
 #[derive(Debug, Clone)]
@@ -84,7 +87,7 @@ impl Builder {
             _ => &["build", "--no-cache", "--progress", "plain"],
         };
         let mut command = self.command(words);
-        command.args(["-t", TAG, "-f"]).arg(case.dir.join("Dockerfile"));
+        command.args(["-t", &tag(), "-f"]).arg(case.dir.join("Dockerfile"));
         let request = &case.expected.request;
         for (name, value) in &request.args {
             command.arg("--build-arg").arg(format!("{name}={value}"));
@@ -109,14 +112,23 @@ impl Builder {
         let output =
             command.arg(context).output().map_err(|e| format!("cannot run `{line}`: {e}"))?;
         if !output.status.success() {
-            return Ok(Err(refusal(&String::from_utf8_lossy(&output.stderr))));
+            let said = refusal(&String::from_utf8_lossy(&output.stderr));
+            // That is no opinion on the case.
+            let is_gone = said.contains("Cannot connect to the Docker daemon");
+            return if is_gone { Err(said) } else { Ok(Err(said)) };
         }
         let archive = scratch.join("built.tar");
         let _ = std::fs::remove_file(&archive);
-        match self.save(TAG, &archive) {
+        match self.save(&tag(), &archive) {
             Ok(()) => Image::read(&archive).map(Ok),
             Err(error) => Ok(Err(error)),
         }
+    }
+
+    /// Removes what the last case left in the store.
+    pub(crate) fn forget(&self) {
+        // Where the last case was refused, there is nothing.
+        let _ = self.command(&["rmi", "-f", &tag()]).output();
     }
 
     /// Writes an image to an archive.
@@ -124,7 +136,7 @@ impl Builder {
         let mut command = match self {
             Builder::Peer(Peer::Buildah, _) => {
                 let mut command = self.command(&["push", "-q", name]);
-                command.arg(format!("docker-archive:{}:{TAG}", archive.display()));
+                command.arg(format!("docker-archive:{}:{}", archive.display(), tag()));
                 command
             }
             _ => {
