@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use crate::networks::{BEHIND, reachable};
+
 /// The surroundings of this process, read when asked for.
 pub(crate) struct Machine {
     /// Whether the process began as root; later it may be root of a namespace of its own.
@@ -51,9 +53,16 @@ impl Machine {
             .collect()
     }
 
-    /// What containers get as `/etc/resolv.conf`.
+    /// What containers get as `/etc/resolv.conf` that share our network.
     pub(crate) fn resolv_conf(&self) -> Vec<u8> {
         std::fs::read("/etc/resolv.conf").unwrap_or_default()
+    }
+
+    /// What containers get that have a network of their own.
+    pub(crate) fn resolv_conf_for_others(&self) -> Vec<u8> {
+        let conf = self.resolv_conf();
+        let behind = std::fs::read_to_string(BEHIND).ok();
+        reachable(&String::from_utf8_lossy(&conf), behind.as_deref()).into_bytes()
     }
 
     /// What containers get as `/etc/hosts`: they share our network.

@@ -9,6 +9,7 @@ mod hosts;
 pub(crate) mod join;
 mod proxy;
 pub(crate) mod publish;
+mod servers;
 mod subnet;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Doing, Failure};
 
 pub(crate) use choice::NetworkChoice;
+pub(crate) use servers::{BEHIND, reachable};
 pub(crate) use subnet::Subnet;
 
 /// The network of containers that publish ports and choose none; made when it is first used.
@@ -162,7 +164,7 @@ impl<'a> Networks<'a> {
                     left -= 1;
                 }
             }
-            if left == 0 && is_there(&network.bridge()) {
+            if left == 0 && runtime::network::is_there(&network.bridge()) {
                 runtime::network::remove_bridge(&network.bridge())?;
             }
         }
@@ -180,10 +182,6 @@ impl<'a> Networks<'a> {
         }
         Ok(())
     }
-}
-
-fn is_there(interface: &str) -> bool {
-    Path::new("/sys/class/net").join(interface).exists()
 }
 
 fn remove_all(dir: &Path) -> Result<(), Failure> {

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 
+use runtime::network;
 use testutil::{OrdinaryUser, SubordinateIds, Tierce, busybox_in, wait_until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tierce");
@@ -100,6 +102,41 @@ fn containers_on_a_network_find_each_other_by_name() {
     assert!(!Path::new(&bridge).exists(), "the last one takes the bridge with him");
     tierce.ok(["network", "rm", "lan"]);
     assert_eq!(tierce.ok(["network", "ls", "-q"]), "");
+}
+
+#[test]
+fn a_container_reaches_what_its_machine_reaches_unless_its_network_is_internal() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    // Another machine, which is in its world as a container is on a bridge.
+    let [world, machine] = [(); 2].map(|()| network::new_namespace().unwrap());
+    let at = |last| network::Interface { address: Ipv4Addr::new(192, 0, 2, last), prefix: 24 };
+    let server = network::in_namespace(world.as_fd(), || {
+        network::ensure_bridge("world", at(1)).unwrap();
+        network::connect(machine.as_fd(), "world", "m", at(2), Some(at(1).address)).unwrap();
+        TcpListener::bind("192.0.2.1:80")
+    })
+    .unwrap();
+    let visitor = std::thread::spawn(move || {
+        let (mut stream, visitor) = server.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        stream.write_all(b"the world\n").unwrap();
+        visitor.ip()
+    });
+    network::in_namespace(machine.as_fd(), || {
+        tierce.ok(["network", "create", "--internal", "inside"]);
+        let call = |net| {
+            let say = "echo hello | nc 192.0.2.1 80";
+            tierce.run(["run", "--rm", "--network", net, "busybox", "sh", "-c", say])
+        };
+        let shut_in = call("inside");
+        assert!(shut_in.stderr.contains("unreachable"), "{shut_in:?}");
+        let out = call("bridge");
+        assert_eq!(out.stdout, "the world\n", "{out:?}");
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(visitor.join().unwrap(), Ipv4Addr::new(192, 0, 2, 2));
 }
 
 #[test]

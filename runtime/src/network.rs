@@ -1,11 +1,14 @@
 //! Networks of containers, made of the kernel's own interfaces: a bridge a network, and a pair of
 //! connected interfaces (veth(4)) a container.
 //!
-//! Nothing here touches the machine's firewall, its routes or its settings. A pair vanishes with
-//! the container's namespace, however that ends; the bridge stays until it is [removed](remove_bridge).
+//! A pair vanishes with the container's namespace, however that ends; the bridge stays until it is
+//! [removed](remove_bridge), and what was opened for it with it. Rules and settings that are not
+//! its own are left as they are.
 
 mod message;
 mod netlink;
+mod rules;
+pub mod way_out;
 
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -97,11 +100,19 @@ pub fn ensure_bridge(name: &str, gateway: Interface) -> Result<(), Error> {
     make().map_err(|errno| Error::setup(format!("make the bridge {name}"), errno))
 }
 
-/// Removes a bridge, if it is there.
+/// Whether there is an interface of this name.
+pub fn is_there(interface: &str) -> bool {
+    index_of(interface).is_ok()
+}
+
+/// Removes a bridge, if it is there, and its way out.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn remove_bridge(name: &str) -> Result<(), Error> {
+    if name.starts_with(way_out::BRIDGES) {
+        way_out::close(name)?;
+    }
     let remove = || match index_of(name) {
         Err(Errno::NODEV) => Ok(()),
         Err(errno) => Err(errno),

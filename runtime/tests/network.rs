@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use runtime::network::{
-    Interface, connect, ensure_bridge, in_namespace, new_namespace, remove_bridge,
+    Interface, connect, ensure_bridge, in_namespace, new_namespace, remove_bridge, way_out,
 };
 
 fn is_there(interface: &str) -> bool {
@@ -45,4 +45,47 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_the_machine() {
     remove_bridge(&bridge).unwrap();
     remove_bridge(&bridge).unwrap();
     assert!(!is_there(&bridge));
+}
+
+/// Whether what comes in by an interface is passed on, in this thread's namespace.
+fn is_forwarding(interface: &str) -> bool {
+    let setting = format!("/proc/sys/net/ipv4/conf/{interface}/forwarding");
+    std::fs::read_to_string(setting).unwrap().trim() == "1"
+}
+
+#[test]
+fn a_bridge_with_a_way_out_reaches_what_the_machine_reaches_and_leaves_no_trace() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let at = |a, b, c, last| Interface { address: Ipv4Addr::new(a, b, c, last), prefix: 24 };
+    let [world, machine, container] = [(); 3].map(|()| new_namespace().unwrap());
+    // The machine is in the world as a container is on a bridge.
+    let server = in_namespace(world.as_fd(), || {
+        ensure_bridge("world", at(192, 0, 2, 1)).unwrap();
+        let router = Some(Ipv4Addr::new(192, 0, 2, 1));
+        connect(machine.as_fd(), "world", "machine", at(192, 0, 2, 2), router).unwrap();
+        TcpListener::bind("192.0.2.1:80")
+    })
+    .unwrap();
+    let bridge = "tc-way-out";
+    in_namespace(machine.as_fd(), || {
+        ensure_bridge(bridge, at(10, 213, 9, 1)).unwrap();
+        let gateway = Some(Ipv4Addr::new(10, 213, 9, 1));
+        connect(container.as_fd(), bridge, "inside", at(10, 213, 9, 2), gateway).unwrap();
+        assert!(way_out::open(bridge, at(10, 213, 9, 0)).unwrap());
+        assert!(way_out::open(bridge, at(10, 213, 9, 0)).unwrap(), "opened again");
+        assert!(is_forwarding("eth0"));
+        Ok(())
+    })
+    .unwrap();
+    let seen = thread::spawn(move || server.accept().unwrap().1.ip());
+    in_namespace(container.as_fd(), || TcpStream::connect("192.0.2.1:80")).unwrap();
+    assert_eq!(seen.join().unwrap(), Ipv4Addr::new(192, 0, 2, 2), "seen as the machine");
+    in_namespace(machine.as_fd(), || {
+        remove_bridge(bridge).unwrap();
+        assert!(!is_forwarding("eth0"), "as it was");
+        Ok(())
+    })
+    .unwrap();
 }

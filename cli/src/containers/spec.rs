@@ -13,6 +13,7 @@ use runtime::{
 use super::{ContainerConfig, OWN_FAILURE, mounts};
 use crate::app::App;
 use crate::error::{Doing, Failure};
+use crate::networks::NetworkChoice;
 use crate::networks::join::Joined;
 
 /// The process of a container, in its surroundings.
@@ -131,8 +132,12 @@ fn provided_files(
             read_only: false,
         },
     };
+    let servers = match config.network {
+        NetworkChoice::Named(_) => app.machine.resolv_conf_for_others(),
+        _ => app.machine.resolv_conf(),
+    };
     vec![
-        file("/etc/resolv.conf", config.names.resolv_conf(app.machine.resolv_conf())),
+        file("/etc/resolv.conf", config.names.resolv_conf(servers)),
         hosts,
         file("/etc/hostname", format!("{hostname}\n").into_bytes()),
     ]

@@ -22,9 +22,10 @@ pub(super) fn path(container_dir: &Path) -> PathBuf {
     container_dir.join("hosts")
 }
 
-/// What a container sees that joins others.
-pub(super) fn content(own: &Endpoint, hostname: &str, others: &[Endpoint]) -> String {
-    let mut text = format!("{BEGINNING}{}\t{hostname} {}\n", own.address, own.names.join(" "));
+/// What a container sees that joins others; `given` are lines of the user's.
+pub(super) fn content(own: &Endpoint, hostname: &str, given: &str, others: &[Endpoint]) -> String {
+    let names = own.names.join(" ");
+    let mut text = format!("{BEGINNING}{given}{}\t{hostname} {names}\n", own.address);
     others.iter().for_each(|other| text += &line(other));
     text
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerfs::{Container, ContainerState, Store};
-use runtime::network::{Interface, connect, ensure_bridge, namespace_of, new_namespace};
+use runtime::network::{Interface, connect, ensure_bridge, namespace_of, new_namespace, way_out};
 use serde::{Deserialize, Serialize};
 
 use super::proxy::{self, Ports, Target};
@@ -134,6 +134,9 @@ fn on_bridge(
     let endpoint = Endpoint { container: container.id.clone(), address, names };
     let prefix = network.subnet.prefix();
     ensure_bridge(&network.bridge(), Interface { address: network.gateway, prefix })?;
+    if !network.internal {
+        open_way_out(&network);
+    }
     let namespace = new_namespace()?;
     let place = networks.endpoint_dir(&network).join(address.to_string());
     fs::write(place, serde_json::to_vec(&endpoint)?)?;
@@ -148,7 +151,8 @@ fn on_bridge(
         let (opened, ports) = publish(config, &namespace, address)?;
         joined.ports = Some(opened);
         let hosts = hosts::path(&container.dir);
-        fs::write(&hosts, hosts::content(&endpoint, hostname(container, config), &others))?;
+        let (hostname, given) = (hostname(container, config), config.names.hosts());
+        fs::write(&hosts, hosts::content(&endpoint, hostname, &given, &others))?;
         joined.hosts = Some(hosts);
         let addresses = Addresses {
             network: Some(network.name.clone()),
@@ -166,6 +170,20 @@ fn on_bridge(
     result?;
     joined.network = Some(runtime::Network::Namespace(namespace));
     Ok(joined)
+}
+
+/// Without a way out the containers of a network still have each other and the machine.
+fn open_way_out(network: &Network) {
+    let range = Interface { address: network.gateway, prefix: network.subnet.prefix() };
+    match way_out::open(&network.bridge(), range) {
+        Ok(true) => {}
+        Ok(false) => {
+            tracing::debug!(network = %network.name, "the machine has no route that leads out")
+        }
+        Err(error) => {
+            tracing::warn!(network = %network.name, %error, "its containers have no way out")
+        }
+    }
 }
 
 fn free_address(network: &Network, others: &[Endpoint]) -> Result<Ipv4Addr, Failure> {

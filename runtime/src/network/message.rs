@@ -13,11 +13,16 @@ const CREATE: u16 = libc::NLM_F_CREATE as u16 | libc::NLM_F_EXCL as u16;
 
 /// Attributes one after the other.
 #[derive(Default)]
-struct Attributes(Vec<u8>);
+pub(super) struct Attributes(Vec<u8>);
 
 impl Attributes {
+    /// All of them, as the kernel reads them.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Adds one; what follows begins at a multiple of four.
-    fn add(mut self, kind: u16, value: &[u8]) -> Self {
+    pub(super) fn add(mut self, kind: u16, value: &[u8]) -> Self {
         let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
         self.0.extend(length.to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
@@ -26,7 +31,7 @@ impl Attributes {
         self
     }
 
-    fn text(self, kind: u16, text: &str) -> Self {
+    pub(super) fn text(self, kind: u16, text: &str) -> Self {
         let ended: Vec<u8> = text.bytes().chain([0]).collect();
         self.add(kind, &ended)
     }
@@ -37,6 +42,16 @@ impl Attributes {
 
     fn within(self, kind: u16, attributes: &Attributes) -> Self {
         self.add(kind, &attributes.0)
+    }
+
+    /// Attributes in one that says that it holds some.
+    pub(super) fn nested(self, kind: u16, attributes: &Attributes) -> Self {
+        self.within(kind | libc::NLA_F_NESTED as u16, attributes)
+    }
+
+    /// A number with its highest byte first.
+    pub(super) fn be(self, kind: u16, number: u32) -> Self {
+        self.add(kind, &number.to_be_bytes())
     }
 }
 

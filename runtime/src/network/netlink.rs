@@ -1,10 +1,11 @@
-//! A socket to the kernel's part that knows interfaces, addresses and routes (rtnetlink(7)).
+//! A socket to parts of the kernel: the one that knows interfaces, addresses and routes
+//! (rtnetlink(7)), and the packet filter.
 
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// Something to be asked for.
 pub(super) trait Request {
@@ -23,34 +24,67 @@ pub(super) struct Netlink(OwnedFd);
 const HEADER: usize = 16;
 
 impl Netlink {
+    /// To the part that knows interfaces, addresses and routes.
     pub(super) fn open() -> Result<Self, Errno> {
+        // No protocol is the first one, which is this one.
+        Self::open_to(None)
+    }
+
+    /// To the packet filter.
+    pub(super) fn open_filter() -> Result<Self, Errno> {
+        Self::open_to(Some(rustix::net::netlink::NETFILTER))
+    }
+
+    fn open_to(protocol: Option<Protocol>) -> Result<Self, Errno> {
         let flags = SocketFlags::CLOEXEC;
         let kind = SocketType::RAW;
-        // No protocol is the first one, which is this one.
-        let socket = rustix::net::socket_with(AddressFamily::NETLINK, kind, flags, None)?;
+        let socket = rustix::net::socket_with(AddressFamily::NETLINK, kind, flags, protocol)?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0))?;
         Ok(Self(socket))
     }
 
     /// Asks, and waits for the kernel's answer, which it has at once.
     pub(super) fn ask(&self, request: &dyn Request) -> Result<(), Errno> {
-        const REQUEST: u16 = libc::NLM_F_REQUEST as u16 | libc::NLM_F_ACK as u16;
-        let body = request.body();
-        let length = u32::try_from(HEADER + body.len()).map_err(|_| Errno::MSGSIZE)?;
-        let mut message = Vec::with_capacity(HEADER + body.len());
-        message.extend(length.to_ne_bytes());
-        message.extend(request.kind().to_ne_bytes());
-        message.extend((REQUEST | request.flags()).to_ne_bytes());
-        // Number of the request, and the kernel's choice of who asks.
-        message.extend([1, 0, 0, 0, 0, 0, 0, 0]);
-        message.extend(body);
+        rustix::net::send(&self.0, &encoded(request, libc::NLM_F_ACK)?, SendFlags::empty())?;
+        self.answer()
+    }
+
+    /// Asks for all of a batch, whose first and last request are its edges and have no answer.
+    pub(super) fn ask_batch(&self, requests: &[&dyn Request]) -> Result<(), Errno> {
+        let mut message = Vec::new();
+        for (number, request) in requests.iter().enumerate() {
+            let is_edge = number == 0 || number + 1 == requests.len();
+            let flags = if is_edge { 0 } else { libc::NLM_F_ACK };
+            message.extend(encoded(*request, flags)?);
+        }
         rustix::net::send(&self.0, &message, SendFlags::empty())?;
+        // One that fails is answered; those beside it may then have no answer.
+        (2..requests.len()).try_for_each(|_| self.answer())
+    }
+
+    fn answer(&self) -> Result<(), Errno> {
         let mut answer = [0; 4096];
         let (read, _) = rustix::io::retry_on_intr(|| {
             rustix::net::recv(&self.0, &mut answer, RecvFlags::empty())
         })?;
         outcome(answer.get(..read).unwrap_or_default())
     }
+}
+
+/// A request with its header (netlink(7)).
+fn encoded(request: &dyn Request, flags: i32) -> Result<Vec<u8>, Errno> {
+    let body = request.body();
+    let length = u32::try_from(HEADER + body.len()).map_err(|_| Errno::MSGSIZE)?;
+    let flags = libc::NLM_F_REQUEST as u16 | flags as u16 | request.flags();
+    let mut message = Vec::with_capacity(HEADER + body.len());
+    message.extend(length.to_ne_bytes());
+    message.extend(request.kind().to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    // Number of the request, and the kernel's choice of who asks.
+    message.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    message.extend(body);
+    message.resize(message.len().next_multiple_of(4), 0);
+    Ok(message)
 }
 
 /// What an answer says: an error's number, negative, or zero.
