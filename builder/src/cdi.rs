@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-pub(crate) use spec::{Edits, HostMount};
+pub(crate) use spec::{DeviceNode, Edits, HostMount};
 
 use spec::{Annotations, Spec};
 
@@ -54,6 +54,39 @@ pub enum DeviceError {
         first: PathBuf,
         /// The second file.
         second: PathBuf,
+    },
+    /// One of its nodes is not on the machine.
+    #[error("cannot examine {} of device {device:?}", path.display())]
+    Node {
+        /// The device.
+        device: String,
+        /// The node on the machine.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// One of its nodes is described otherwise than it is on the machine.
+    #[error("device {device:?} wants {} with {wanted}, and on the machine it has {found}", path.display())]
+    OtherNode {
+        /// The device.
+        device: String,
+        /// The node on the machine.
+        path: PathBuf,
+        /// What the description says.
+        wanted: String,
+        /// What is so.
+        found: String,
+    },
+    /// One of its nodes may not be read and written, and a process that has it can do both.
+    #[error("device {device:?} wants {} with the permissions {permissions:?}, which is not supported", path.display())]
+    Permissions {
+        /// The device.
+        device: String,
+        /// The node on the machine.
+        path: PathBuf,
+        /// Those that are wanted.
+        permissions: String,
     },
     /// One of its mounts has an option that is not known.
     #[error("device {device:?} needs the mount option {option:?}, which is not supported")]

@@ -48,8 +48,8 @@ pub(crate) struct Edits {
     pub(super) hooks: Vec<serde::de::IgnoredAny>,
 }
 
-/// A device of the machine. The process gets the machine's own node: who may open it there may
-/// open it here, whatever number, owner and mode the description has for a new one.
+/// A device of the machine. The process gets the machine's own node: what is said of it must be
+/// so there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct DeviceNode {
@@ -57,20 +57,21 @@ pub(crate) struct DeviceNode {
     pub(crate) path: PathBuf,
     /// Where it is on the machine, if that is elsewhere.
     pub(crate) host_path: Option<PathBuf>,
+    /// `b`, `c`, `u` (as `c`) or `p`.
     #[serde(rename = "type")]
-    _kind: Option<String>,
-    #[serde(rename = "major")]
-    _major: Option<i64>,
-    #[serde(rename = "minor")]
-    _minor: Option<i64>,
-    #[serde(rename = "fileMode")]
-    _mode: Option<u32>,
-    #[serde(rename = "permissions")]
-    _permissions: Option<String>,
-    #[serde(rename = "uid")]
-    _uid: Option<u32>,
-    #[serde(rename = "gid")]
-    _gid: Option<u32>,
+    pub(crate) kind: Option<String>,
+    /// Its numbers, of which nought means that they are not told.
+    pub(crate) major: Option<i64>,
+    /// The second one.
+    pub(crate) minor: Option<i64>,
+    /// Its mode.
+    pub(crate) file_mode: Option<u32>,
+    /// What may be done with it: `r`, `w`, and `m` for making nodes.
+    pub(crate) permissions: Option<String>,
+    /// Its owner.
+    pub(crate) uid: Option<u32>,
+    /// Its group.
+    pub(crate) gid: Option<u32>,
 }
 
 /// A file or directory of the machine.

@@ -1,13 +1,21 @@
 //! `RUN --device`: what a process gets to use a device of the machine.
 
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
 use runtime::{BindFlags, Mount, MountSource};
+
+use rustix::fs::{major, minor};
 
 use super::handed::Handed;
 use crate::cache::KeyHasher;
-use crate::cdi::{DeviceError, Edits, HostMount, Registered, Registry};
+use crate::cdi::{DeviceError, DeviceNode, Edits, HostMount, Registered, Registry};
 use crate::error::StepCause;
 use crate::grants::Grants;
 use crate::syntax::Span;
+
+/// The owner that the kernel shows where the real one is outside of the user namespace.
+const NOBODY: u32 = 65534;
 
 /// A device that a RUN asks for.
 #[derive(Debug, Clone)]
@@ -76,7 +84,9 @@ fn apply(edits: &Edits, device: &str, handed: &mut Handed) -> Result<(), DeviceE
         handed.variables.insert(name.to_owned(), value.into());
     }
     for node in &edits.device_nodes {
-        let source = MountSource::Bind(node.host_path.as_ref().unwrap_or(&node.path).clone());
+        let host = node.host_path.as_ref().unwrap_or(&node.path);
+        check_node(node, host, device)?;
+        let source = MountSource::Bind(host.clone());
         mount(handed, Mount { target: node.path.clone(), source, read_only: false });
     }
     for host in &edits.mounts {
@@ -85,6 +95,51 @@ fn apply(edits: &Edits, device: &str, handed: &mut Handed) -> Result<(), DeviceE
         mount(handed, Mount { target: host.container_path.clone(), source, read_only });
     }
     Ok(())
+}
+
+/// Whether a node is on the machine what its description says.
+fn check_node(node: &DeviceNode, host: &Path, device: &str) -> Result<(), DeviceError> {
+    let path = || host.to_owned();
+    let stat = std::fs::metadata(host).map_err(|source| DeviceError::Node {
+        device: device.to_owned(),
+        path: path(),
+        source,
+    })?;
+    let kind = match stat.file_type() {
+        kind if kind.is_block_device() => "b",
+        kind if kind.is_char_device() => "c",
+        kind if kind.is_fifo() => "p",
+        _ => "no device",
+    };
+    let number = |wanted: Option<i64>| wanted.filter(|number| *number != 0);
+    let text = |number: i64| number.to_string();
+    // Who is not in this user namespace has no name here to be compared.
+    let known =
+        |wanted: Option<u32>, found| wanted.filter(|_| found != NOBODY).map(|id| id.to_string());
+    let mode = |mode: u32| format!("{:o}", mode & 0o7777);
+    let rows = [
+        ("the type", node.kind.as_deref().map(|k| k.replace('u', "c")), kind.to_owned()),
+        ("the major number", number(node.major).map(text), text(major(stat.rdev()).into())),
+        ("the minor number", number(node.minor).map(text), text(minor(stat.rdev()).into())),
+        ("the mode", node.file_mode.map(mode), mode(stat.mode())),
+        ("the owner", known(node.uid, stat.uid()), stat.uid().to_string()),
+        ("the group", known(node.gid, stat.gid()), stat.gid().to_string()),
+    ];
+    for (what, wanted, found) in rows {
+        if let Some(wanted) = wanted
+            && wanted != found
+        {
+            let (device, wanted) = (device.to_owned(), format!("{what} {wanted}"));
+            return Err(DeviceError::OtherNode { device, path: path(), wanted, found });
+        }
+    }
+    match &node.permissions {
+        Some(permissions) if !(permissions.contains('r') && permissions.contains('w')) => {
+            let (device, permissions) = (device.to_owned(), permissions.clone());
+            Err(DeviceError::Permissions { device, path: path(), permissions })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a file says of all its devices comes with each of them: once is enough.
@@ -113,4 +168,35 @@ fn options(mount: &HostMount, device: &str) -> Result<(bool, BindFlags), DeviceE
         }
     }
     Ok((read_only, flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(description: &str) -> Result<(), DeviceError> {
+        let node: DeviceNode = serde_json::from_str(description).unwrap();
+        check_node(&node, Path::new("/dev/null"), "v/c=d")
+    }
+
+    #[test]
+    fn a_node_is_what_its_description_says_or_is_refused() {
+        for same in [
+            r#"{"path": "/dev/x"}"#,
+            r#"{"path": "/dev/x", "type": "u", "major": 1, "minor": 3, "fileMode": 438}"#,
+            r#"{"path": "/dev/x", "major": 0, "minor": 0, "permissions": "rwm"}"#,
+        ] {
+            node(same).unwrap();
+        }
+        for (other, expected) in [
+            (r#"{"path": "/dev/x", "type": "b"}"#, "the type b"),
+            (r#"{"path": "/dev/x", "minor": 4}"#, "the minor number 4"),
+            (r#"{"path": "/dev/x", "fileMode": 384}"#, "the mode 600"),
+            (r#"{"path": "/dev/x", "uid": 77}"#, "the owner 77"),
+            (r#"{"path": "/dev/x", "permissions": "r"}"#, "the permissions \"r\""),
+        ] {
+            let error = node(other).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }
