@@ -19,7 +19,7 @@ pub use frontend::foreign_frontend;
 pub use heredoc::Heredoc;
 pub use json::{JsonArray, json_strings};
 pub use line::{Comment, LogicalLine, LogicalLines};
-pub use source::{Position, Source, SourceError, Span};
+pub use source::{PlacedLine, Position, Source, SourceError, Span};
 pub use split::{Line, RawFlag};
 pub use text::{Text, Word};
 pub use words::{blank_separated, is_blank, quoted_words};

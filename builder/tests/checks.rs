@@ -88,7 +88,7 @@ fn request(text: &str) -> BuildRequest {
 /// What we say where docker's word is in the file `name`.
 fn answer(name: &str, request: &BuildRequest) -> String {
     let source = &request.dockerfile;
-    let shown = text::Shown { path: "Dockerfile", text: &source.text };
+    let shown = text::Shown { path: "Dockerfile", source };
     match name {
         "expected" => {
             let checked = check(request, &Images);
@@ -192,4 +192,26 @@ fn long_files_are_checked_in_time() {
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{name}: {:?}", begun.elapsed());
     }
+}
+
+#[test]
+fn what_is_found_in_an_included_file_is_shown_there() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("base.inc"), "# kept\nENV A 1\n").unwrap();
+    let context = ContextDirectory::local(dir.path(), "");
+    let file = Source::new("Dockerfile", "FROM scratch\nINCLUDE base.inc\nENV B 2\n");
+    let (source, errors) = builder::include(file, Some(&context));
+    assert!(errors.is_empty());
+    let request = BuildRequest { dockerfile: source, ..request("") };
+    let source = &request.dockerfile;
+    let findings = check(&request, &Images).findings;
+    let shown = text::findings(&findings, &text::Shown { path: "dir/Dockerfile", source }, false);
+    for part in
+        ["\nbase.inc:2\n", "   1 |     # kept\n", "   2 | >>> ENV A 1\n", "\ndir/Dockerfile:3\n"]
+    {
+        assert!(shown.contains(part), "{part:?} in {shown}");
+    }
+    assert!(!shown.contains("FROM"), "another file's line stands around it: {shown}");
+    let summary = text::summary(&findings, source);
+    assert!(summary.contains("(base.inc:2)") && summary.contains("(line 3)"), "{summary}");
 }

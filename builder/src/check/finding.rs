@@ -24,11 +24,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The finding in one line: `Rule: detail (line 3)`.
-    pub fn summary(&self) -> String {
-        format!("{}: {} (line {})", self.rule.name, self.detail, self.lines.first)
-    }
-
     /// The finding as an error, for files that ask for that.
     pub fn to_error(&self) -> Diagnostic {
         let rule = Some(self.rule.name);

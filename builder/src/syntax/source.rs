@@ -58,6 +58,17 @@ pub struct Position {
     pub column: usize,
 }
 
+/// A line and where it stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedLine<'a> {
+    /// The name of its file.
+    pub file: &'a str,
+    /// Its number there, from 1.
+    pub number: usize,
+    /// What it says.
+    pub text: &'a str,
+}
+
 impl Source {
     /// A source from text that is known to be text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
@@ -90,6 +101,23 @@ impl Source {
             line: first + before[start..].bytes().filter(|byte| *byte == b'\n').count(),
             column: 1 + before[line_start..].chars().count(),
         }
+    }
+
+    /// All lines, without their ends, the last one included, each with its place.
+    pub fn lines(&self) -> Vec<PlacedLine<'_>> {
+        let mut parts = self.parts.iter().peekable();
+        let (mut file, mut number, mut start) = (self.name.as_str(), 1, 0);
+        let mut lines = Vec::new();
+        for text in self.text.split('\n') {
+            while let Some(part) = parts.next_if(|part| part.start <= start) {
+                let since = &self.text[part.start..start];
+                (file, number) = (&part.name, part.line + since.matches('\n').count());
+            }
+            start += text.len() + 1;
+            lines.push(PlacedLine { file, number, text: text.strip_suffix('\r').unwrap_or(text) });
+            number += 1;
+        }
+        lines
     }
 
     /// The name of the file that `offset` stood in.

@@ -147,7 +147,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let findings = progress.into_inner();
     if !findings.is_empty() && !args.quiet && args.progress != Shown::Quiet {
         // A closed standard error is no reason to report something else.
-        let _ = anstream::stderr().write_all(text::summary(&findings).as_bytes());
+        let _ =
+            anstream::stderr().write_all(text::summary(&findings, &inputs.dockerfile).as_bytes());
     }
     let built = built.map_err(|error| failure(&inputs.dockerfile, &error))?;
     finish(args, app, &lease, &built)

@@ -118,7 +118,7 @@ fn report(call: Call, path: &str, source: &Source, checked: Checked) -> Outcome 
             json::check(&checked.findings, failure.as_ref(), source)
         }
         false => {
-            let shown = text::Shown { path, text: &source.text };
+            let shown = text::Shown { path, source };
             text::findings(&checked.findings, &shown, error.is_some())
         }
     };
