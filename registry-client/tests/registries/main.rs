@@ -10,6 +10,7 @@ mod faults;
 mod growing;
 mod image;
 mod lists;
+mod page;
 mod parts;
 mod pull;
 mod push;
