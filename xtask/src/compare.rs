@@ -2,6 +2,7 @@
 
 mod builders;
 mod difference;
+mod habits;
 mod image;
 mod options;
 mod record;
@@ -15,6 +16,7 @@ use crate::cargo::{build_tierce, workspace};
 use crate::step::{Result, find_program};
 use builders::{BASE, Builder};
 use difference::differences;
+use habits::Habits;
 use image::Image;
 use options::{Options, USAGE};
 
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         None => build_tierce("release")?,
     };
     let theirs = Builder::Peer(peer, options.via.clone());
+    let habits = Habits::of(peer)?;
     let archive = scratch.join("base.tar");
     let base =
         share_base(&Builder::Tierce(binary.clone(), scratch.join("store")), &theirs, &archive)?;
@@ -54,7 +57,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         } else {
             // A store of its own: files that a case before had, too, would keep their times there.
             let ours = Builder::Tierce(binary.clone(), dir.join("store"));
-            compare_case(&case, &ours, &theirs, &archive, &dir)?
+            ours.load(&archive)?;
+            compare_case(&case, &ours, &theirs, &habits, &dir)?
         };
         let (which, word, lines) = match outcome {
             Outcome::Equal => (0, "same", Vec::new()),
@@ -125,31 +129,34 @@ fn compare_case(
     case: &Case,
     ours: &Builder,
     theirs: &Builder,
-    base: &Path,
+    habits: &Habits,
     dir: &Path,
 ) -> Result<Outcome> {
     if let Some(why) = is_ours_alone(case) {
         return Ok(Outcome::Skipped(why));
     }
     let context = lay_out(case, dir);
-    ours.load(base)?;
     let begin = seconds();
     let (our, their) = (ours.build(case, &context, dir)?, theirs.build(case, &context, dir)?);
     let lines = match (our, their) {
-        (Ok(our), Ok(their)) => {
+        (Ok(mut our), Ok(mut their)) => {
+            habits.leave_out(&mut our, &mut their);
             differences(&our, &their, &(begin.saturating_sub(CACHED)..seconds() + 1))
         }
         (Err(_), Err(_)) => Vec::new(),
         (Err(refusal), Ok(_)) => vec![format!("only tierce refuses: {refusal}")],
         (Ok(_), Err(refusal)) => vec![format!("only the peer refuses: {refusal}")],
     };
-    Ok(sort_out(case, lines))
+    Ok(sort_out(case, lines, habits))
 }
 
 /// Tells what was meant from what was not.
-fn sort_out(case: &Case, lines: Vec<String>) -> Outcome {
+fn sort_out(case: &Case, lines: Vec<String>, habits: &Habits) -> Outcome {
     if lines.is_empty() {
         return Outcome::Equal;
+    }
+    if let Some(reason) = habits.reason(case) {
+        return Outcome::Deliberate(vec![reason.to_owned()]);
     }
     let reason = |line: &String| {
         let listed = case.expected.deliberate.iter().find(|known| line.contains(&known.what));

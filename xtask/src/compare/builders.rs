@@ -18,6 +18,9 @@ fn tag() -> String {
     format!("tierce-compare:{}", std::process::id())
 }
 
+/// How long a peer may take for a case, in seconds: one that never ends refuses it, too.
+const LIMIT: &str = "120";
+
 /// Who builds.
 #[derive(Debug, Clone)]
 pub(crate) enum Builder {
@@ -41,9 +44,8 @@ impl Builder {
                     Peer::Docker => "docker",
                     Peer::Buildah => "buildah",
                 };
-                let mut all = via.iter().map(String::as_str).chain([name]);
-                let mut command = Command::new(all.next().unwrap_or(name));
-                command.args(all).args(words).env("DOCKER_BUILDKIT", "1");
+                let mut command = Command::new("timeout");
+                command.arg(LIMIT).args(via).arg(name).args(words).env("DOCKER_BUILDKIT", "1");
                 command
             }
         }
