@@ -39,6 +39,7 @@ mod save;
 mod start;
 mod stats;
 mod stop;
+mod sync;
 mod system;
 mod tag;
 mod top;
@@ -184,6 +185,8 @@ commands! {
     Push => push, trees: true;
     /// Copy images between registries, archives, directories and the store
     Copy => copy, trees: true;
+    /// Bring many images from registries to registries, of each only what is not there
+    Sync => sync, trees: false;
     /// Keep credentials for a registry
     Login => login, trees: false;
     /// Forget credentials for a registry

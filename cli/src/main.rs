@@ -17,6 +17,7 @@ mod pulling;
 mod remotes;
 mod signals;
 mod staged_file;
+mod syncing;
 mod terminal;
 mod tree_size;
 mod ui;
