@@ -8,6 +8,7 @@ use registry_client::auth::{ConfigFiles, Credential, Credentials, OneCredential,
 use registry_client::{Client, Config, HostRules, Proxies, TrustRoots};
 
 use crate::app::App;
+use crate::certificates;
 use crate::ui::quantity::parse_size;
 
 /// The options of every command that talks to a registry.
@@ -62,7 +63,11 @@ pub(crate) fn client(app: &App, args: &ConnectionArgs, registry: &str) -> Client
     roots.extra_files.clone_from(&args.ca_file);
     Client::new(Config {
         credentials: credentials(app, args, registry),
-        hosts: HostRules { all_insecure: !args.tls_verify, ..HostRules::default() },
+        hosts: HostRules {
+            all_insecure: !args.tls_verify,
+            tls: certificates::read(&machine.certificate_dirs()),
+            ..HostRules::default()
+        },
         roots,
         proxies: Proxies::from_variables(|name| machine.variable(name)),
         limit_rate: args.limit_rate,

@@ -44,6 +44,17 @@ impl Machine {
         named.into_iter().chain(runtime).chain([config.join("containers/auth.json")]).collect()
     }
 
+    /// Where certificates for single registries may stand, the user's own first.
+    pub(crate) fn certificate_dirs(&self) -> [PathBuf; 3] {
+        let config =
+            variable("XDG_CONFIG_HOME").map_or_else(|| home().join(".config"), PathBuf::from);
+        [
+            config.join("containers/certs.d"),
+            "/etc/containers/certs.d".into(),
+            "/etc/docker/certs.d".into(),
+        ]
+    }
+
     /// The proxy variables that builds and clients honour, as `NAME=value` pairs.
     pub(crate) fn proxies(&self) -> Vec<(String, String)> {
         ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"]

@@ -3,6 +3,7 @@
 
 mod app;
 mod blobs;
+mod certificates;
 mod clients;
 mod commands;
 mod containers;

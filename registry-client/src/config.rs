@@ -1,6 +1,6 @@
 //! What a client is told from outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +73,17 @@ pub struct HostRules {
     pub insecure: BTreeSet<String>,
     /// Whether all registries are taken as `insecure` (`--tls-verify=false`).
     pub all_insecure: bool,
+    /// Certificates for single registries, by their names in references.
+    pub tls: BTreeMap<String, HostTls>,
+}
+
+/// Whom one registry's TLS trusts, and as whom it is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostTls {
+    /// Files of certificates to trust beside those for all, as PEM.
+    pub roots: Vec<PathBuf>,
+    /// The files of the client's certificate and of its key, as PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// How long to wait. A transfer as a whole has no limit.

@@ -110,7 +110,7 @@ impl Host {
     async fn ping(&self, clients: &HttpClients, base: &Base) -> Result<StatusCode> {
         let call = self.ping_call();
         let url = base.url.join("/v2/").expect("a path joins any base");
-        let sent = clients.get(base.security)?.get(url).send();
+        let sent = clients.of(&self.registry, base.security)?.get(url).send();
         let idle = clients.config().timeouts.idle;
         let response = tokio::time::timeout(idle, sent)
             .await
@@ -164,7 +164,7 @@ mod tests {
         let rules = HostRules {
             plain_http: ["plain.lan:5000".to_owned()].into(),
             insecure: ["self-signed.lan".to_owned()].into(),
-            all_insecure: false,
+            ..HostRules::default()
         };
         for (registry, expected) in [
             ("docker.io", "https://registry-1.docker.io/ Verified"),

@@ -1,11 +1,12 @@
 //! The HTTP clients: one for plain HTTP, and one for TLS that is made when TLS is first used.
 
 use std::fs;
-use std::sync::OnceLock;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use reqwest::{Certificate, NoProxy, Proxy};
+use reqwest::{Certificate, Identity, NoProxy, Proxy};
 
-use crate::config::{Config, TrustRoots};
+use crate::config::{Config, HostTls, TrustRoots};
 use crate::dns::Resolver;
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub(crate) struct HttpClients {
     plain: OnceLock<reqwest::Client>,
     verified: OnceLock<reqwest::Client>,
     unverified: OnceLock<reqwest::Client>,
+    /// Those for registries with certificates of their own.
+    own: Mutex<Vec<(String, Security, reqwest::Client)>>,
 }
 
 impl HttpClients {
@@ -34,6 +37,7 @@ impl HttpClients {
             plain: OnceLock::new(),
             verified: OnceLock::new(),
             unverified: OnceLock::new(),
+            own: Mutex::default(),
         }
     }
 
@@ -41,6 +45,23 @@ impl HttpClients {
         &self.config
     }
 
+    /// The client for a registry's own server.
+    pub(crate) fn of(&self, registry: &str, security: Security) -> Result<reqwest::Client> {
+        let tls = match self.config.hosts.tls.get(registry) {
+            Some(tls) if security != Security::Plain => tls,
+            _ => return self.get(security).cloned(),
+        };
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., made)) = own.iter().find(|(of, how, _)| of == registry && *how == security)
+        {
+            return Ok(made.clone());
+        }
+        let made = self.build(security, Some(tls))?;
+        own.push((registry.to_owned(), security, made.clone()));
+        Ok(made)
+    }
+
+    /// The client for all others.
     pub(crate) fn get(&self, security: Security) -> Result<&reqwest::Client> {
         let cell = match security {
             Security::Plain => &self.plain,
@@ -50,15 +71,17 @@ impl HttpClients {
         if let Some(made) = cell.get() {
             return Ok(made);
         }
-        let made = self.build(security)?;
+        let made = self.build(security, None)?;
         Ok(cell.get_or_init(|| made))
     }
 
-    fn build(&self, security: Security) -> Result<reqwest::Client> {
+    fn build(&self, security: Security, tls: Option<&HostTls>) -> Result<reqwest::Client> {
         let config = &self.config;
+        let mut trusted = config.roots.clone();
+        trusted.extra_files.extend(tls.into_iter().flat_map(|tls| tls.roots.clone()));
         // Loading some hundred certificates takes longer than a small request: only for TLS.
         let roots = match security {
-            Security::Verified => load_roots(&config.roots)?,
+            Security::Verified => load_roots(&trusted)?,
             Security::Plain | Security::Unverified => Vec::new(),
         };
         let mut builder = reqwest::Client::builder()
@@ -76,6 +99,9 @@ impl HttpClients {
             .tcp_nodelay(true)
             .dns_resolver(self.resolver.clone())
             .no_proxy();
+        if let Some((certificate, key)) = tls.and_then(|tls| tls.identity.as_ref()) {
+            builder = builder.identity(load_identity(certificate, key)?);
+        }
         for proxy in proxies(config)? {
             builder = builder.proxy(proxy);
         }
@@ -92,6 +118,17 @@ fn proxies(config: &Config) -> Result<Vec<Proxy>> {
     let http = config.proxies.http.as_deref().map(|url| with(Proxy::http(url)));
     let https = config.proxies.https.as_deref().map(|url| with(Proxy::https(url)));
     http.into_iter().chain(https).collect()
+}
+
+fn load_identity(certificate: &Path, key: &Path) -> Result<Identity> {
+    let failed = |source| Error::Setup { what: "the client's certificate", source };
+    let read = |path: &Path| {
+        fs::read(path).map_err(|source| {
+            failed(Box::new(oci::Error::io("read", path.display().to_string(), source)))
+        })
+    };
+    let pem = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
+    Identity::from_pem(&pem).map_err(|e| failed(Box::new(e)))
 }
 
 fn load_roots(roots: &TrustRoots) -> Result<Vec<Certificate>> {

@@ -41,7 +41,7 @@ mod uploads;
 
 pub use blob::Blob;
 pub use client::Client;
-pub use config::{Config, HostRules, Proxies, Timeouts, TrustRoots};
+pub use config::{Config, HostRules, HostTls, Proxies, Timeouts, TrustRoots};
 pub use download::{Download, FileRequest};
 pub use error::{Call, Error, RegistryError};
 pub use image::Known;

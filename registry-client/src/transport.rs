@@ -316,7 +316,7 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response> {
         let call = &request.call;
-        let client = self.clients.get(self.security(host, url))?;
+        let client = self.client(host, url)?;
         let failed = |source| Error::Body { call: call.clone(), source };
         let (body, watch) =
             request.payload.open(self.pace.as_ref().map(Paced::new)).await.map_err(failed)?;
@@ -354,7 +354,19 @@ impl Transport {
         }
     }
 
-    /// Which client a URL goes through.
+    /// The client that a URL goes through: certificates that are a registry's own are for its
+    /// own server.
+    fn client(&self, host: &Host, url: &Url) -> Result<reqwest::Client> {
+        let security = self.security(host, url);
+        let is_own = host.known_base().is_some_and(|base| base.url.origin() == url.origin());
+        if is_own {
+            self.clients.of(&host.registry, security)
+        } else {
+            self.clients.get(security).cloned()
+        }
+    }
+
+    /// How a URL is spoken to.
     pub(crate) fn security(&self, host: &Host, url: &Url) -> Security {
         let rules = &self.clients.config().hosts;
         let same_host = |base: &crate::host::Base| base.url.host() == url.host();

@@ -144,7 +144,8 @@ fn entry(written: &Written, defaults: &Defaults) -> Result<Entry, Failure> {
 /// What a source is that does not say it: with a tag or digest it is an image.
 fn kind_of(source: &str) -> Kind {
     let last = source.rsplit('/').next().unwrap_or(source);
-    let is_registry = !source.contains('/') && source.contains(['.', ':']);
+    let host = source.split(':').next().unwrap_or(source);
+    let is_registry = !source.contains('/') && (host.contains('.') || host == "localhost");
     match last.contains([':', '@']) {
         _ if is_registry => Kind::Registry,
         true => Kind::Image,
@@ -196,7 +197,7 @@ mod tests {
     fn a_source_tells_what_it_is() {
         for (source, kind) in [
             ("alpine", Kind::Repository),
-            ("alpine:3", Kind::Image),
+            ("alpine:3.19", Kind::Image),
             ("localhost:5000", Kind::Registry),
             ("registry.example", Kind::Registry),
             ("localhost:5000/a", Kind::Repository),

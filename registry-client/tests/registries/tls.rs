@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use registry_client::{Client, Config, Error, HostRules, TrustRoots};
+use registry_client::{Client, Config, Error, HostRules, HostTls, TrustRoots};
 use testutil::{Peer, Scratch};
 
 use crate::server::config;
@@ -18,14 +18,18 @@ struct TlsRegistry {
 
 impl TlsRegistry {
     fn start() -> TlsRegistry {
+        TlsRegistry::start_with(&testdata("cert.pem"), &testdata("key.pem"), "")
+    }
+
+    /// One with this certificate and key, and more about its TLS.
+    fn start_with(certificate: &Path, key: &Path, more: &str) -> TlsRegistry {
         let data = Scratch::new();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let (certificate, key) = (testdata("cert.pem"), testdata("key.pem"));
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{inmemory: }}\n\
-             http: {{addr: '{address}', tls: {{certificate: '{}', key: '{}'}}}}\n",
+             http: {{addr: '{address}', tls: {{certificate: '{}', key: '{}'{more}}}}}\n",
             certificate.display(),
             key.display()
         );
@@ -90,4 +94,26 @@ async fn a_certificate_must_lead_to_a_trusted_root() {
         let error = Client::new(Config { hosts, ..config() }).ping(address).await.unwrap_err();
         assert_eq!(error.status().map(|status| status.as_u16()), Some(400), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_registry_with_certificates_of_its_own_knows_us_by_ours() {
+    let of_server = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../registry-server/tests/tls").join(name)
+    };
+    let more = format!(", clientcas: ['{}']", of_server("ca.pem").display());
+    let registry =
+        TlsRegistry::start_with(&of_server("server.pem"), &of_server("server.key"), &more);
+    let known = HostTls {
+        roots: vec![of_server("ca.pem")],
+        identity: Some((of_server("client.pem"), of_server("client.key"))),
+    };
+    let ping = async |name: &str, tls: HostTls| {
+        let hosts = HostRules { tls: [(name.to_owned(), tls)].into(), ..HostRules::default() };
+        Client::new(Config { hosts, ..config() }).ping(&registry.address).await
+    };
+    ping(&registry.address, known.clone()).await.unwrap();
+    let nameless = HostTls { identity: None, ..known.clone() };
+    assert!(ping(&registry.address, nameless).await.is_err(), "it wants a certificate");
+    assert!(ping("other.example", known).await.is_err(), "that is for another registry");
 }
