@@ -67,16 +67,14 @@ pub enum DeviceError {
         source: std::io::Error,
     },
     /// One of its nodes is described otherwise than it is on the machine.
-    #[error("device {device:?} wants {} with {wanted}, and on the machine it has {found}", path.display())]
+    #[error("device {device:?} wants {} with {what}", path.display())]
     OtherNode {
         /// The device.
         device: String,
         /// The node on the machine.
         path: PathBuf,
-        /// What the description says.
-        wanted: String,
-        /// What is so.
-        found: String,
+        /// What the description says, and what is so.
+        what: String,
     },
     /// One of its nodes may not be read and written, and a process that has it can do both.
     #[error("device {device:?} wants {} with the permissions {permissions:?}, which is not supported", path.display())]

@@ -129,8 +129,8 @@ fn check_node(node: &DeviceNode, host: &Path, device: &str) -> Result<(), Device
         if let Some(wanted) = wanted
             && wanted != found
         {
-            let (device, wanted) = (device.to_owned(), format!("{what} {wanted}"));
-            return Err(DeviceError::OtherNode { device, path: path(), wanted, found });
+            let what = format!("{what} {wanted}, and on the machine it has {found}");
+            return Err(DeviceError::OtherNode { device: device.to_owned(), path: path(), what });
         }
     }
     match &node.permissions {
