@@ -178,10 +178,10 @@ fn open_way_out(network: &Network) {
     match way_out::open(&network.bridge(), range) {
         Ok(true) => {}
         Ok(false) => {
-            tracing::debug!(network = %network.name, "the machine has no route that leads out")
+            tracing::debug!(network = %network.name, "the machine has no route that leads out");
         }
         Err(error) => {
-            tracing::warn!(network = %network.name, %error, "its containers have no way out")
+            tracing::warn!(network = %network.name, %error, "its containers have no way out");
         }
     }
 }
