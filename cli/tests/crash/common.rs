@@ -119,7 +119,8 @@ pub(crate) fn words(args: &[&str]) -> Vec<String> {
 
 /// An image's id and what it prints.
 pub(crate) fn id_and_output(tierce: &Tierce, image: &str) -> String {
-    let id = tierce.ok(["inspect", "--format", "{{.Id}}", image]);
+    // With the layers, so that a difference says where it is.
+    let id = tierce.ok(["inspect", "--format", "{{.Id}} {{json .RootFS.Layers}}", image]);
     id + &tierce.ok(["run", "--rm", image])
 }
 
