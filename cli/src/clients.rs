@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use registry_client::auth::{ConfigFiles, Credential, Credentials, OneCredential, Secret};
+use registry_client::routes::HostFiles;
 use registry_client::{Client, Config, HostRules, Proxies, TrustRoots};
 
 use crate::app::App;
-use crate::certificates;
 use crate::ui::quantity::parse_size;
 
 /// The options of every command that talks to a registry.
@@ -63,11 +63,8 @@ pub(crate) fn client(app: &App, args: &ConnectionArgs, registry: &str) -> Client
     roots.extra_files.clone_from(&args.ca_file);
     Client::new(Config {
         credentials: credentials(app, args, registry),
-        hosts: HostRules {
-            all_insecure: !args.tls_verify,
-            tls: certificates::read(&machine.certificate_dirs()),
-            ..HostRules::default()
-        },
+        hosts: HostRules { all_insecure: !args.tls_verify, ..HostRules::default() },
+        routes: Arc::new(HostFiles::new(machine.host_files())),
         roots,
         proxies: Proxies::from_variables(|name| machine.variable(name)),
         limit_rate: args.limit_rate,

@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use registry_client::routes::HostFilesAt;
+
 use crate::networks::{BEHIND, reachable};
 
 /// The surroundings of this process, read when asked for.
@@ -44,15 +46,29 @@ impl Machine {
         named.into_iter().chain(runtime).chain([config.join("containers/auth.json")]).collect()
     }
 
-    /// Where certificates for single registries may stand, the user's own first.
-    pub(crate) fn certificate_dirs(&self) -> [PathBuf; 3] {
+    /// Where files about registries may stand: containers', containerd's and docker's, the
+    /// user's own first.
+    pub(crate) fn host_files(&self) -> HostFilesAt {
         let config =
             variable("XDG_CONFIG_HOME").map_or_else(|| home().join(".config"), PathBuf::from);
-        [
-            config.join("containers/certs.d"),
-            "/etc/containers/certs.d".into(),
-            "/etc/docker/certs.d".into(),
-        ]
+        let both = |tail: &str| [config.join(tail), Path::new("/etc").join(tail)];
+        let named = ["CONTAINERS_REGISTRIES_CONF", "REGISTRIES_CONFIG_PATH"];
+        let [own, systems] = both("containers/registries.conf");
+        let mut more = both("containers/registries.conf.d");
+        // The user's are read last, and so count.
+        more.reverse();
+        let certs = ["containers/certs.d", "containerd/certs.d", "docker/certs.d"];
+        HostFilesAt {
+            registries: match named.into_iter().find_map(variable) {
+                Some(file) => vec![file.into()],
+                None => vec![own, systems, "/usr/share/containers/registries.conf".into()],
+            },
+            registries_more: more.into(),
+            certs: [0, 1]
+                .into_iter()
+                .flat_map(|at| certs.map(|tail| both(tail)[at].clone()))
+                .collect(),
+        }
     }
 
     /// The proxy variables that builds and clients honour, as `NAME=value` pairs.

@@ -3,7 +3,6 @@
 
 mod app;
 mod blobs;
-mod certificates;
 mod clients;
 mod commands;
 mod containers;

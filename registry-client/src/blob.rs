@@ -19,6 +19,7 @@ use crate::content_range::parse_content_range;
 use crate::error::{Call, Error};
 use crate::host::Host;
 use crate::origin::{self, Pointer};
+use crate::places::{Located, Places};
 use crate::retry::Tries;
 use crate::spool::Spool;
 use crate::transport::{Request, Transport};
@@ -27,6 +28,8 @@ use crate::transport::{Request, Transport};
 /// A large one comes in parts, over several connections at once.
 pub struct Blob {
     origin: Origin,
+    /// That one, and what can be asked after it.
+    places: Places,
     /// How many bytes were passed on.
     offset: u64,
     /// How many bytes of the present answer were passed on already, by an earlier one.
@@ -54,17 +57,10 @@ struct Origin {
 }
 
 impl Blob {
-    pub(crate) fn new(
-        transport: Transport,
-        host: Arc<Host>,
-        repository: &Reference,
-        blob: &Descriptor,
-    ) -> Blob {
-        let place = InRepository { name: repository, access: Access::Pull };
-        let call = place.call("pull blob", &blob.digest);
+    pub(crate) fn new(transport: Transport, places: Places, blob: &Descriptor) -> Blob {
         let spool = Spool::open(transport.unfinished.as_deref(), blob);
-        let tries = transport.tries();
-        let (repository, blob) = (repository.clone(), blob.clone());
+        let tries = transport.tries(&places.here().host);
+        let origin = Origin::new(transport, places.here(), blob);
         Blob {
             offset: 0,
             skip: 0,
@@ -75,7 +71,8 @@ impl Blob {
             spool,
             tries,
             hasher: None,
-            origin: Origin { transport, host, call, repository, blob },
+            origin,
+            places,
         }
     }
 
@@ -116,8 +113,16 @@ impl Blob {
 
     async fn failed(&mut self, error: Error) -> Result<()> {
         self.response = None;
-        let Origin { transport, host, .. } = &self.origin;
-        transport.wait_after(host, &mut self.tries, error).await
+        let Origin { transport, host, blob, .. } = &self.origin;
+        let ended = transport.wait_after(host, &mut self.tries, error).await;
+        match ended {
+            Err(error) if self.places.go_on(&error) => {
+                self.tries = transport.tries(&self.places.here().host);
+                self.origin = Origin::new(transport.clone(), self.places.here(), blob);
+                Ok(())
+            }
+            ended => ended,
+        }
     }
 
     async fn step(&mut self) -> Result<Step> {
@@ -221,6 +226,13 @@ impl Blob {
 }
 
 impl Origin {
+    fn new(transport: Transport, at: &Located, blob: &Descriptor) -> Origin {
+        let place = InRepository { name: &at.name, access: Access::Pull };
+        let call = place.call("pull blob", &blob.digest);
+        let (host, repository) = (Arc::clone(&at.host), at.name.clone());
+        Origin { transport, host, call, repository, blob: blob.clone() }
+    }
+
     /// Asks for a range; the answer may be the whole blob all the same.
     async fn request(&self, range: Range<u64>) -> Result<Response> {
         let digest = &self.blob.digest;

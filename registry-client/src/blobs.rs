@@ -8,6 +8,7 @@ use crate::auth::Access;
 use crate::blob::Blob;
 use crate::client::{Client, InRepository};
 use crate::error::Error;
+use crate::places::Located;
 
 impl Client {
     /// The size of a blob in a repository, in bytes; `None` if it is not there.
@@ -15,7 +16,14 @@ impl Client {
     /// # Errors
     /// If the registry does not say.
     pub async fn blob_size(&self, repository: &Reference, digest: &Digest) -> Result<Option<u64>> {
-        self.head_blob(repository, digest, Access::Pull).await
+        let mut places = self.places_of_blob(repository, digest)?;
+        loop {
+            match self.head_blob_at(places.here(), digest, Access::Pull).await {
+                Ok(None) if places.has_more() => places.next(),
+                Err(error) if places.go_on(&error) => {}
+                ended => return ended,
+            }
+        }
     }
 
     /// Whether a repository has a blob.
@@ -32,13 +40,21 @@ impl Client {
         digest: &Digest,
         access: Access,
     ) -> Result<Option<u64>> {
-        let host = self.host(repository.registry())?;
-        let place = InRepository { name: repository, access };
+        self.head_blob_at(&self.place_to_write(repository)?, digest, access).await
+    }
+
+    async fn head_blob_at(
+        &self,
+        at: &Located,
+        digest: &Digest,
+        access: Access,
+    ) -> Result<Option<u64>> {
+        let place = InRepository { name: &at.name, access };
         let call = place.call("look for blob", digest);
         let request = place
             .request(call, Method::HEAD, &format!("blobs/{digest}"))
             .expects(&[StatusCode::NOT_FOUND]);
-        let answer = self.transport.send(&host, &request).await?;
+        let answer = self.transport.send(&at.host, &request).await?;
         if answer.response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -84,7 +100,7 @@ impl Client {
         repository: &Reference,
         blob: &Descriptor,
     ) -> Result<Blob> {
-        Ok(Blob::new(self.transport.clone(), self.host(repository.registry())?, repository, blob))
+        Ok(Blob::new(self.transport.clone(), self.places_of_blob(repository, &blob.digest)?, blob))
     }
 
     /// Deletes a blob from a repository.
@@ -92,7 +108,7 @@ impl Client {
     /// # Errors
     /// If the registry does not do that.
     pub async fn delete_blob(&self, repository: &Reference, digest: &Digest) -> Result<()> {
-        let host = self.host(repository.registry())?;
+        let host = self.place_to_write(repository)?.host;
         let place = InRepository { name: repository, access: Access::Delete };
         let call = place.call("delete blob", digest);
         let request = place.request(call, Method::DELETE, &format!("blobs/{digest}"));

@@ -9,6 +9,7 @@ use oci::Reference;
 use crate::auth::{Access, Anonymous, Credential, Credentials, OneCredential, Scopes};
 use crate::error::{Call, Error};
 use crate::host::Host;
+use crate::routes::HostSettings;
 use crate::transport::{Request, Target, Transport};
 use crate::{Config, Result};
 
@@ -22,9 +23,12 @@ pub struct Client {
     hosts: Arc<Hosts>,
 }
 
+/// What makes two hosts different: the registry, how it is spoken to, and whether it is a mirror.
+type HostKey = (String, HostSettings, bool);
+
 struct Hosts {
     credentials: Arc<dyn Credentials>,
-    known: Mutex<HashMap<String, Arc<Host>>>,
+    known: Mutex<HashMap<HostKey, Arc<Host>>>,
 }
 
 impl Client {
@@ -76,15 +80,27 @@ impl Client {
         }
     }
 
+    /// A registry itself.
     pub(crate) fn host(&self, registry: &str) -> Result<Arc<Host>> {
+        let settings = self.transport.clients.config().routes.registry(registry)?;
+        self.host_as(registry, settings, false)
+    }
+
+    pub(crate) fn host_as(
+        &self,
+        registry: &str,
+        settings: HostSettings,
+        is_mirror: bool,
+    ) -> Result<Arc<Host>> {
+        let key = (registry.to_owned(), settings, is_mirror);
         let mut known = self.hosts.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = known.get(registry) {
+        if let Some(host) = known.get(&key) {
             return Ok(Arc::clone(host));
         }
         let config = self.transport.clients.config();
-        let host = Host::new(registry, config, Arc::clone(&self.hosts.credentials))?;
-        let host = Arc::new(host);
-        known.insert(registry.to_owned(), Arc::clone(&host));
+        let credentials = Arc::clone(&self.hosts.credentials);
+        let host = Arc::new(Host::new(registry, key.1.clone(), is_mirror, config, credentials)?);
+        known.insert(key, Arc::clone(&host));
         Ok(host)
     }
 }

@@ -1,6 +1,6 @@
 //! What a client is told from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::Retry;
 use crate::auth::{Anonymous, Credentials};
+use crate::routes::{Direct, Routes};
 
 /// Everything that a [`Client`](crate::Client) takes from its surroundings.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub struct Config {
     pub credentials: Arc<dyn Credentials>,
     /// Which registries are spoken to otherwise than over verified TLS.
     pub hosts: HostRules,
+    /// Where names lead: mirrors, other places, certificates of single registries.
+    pub routes: Arc<dyn Routes>,
     /// The value of `User-Agent`.
     pub user_agent: String,
     /// What is tried again, and for how long.
@@ -49,6 +52,7 @@ impl Default for Config {
         Config {
             credentials: Arc::new(Anonymous),
             hosts: HostRules::default(),
+            routes: Arc::new(Direct),
             user_agent: concat!("tierce/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: Retry::default(),
             timeouts: Timeouts::default(),
@@ -73,12 +77,10 @@ pub struct HostRules {
     pub insecure: BTreeSet<String>,
     /// Whether all registries are taken as `insecure` (`--tls-verify=false`).
     pub all_insecure: bool,
-    /// Certificates for single registries, by their names in references.
-    pub tls: BTreeMap<String, HostTls>,
 }
 
 /// Whom one registry's TLS trusts, and as whom it is spoken to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct HostTls {
     /// Files of certificates to trust beside those for all, as PEM.
     pub roots: Vec<PathBuf>,

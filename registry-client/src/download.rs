@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::error::{Call, Error};
 use crate::http_client::Security;
 use crate::origin::{printable, same_origin};
-use crate::retry::classify;
+use crate::retry::{Tries, classify};
 use crate::{Result, transport};
 
 /// As many as curl and browsers follow before they suspect a loop.
@@ -62,7 +62,7 @@ impl Client {
         let ask = Ask::of(request)?;
         let call =
             Call { operation: "download", object: String::new(), place: printable(&ask.url) };
-        let mut tries = self.transport.tries();
+        let mut tries = Tries::new(&self.transport.clients.config().retry);
         let (url, response) = loop {
             let error = match self.follow_to_file(&call, &ask).await {
                 Ok(found) => break found,

@@ -157,6 +157,16 @@ pub enum Error {
         /// What went wrong; never what the helper printed on success.
         reason: String,
     },
+    /// The machine's settings forbid the image.
+    #[error("{name} is blocked: {} says so of {prefix}", file.display())]
+    Blocked {
+        /// The image.
+        name: String,
+        /// What all such names begin with.
+        prefix: String,
+        /// The file that says so.
+        file: PathBuf,
+    },
     /// The connection's settings cannot be used.
     #[error("set up {what}")]
     Setup {
@@ -207,7 +217,10 @@ impl Error {
             | Error::Unauthorized { call, .. }
             | Error::Content { call, .. }
             | Error::Body { call, .. } => Some(call),
-            Error::CredentialFile { .. } | Error::Helper { .. } | Error::Setup { .. } => None,
+            Error::CredentialFile { .. }
+            | Error::Helper { .. }
+            | Error::Blocked { .. }
+            | Error::Setup { .. } => None,
         }
     }
 

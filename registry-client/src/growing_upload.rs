@@ -38,7 +38,7 @@ impl Client {
         repository: &Reference,
         body: GrowingBody<'_>,
     ) -> Result<Digest> {
-        let host = self.host(repository.registry())?;
+        let host = self.place_to_write(repository)?.host;
         let place = InRepository { name: repository, access: Access::Push };
         let call = place.call("push blob", "that is being made");
         let calls = UploadCalls { client: self, host: &host, place, call };

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 use crate::auth::{Authenticator, Credentials};
-use crate::config::HostRules;
+use crate::config::{HostRules, HostTls};
 use crate::error::{Call, Error};
 use crate::http_client::{HttpClients, Security};
 use crate::origin::is_loopback;
 use crate::retry::{Pause, is_untrusted};
+use crate::routes::{HostSettings, Scheme};
 use crate::{Config, Result};
 
 /// What is shared by all calls to one registry.
@@ -27,6 +28,13 @@ pub(crate) struct Host {
     candidates: Vec<Base>,
     base: OnceCell<Base>,
     answered: AtomicBool,
+    /// How it is spoken to, by its own settings.
+    settings: HostSettings,
+    headers: HeaderMap,
+    /// Whether it stands in for another, which will be asked when it fails.
+    pub(crate) is_mirror: bool,
+    /// Whether it could not be reached.
+    absent: AtomicBool,
 }
 
 /// Where a registry is, and how it is spoken to.
@@ -39,18 +47,30 @@ pub(crate) struct Base {
 impl Host {
     pub(crate) fn new(
         registry: &str,
+        settings: HostSettings,
+        is_mirror: bool,
         config: &Config,
         credentials: Arc<dyn Credentials>,
     ) -> Result<Host> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.headers {
+            let failed = |source| Error::Setup { what: "a header of the registry's", source };
+            let name = HeaderName::try_from(name).map_err(|e| failed(e.into()))?;
+            headers.append(name, HeaderValue::try_from(value).map_err(|e| failed(e.into()))?);
+        }
         Ok(Host {
             registry: registry.to_owned(),
             auth: Authenticator::new(registry, credentials),
             pause: Pause::default(),
             permits: Semaphore::new(config.requests_per_host.max(1)),
             referrers: tokio::sync::Mutex::new(()),
-            candidates: candidates(registry, &config.hosts)?,
+            candidates: candidates(registry, &settings, &config.hosts)?,
             base: OnceCell::new(),
             answered: AtomicBool::new(false),
+            settings,
+            headers,
+            is_mirror,
+            absent: AtomicBool::new(false),
         })
     }
 
@@ -61,6 +81,45 @@ impl Host {
 
     pub(crate) fn set_answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was found that it cannot be reached.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_absent(&self) {
+        self.absent.store(true, Ordering::Relaxed);
+    }
+
+    /// The headers that every request to it has.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Its own certificates.
+    pub(crate) fn tls(&self) -> &HostTls {
+        &self.settings.tls
+    }
+
+    /// Whether its certificate need not be valid.
+    pub(crate) fn is_insecure(&self, rules: &HostRules) -> bool {
+        rules.all_insecure || self.settings.insecure || rules.insecure.contains(&self.registry)
+    }
+
+    /// The address of a path of the API, which begins with `/v2`.
+    pub(crate) fn url(&self, base: &Url, path: &str) -> Result<Url> {
+        let root = self.settings.root.as_deref();
+        let joined = match (root, path.strip_prefix("/v2")) {
+            (Some(root), Some(rest)) => base.join(&format!("{root}{rest}")),
+            _ => base.join(path),
+        };
+        let mut url = joined
+            .map_err(|e| Error::Setup { what: "the request's address", source: Box::new(e) })?;
+        if let Some(namespace) = &self.settings.namespace {
+            url.query_pairs_mut().append_pair("ns", namespace);
+        }
+        Ok(url)
     }
 
     /// Where the registry is, if that is known by now.
@@ -109,8 +168,9 @@ impl Host {
 
     async fn ping(&self, clients: &HttpClients, base: &Base) -> Result<StatusCode> {
         let call = self.ping_call();
-        let url = base.url.join("/v2/").expect("a path joins any base");
-        let sent = clients.of(&self.registry, base.security)?.get(url).send();
+        let url = self.url(&base.url, "/v2/")?;
+        let client = clients.of(&self.settings.tls, base.security)?;
+        let sent = client.get(url).headers(self.headers.clone()).send();
         let idle = clients.config().timeouts.idle;
         let response = tokio::time::timeout(idle, sent)
             .await
@@ -131,21 +191,24 @@ fn is_about_certificate(error: &Error) -> bool {
     matches!(error, Error::Connection { source, .. } if is_untrusted(source.as_ref()))
 }
 
-fn candidates(registry: &str, rules: &HostRules) -> Result<Vec<Base>> {
+fn candidates(registry: &str, settings: &HostSettings, rules: &HostRules) -> Result<Vec<Base>> {
     // Docker Hub's name is not the name of its server.
-    let address = match registry {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io",
-        other => other,
+    let address = match (&settings.address, registry) {
+        (Some(address), _) => address,
+        (None, "docker.io" | "index.docker.io") => "registry-1.docker.io",
+        (None, other) => other,
     };
     let base = |scheme: &str, security| match format!("{scheme}://{address}/").parse::<Url>() {
         Ok(url) => Ok(Base { url, security }),
         Err(e) => Err(Error::Setup { what: "the registry's address", source: Box::new(e) }),
     };
     let plain = base("http", Security::Plain)?;
-    let insecure = rules.all_insecure || rules.insecure.contains(registry);
+    let insecure = rules.all_insecure || settings.insecure || rules.insecure.contains(registry);
     let tls = base("https", if insecure { Security::Unverified } else { Security::Verified })?;
-    Ok(if rules.plain_http.contains(registry) {
+    Ok(if rules.plain_http.contains(registry) || settings.scheme == Scheme::Plain {
         vec![plain]
+    } else if settings.scheme == Scheme::Tls {
+        vec![tls]
     } else if is_loopback(&plain.url) {
         vec![plain, tls]
     } else if insecure {
@@ -178,7 +241,7 @@ mod tests {
             ("localhost", "http://localhost/ Plain, https://localhost/ Verified"),
             ("[::1]:5000", "http://[::1]:5000/ Plain, https://[::1]:5000/ Verified"),
         ] {
-            let found: Vec<_> = candidates(registry, &rules)
+            let found: Vec<_> = candidates(registry, &HostSettings::default(), &rules)
                 .unwrap()
                 .into_iter()
                 .map(|base| format!("{} {:?}", base.url, base.security))

@@ -26,7 +26,7 @@ pub(crate) struct HttpClients {
     verified: OnceLock<reqwest::Client>,
     unverified: OnceLock<reqwest::Client>,
     /// Those for registries with certificates of their own.
-    own: Mutex<Vec<(String, Security, reqwest::Client)>>,
+    own: Mutex<Vec<(HostTls, Security, reqwest::Client)>>,
 }
 
 impl HttpClients {
@@ -45,19 +45,17 @@ impl HttpClients {
         &self.config
     }
 
-    /// The client for a registry's own server.
-    pub(crate) fn of(&self, registry: &str, security: Security) -> Result<reqwest::Client> {
-        let tls = match self.config.hosts.tls.get(registry) {
-            Some(tls) if security != Security::Plain => tls,
-            _ => return self.get(security).cloned(),
-        };
+    /// The client for a server with these certificates of its own.
+    pub(crate) fn of(&self, tls: &HostTls, security: Security) -> Result<reqwest::Client> {
+        if security == Security::Plain || *tls == HostTls::default() {
+            return self.get(security).cloned();
+        }
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((.., made)) = own.iter().find(|(of, how, _)| of == registry && *how == security)
-        {
+        if let Some((.., made)) = own.iter().find(|(of, how, _)| of == tls && *how == security) {
             return Ok(made.clone());
         }
         let made = self.build(security, Some(tls))?;
-        own.push((registry.to_owned(), security, made.clone()));
+        own.push((tls.clone(), security, made.clone()));
         Ok(made)
     }
 

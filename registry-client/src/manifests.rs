@@ -9,6 +9,7 @@ use crate::auth::Access;
 use crate::client::{Client, InRepository};
 use crate::error::{Call, Error};
 use crate::payload::Payload;
+use crate::places::Located;
 use crate::transport::Request;
 
 /// How large a manifest may be, in bytes.
@@ -36,13 +37,23 @@ impl Client {
     /// If there is none (see [`Error::is_not_found`]), it is larger than 8 MiB, or it is not
     /// what its digest or media type says.
     pub async fn manifest(&self, name: &Reference) -> Result<Document> {
-        let host = self.host(name.registry())?;
+        let mut places = self.places_to_read(name)?;
+        loop {
+            match self.manifest_at(places.here()).await {
+                Err(error) if places.go_on(&error) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn manifest_at(&self, at: &Located) -> Result<Document> {
+        let Located { host, name } = at;
         let target = name.target();
         let place = InRepository { name, access: Access::Pull };
         let call = place.call("pull manifest", &target);
         let request = place.request(call.clone(), Method::GET, &format!("manifests/{target}"));
         let request = accept_manifests(request);
-        let (headers, _, body) = self.transport.fetch(&host, &request, MAX_MANIFEST).await?;
+        let (headers, _, body) = self.transport.fetch(host, &request, MAX_MANIFEST).await?;
         let content_type = content_type(&headers);
         if content_type.as_ref().is_some_and(|sent| sent.as_str() == "text/html") {
             return Err(Error::protocol(&call, "answers with a web page"));
@@ -56,36 +67,46 @@ impl Client {
     /// # Errors
     /// As for [`manifest`](Client::manifest).
     pub async fn resolve(&self, name: &Reference) -> Result<Descriptor> {
-        match self.head_manifest(name, Access::Pull).await? {
+        let mut places = self.places_to_read(name)?;
+        loop {
+            match self.resolve_at(places.here()).await {
+                Err(error) if places.go_on(&error) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn resolve_at(&self, at: &Located) -> Result<Descriptor> {
+        match self.head_manifest(at, Access::Pull).await? {
             Some(descriptor) => Ok(descriptor),
-            None => Ok(self.manifest(name).await?.descriptor()),
+            None => Ok(self.manifest_at(at).await?.descriptor()),
         }
     }
 
     /// As [`resolve`](Client::resolve), before a push: `None` if there is nothing or it takes a
     /// second request to know.
     pub(crate) async fn present_manifest(&self, name: &Reference) -> Result<Option<Descriptor>> {
-        match self.head_manifest(name, Access::Push).await {
+        match self.head_manifest(&self.place_to_write(name)?, Access::Push).await {
             Err(error) if error.is_not_found() => Ok(None),
             other => other,
         }
     }
 
     /// `None` if the registry has no useful answer to HEAD; GET will tell.
-    async fn head_manifest(&self, name: &Reference, access: Access) -> Result<Option<Descriptor>> {
+    async fn head_manifest(&self, at: &Located, access: Access) -> Result<Option<Descriptor>> {
         const MAYBE: &[StatusCode] = &[
             StatusCode::METHOD_NOT_ALLOWED,
             StatusCode::NOT_IMPLEMENTED,
             StatusCode::BAD_REQUEST,
             StatusCode::FORBIDDEN,
         ];
-        let host = self.host(name.registry())?;
+        let Located { host, name } = at;
         let target = name.target();
         let place = InRepository { name, access };
         let call = place.call("resolve", &target);
         let request = place.request(call, Method::HEAD, &format!("manifests/{target}"));
         let request = accept_manifests(request).expects(MAYBE);
-        let answer = self.transport.send(&host, &request).await?;
+        let answer = self.transport.send(host, &request).await?;
         if !answer.response.status().is_success() {
             return Ok(None);
         }
@@ -115,7 +136,7 @@ impl Client {
         bytes: Vec<u8>,
         media_type: &MediaType,
     ) -> Result<Pushed> {
-        let host = self.host(name.registry())?;
+        let host = self.place_to_write(name)?.host;
         let target = name.target();
         let algorithm = name.digest().map_or(oci::Algorithm::Sha256, Digest::algorithm);
         let digest = algorithm.digest(&bytes);
@@ -146,7 +167,7 @@ impl Client {
     /// # Errors
     /// If the registry does not do that.
     pub async fn delete_manifest(&self, name: &Reference) -> Result<()> {
-        let host = self.host(name.registry())?;
+        let host = self.place_to_write(name)?.host;
         let target = name.target();
         let place = InRepository { name, access: Access::Delete };
         let call = place.call("delete", &target);

@@ -7,6 +7,7 @@ use crate::Result;
 use crate::auth::Access;
 use crate::client::{Client, InRepository};
 use crate::error::Error;
+use crate::places::Located;
 use crate::transport::form;
 
 impl Client {
@@ -40,10 +41,10 @@ impl Client {
         subject: &Digest,
         artifact_type: Option<&str>,
     ) -> Result<Vec<Descriptor>> {
-        let host = self.host(repository.registry())?;
-        let place = InRepository { name: repository, access: Access::Pull };
+        let Located { host, name } = &self.place_of_lists(repository)?;
+        let place = InRepository { name, access: Access::Pull };
         let call = place.call("list the referrers of", subject);
-        let mut path = format!("/v2/{}/referrers/{subject}", repository.repository());
+        let mut path = format!("/v2/{}/referrers/{subject}", name.repository());
         if let Some(artifact_type) = artifact_type {
             path = format!("{path}?{}", form(&[("artifactType", artifact_type)]));
         }
@@ -60,7 +61,7 @@ impl Client {
             all.extend(new);
             Ok(brought_something)
         };
-        self.pages(&host, call.clone(), path, place.scopes(), take).await?;
+        self.pages(host, call.clone(), path, place.scopes(), take).await?;
         Ok(all)
     }
 
@@ -97,7 +98,7 @@ impl Client {
         subject: &Digest,
         referrer: Descriptor,
     ) -> Result<()> {
-        let host = self.host(repository.registry())?;
+        let host = self.place_to_write(repository)?.host;
         let _changing = host.referrers.lock().await;
         let (name, mut index) = self.tagged_index(repository, subject).await?;
         if index.manifests.iter().any(|known| known.digest == referrer.digest) {

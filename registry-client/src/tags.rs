@@ -9,6 +9,8 @@ use crate::Result;
 use crate::auth::{Access, Scopes};
 use crate::client::{Client, InRepository};
 use crate::error::{Call, Error};
+use crate::host::Host;
+use crate::places::Located;
 
 /// How many entries we ask for at once: the most that every registry grants (ECR).
 const PAGE: usize = 1000;
@@ -28,10 +30,11 @@ impl Client {
     /// # Errors
     /// If there is no such repository or its list cannot be read to its end.
     pub async fn tags(&self, repository: &Reference) -> Result<Vec<String>> {
-        let place = InRepository { name: repository, access: Access::Pull };
+        let Located { host, name } = &self.place_of_lists(repository)?;
+        let place = InRepository { name, access: Access::Pull };
         let call = place.call("list the tags", "");
-        let path = format!("/v2/{}/tags/list?n={PAGE}", repository.repository());
-        self.list(repository.registry(), call, path, place.scopes()).await
+        let path = format!("/v2/{}/tags/list?n={PAGE}", name.repository());
+        self.list(host, call, path, place.scopes()).await
     }
 
     /// The repositories of a registry, sorted.
@@ -44,17 +47,17 @@ impl Client {
             object: String::new(),
             place: registry.to_owned(),
         };
-        self.list(registry, call, format!("/v2/_catalog?n={PAGE}"), Scopes::catalog()).await
+        let host = self.host(registry)?;
+        self.list(&host, call, format!("/v2/_catalog?n={PAGE}"), Scopes::catalog()).await
     }
 
     async fn list(
         &self,
-        registry: &str,
+        host: &Host,
         call: Call,
         path: String,
         scopes: Scopes,
     ) -> Result<Vec<String>> {
-        let host = self.host(registry)?;
         let mut all = BTreeSet::new();
         let take = |_: &_, body: Vec<u8>| {
             let page: Page = serde_json::from_slice(&body)
@@ -66,7 +69,7 @@ impl Client {
             }
             Ok(all.len() > before)
         };
-        self.pages(&host, call.clone(), path, scopes, take).await?;
+        self.pages(host, call.clone(), path, scopes, take).await?;
         Ok(all.into_iter().collect())
     }
 }

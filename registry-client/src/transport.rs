@@ -18,7 +18,7 @@ use crate::pace::{Pace, Paced};
 use crate::payload::Payload;
 use crate::retry::{Failure, Tries, classify, retry_after};
 use crate::unfinished::Unfinished;
-use crate::{Config, Result};
+use crate::{Config, Result, Retry};
 
 const MAX_REDIRECTS: usize = 8;
 const MAX_AUTH_ROUNDS: usize = 3;
@@ -121,13 +121,18 @@ impl Transport {
         self.clients.config().timeouts.idle
     }
 
-    pub(crate) fn tries(&self) -> Tries {
-        Tries::new(&self.clients.config().retry)
+    /// The tries of one call: of a mirror it is one, for there is another place to ask.
+    pub(crate) fn tries(&self, host: &Host) -> Tries {
+        let policy = &self.clients.config().retry;
+        match host.is_mirror {
+            true => Tries::new(&Retry { times: 0, ..policy.clone() }),
+            false => Tries::new(policy),
+        }
     }
 
     /// Sends a request until it is answered, by the policy of retries.
     pub(crate) async fn send(&self, host: &Host, request: &Request<'_>) -> Result<Answer> {
-        let mut tries = self.tries();
+        let mut tries = self.tries(host);
         loop {
             match self.send_once(host, request).await {
                 Ok(answer) => return Ok(answer),
@@ -144,7 +149,7 @@ impl Transport {
         request: &Request<'_>,
         limit: u64,
     ) -> Result<(HeaderMap, Url, Vec<u8>)> {
-        let mut tries = self.tries();
+        let mut tries = self.tries(host);
         loop {
             match self.fetch_once(host, request, limit).await {
                 Ok(fetched) => return Ok(fetched),
@@ -221,10 +226,7 @@ impl Transport {
     async fn authenticate(&self, host: &Host, request: &Request<'_>) -> Result<Answer> {
         let base = host.base(&self.clients).await?;
         let url = match &request.target {
-            Target::Path(path) => base
-                .url
-                .join(path)
-                .map_err(|e| Error::Setup { what: "the request's address", source: Box::new(e) })?,
+            Target::Path(path) => host.url(&base.url, path)?,
             Target::Url(url) => url.clone(),
         };
         if !same_origin(&url, &base.url) {
@@ -268,7 +270,7 @@ impl Transport {
         };
         let target = Target::Path("/v2/".into());
         let request = Request::new(call, Method::GET, target, Scopes::default());
-        let url = base.join("/v2/").expect("a path joins any base");
+        let url = host.url(&base, "/v2/")?;
         let answer = self.follow(host, &request, url, None).await?;
         Ok(host.auth.learn(answer.response.headers()))
     }
@@ -316,7 +318,13 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response> {
         let call = &request.call;
-        let client = self.client(host, url)?;
+        let security = self.security(host, url);
+        // Certificates and headers that are a registry's own are for its own server.
+        let is_own = host.known_base().is_some_and(|base| base.url.origin() == url.origin());
+        let client = match is_own {
+            true => self.clients.of(host.tls(), security)?,
+            false => self.clients.get(security)?.clone(),
+        };
         let failed = |source| Error::Body { call: call.clone(), source };
         let (body, watch) =
             request.payload.open(self.pace.as_ref().map(Paced::new)).await.map_err(failed)?;
@@ -325,6 +333,9 @@ impl Transport {
             .headers(request.headers.clone())
             // What is compressed on the way has another size and another digest.
             .header(header::ACCEPT_ENCODING, "identity");
+        if is_own {
+            builder = builder.headers(host.headers().clone());
+        }
         if let Some(authorization) = authorization {
             builder = builder.header(header::AUTHORIZATION, authorization.clone());
         }
@@ -354,18 +365,6 @@ impl Transport {
         }
     }
 
-    /// The client that a URL goes through: certificates that are a registry's own are for its
-    /// own server.
-    fn client(&self, host: &Host, url: &Url) -> Result<reqwest::Client> {
-        let security = self.security(host, url);
-        let is_own = host.known_base().is_some_and(|base| base.url.origin() == url.origin());
-        if is_own {
-            self.clients.of(&host.registry, security)
-        } else {
-            self.clients.get(security).cloned()
-        }
-    }
-
     /// How a URL is spoken to.
     pub(crate) fn security(&self, host: &Host, url: &Url) -> Security {
         let rules = &self.clients.config().hosts;
@@ -373,7 +372,7 @@ impl Transport {
         if url.scheme() == "http" {
             Security::Plain
         } else if rules.all_insecure
-            || (rules.insecure.contains(&host.registry) && host.known_base().is_some_and(same_host))
+            || (host.is_insecure(rules) && host.known_base().is_some_and(same_host))
         {
             Security::Unverified
         } else {

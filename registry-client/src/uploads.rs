@@ -8,6 +8,7 @@ use crate::auth::Access;
 use crate::client::{Client, InRepository};
 use crate::error::Error;
 use crate::payload::BodySource;
+use crate::retry::Tries;
 use crate::unfinished::Note;
 use crate::upload_session::{Opened, Session, UploadCalls};
 
@@ -46,7 +47,7 @@ impl Client {
         source: &dyn BodySource,
         mount_from: &[String],
     ) -> Result<Uploaded> {
-        let host = self.host(repository.registry())?;
+        let host = self.place_to_write(repository)?.host;
         let place = InRepository { name: repository, access: Access::Push };
         let call = place.call("push blob", &blob.digest);
         let calls = UploadCalls { client: self, host: &host, place, call };
@@ -105,7 +106,7 @@ struct Upload<'a> {
 impl Upload<'_> {
     async fn run(mut self) -> Result<Uploaded> {
         let transport = &self.calls.client.transport;
-        let mut tries = transport.tries();
+        let mut tries = Tries::new(&transport.clients.config().retry);
         let mut best = 0;
         loop {
             let error = match self.attempt().await {

@@ -17,5 +17,6 @@ mod push;
 mod redirects;
 mod resume;
 mod retry;
+mod routes;
 mod server;
 mod tls;

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use registry_client::routes::{HostSettings, Routes};
 use registry_client::{Client, Config, Error, HostRules, HostTls, TrustRoots};
 use testutil::{Peer, Scratch};
 
@@ -96,6 +98,19 @@ async fn a_certificate_must_lead_to_a_trusted_root() {
     }
 }
 
+/// Certificates for one registry.
+struct Own {
+    registry: String,
+    tls: HostTls,
+}
+
+impl Routes for Own {
+    fn registry(&self, registry: &str) -> registry_client::Result<HostSettings> {
+        let tls = if registry == self.registry { self.tls.clone() } else { HostTls::default() };
+        Ok(HostSettings { tls, ..HostSettings::default() })
+    }
+}
+
 #[tokio::test]
 async fn a_registry_with_certificates_of_its_own_knows_us_by_ours() {
     let of_server = |name: &str| {
@@ -109,8 +124,8 @@ async fn a_registry_with_certificates_of_its_own_knows_us_by_ours() {
         identity: Some((of_server("client.pem"), of_server("client.key"))),
     };
     let ping = async |name: &str, tls: HostTls| {
-        let hosts = HostRules { tls: [(name.to_owned(), tls)].into(), ..HostRules::default() };
-        Client::new(Config { hosts, ..config() }).ping(&registry.address).await
+        let routes = Arc::new(Own { registry: name.to_owned(), tls });
+        Client::new(Config { routes, ..config() }).ping(&registry.address).await
     };
     ping(&registry.address, known.clone()).await.unwrap();
     let nameless = HostTls { identity: None, ..known.clone() };
