@@ -80,9 +80,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             let all = network.block_on(client.tags(name));
             all.doing(|| format!("cannot list the tags of {}", name.familiar_repository()))
         };
-        match expand(entry, &catalog, &tags) {
-            Ok(found) => images.extend(found),
-            Err(failure) => failures.push(failure),
+        for found in expand(entry, &catalog, &tags) {
+            match found {
+                Ok(image) => images.push(image),
+                Err(failure) => failures.push(failure),
+            }
         }
     }
     let clients = |creds: &Option<String>, names: &mut dyn Iterator<Item = &str>| {

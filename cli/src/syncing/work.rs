@@ -47,9 +47,6 @@ impl Worker {
         if is_whole && self.there(target, &image.to).doing(failed)?.as_ref() == Some(&wanted) {
             return Ok(Ended::Unchanged);
         }
-        if dry {
-            return Ok(Ended::Copied);
-        }
         let platforms = match &entry.platforms[..] {
             [] => Platforms::All,
             [one] => Platforms::Best(one.clone()),
@@ -57,7 +54,6 @@ impl Worker {
         };
         let options =
             CopyOptions { platforms, referrers: entry.referrers, ..CopyOptions::default() };
-        let before = self.there(target, &image.to).doing(failed)?;
         let origin = RepositoryOrigin::new(source.clone(), self.handle.clone(), image.from.clone());
         let destination =
             RepositoryDestination::new(target.clone(), self.handle.clone(), image.to.clone());
@@ -67,9 +63,13 @@ impl Worker {
             options: &options,
             observer: &|_, _| {},
         };
-        let copied = copier.copy().doing(failed)?;
-        let is_same = before.as_ref() == Some(&copied.root.digest);
-        Ok(if is_same { Ended::Unchanged } else { Ended::Copied })
+        if !is_whole && copier.is_through().doing(failed)? {
+            return Ok(Ended::Unchanged);
+        }
+        if !dry {
+            copier.copy().doing(failed)?;
+        }
+        Ok(Ended::Copied)
     }
 
     /// What a name means, if anything.
@@ -86,12 +86,13 @@ fn client<'a>(clients: &'a HashMap<String, Client>, name: &Reference) -> &'a Cli
     clients.get(name.registry()).expect("every registry that is named has a client")
 }
 
-/// The images of an entry. `of_registry` lists repositories, `tags` the tags of one.
+/// The images of an entry. `of_registry` lists repositories, `tags` the tags of one. What cannot be
+/// listed holds nothing else up.
 pub(crate) fn expand<'a>(
     entry: &'a Entry,
     of_registry: &dyn Fn(&str) -> Result<Vec<String>, Failure>,
     tags: &dyn Fn(&Reference) -> Result<Vec<String>, Failure>,
-) -> Result<Vec<Synced<'a>>, Failure> {
+) -> Vec<Result<Synced<'a>, Failure>> {
     let repository = |source: &str, target: &str| -> Result<Vec<Synced<'a>>, Failure> {
         let from: Reference = source.parse()?;
         let wanted = tags(&from)?.into_iter().filter(|tag| entry.tags.wants(tag));
@@ -102,29 +103,32 @@ pub(crate) fn expand<'a>(
             })
             .collect()
     };
-    match entry.kind {
-        Kind::Image => {
-            let from = entry.source.parse::<Reference>()?.with_default_tag();
-            let mut to: Reference = entry.target.parse()?;
-            if to.tag().is_none() && to.digest().is_none() {
-                let tag = from.tag_or_default().unwrap_or("latest");
-                to = format!("{}:{tag}", entry.target).parse()?;
-            }
-            Ok(vec![Synced { from, to, entry }])
-        }
-        Kind::Repository => repository(&entry.source, &entry.target),
-        Kind::Registry => {
-            let mut all = Vec::new();
-            for name in of_registry(&entry.source)? {
-                if entry.repositories.wants(&name) {
-                    let (source, target) = (&entry.source, &entry.target);
-                    all.extend(repository(
-                        &format!("{source}/{name}"),
-                        &format!("{target}/{name}"),
-                    )?);
-                }
-            }
-            Ok(all)
-        }
+    let (source, target) = (&entry.source, &entry.target);
+    let repositories = match entry.kind {
+        Kind::Image => return vec![image(entry)],
+        Kind::Repository => vec![repository(source, target)],
+        Kind::Registry => match of_registry(source) {
+            Err(failure) => vec![Err(failure)],
+            Ok(names) => names
+                .iter()
+                .filter(|name| entry.repositories.wants(name))
+                .map(|name| repository(&format!("{source}/{name}"), &format!("{target}/{name}")))
+                .collect(),
+        },
+    };
+    let each = repositories.into_iter().flat_map(|found| match found {
+        Ok(images) => images.into_iter().map(Ok).collect(),
+        Err(failure) => vec![Err(failure)],
+    });
+    each.collect()
+}
+
+fn image(entry: &Entry) -> Result<Synced<'_>, Failure> {
+    let from = entry.source.parse::<Reference>()?.with_default_tag();
+    let mut to: Reference = entry.target.parse()?;
+    if to.tag().is_none() && to.digest().is_none() {
+        let tag = from.tag_or_default().unwrap_or("latest");
+        to = format!("{}:{tag}", entry.target).parse()?;
     }
+    Ok(Synced { from, to, entry })
 }

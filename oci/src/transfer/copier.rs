@@ -86,11 +86,7 @@ impl Copier<'_> {
     /// If anything cannot be read or written. What arrived before stays; nothing stands under the
     /// destination's name then that did not before.
     pub fn copy(&self) -> Result<Copied> {
-        let tree = gather(self.origin, &self.options.platforms)?;
-        let supply = self.supplied();
-        let documents = Changes { format: self.options.format, supply: &supply }.apply(&tree)?;
-        let root = documents.last().map(|last| last.descriptor.clone());
-        let root = root.ok_or_else(|| refused(&tree.document, "it has no documents"))?;
+        let (tree, documents, root) = self.prepare()?;
         if self.options.preserve_digests && root.digest != *tree.document.digest() {
             return Err(refused(&tree.document, "its digest would change"));
         }
@@ -100,9 +96,7 @@ impl Copier<'_> {
                 "what refers to it would refer to nothing: its digest changes on the way",
             ));
         }
-        let parts: Vec<&Descriptor> =
-            documents.iter().rev().skip(1).map(|part| &part.descriptor).collect();
-        let was_there = self.destination.is_there(&root, &parts)?;
+        let was_there = self.destination.is_there(&root, &parts_of(&documents))?;
         let mut copied = Copied { root, bytes: 0, was_there, referrers: 0 };
         let mut done = HashSet::new();
         if !was_there {
@@ -113,6 +107,33 @@ impl Copier<'_> {
         }
         self.destination.finish()?;
         Ok(copied)
+    }
+
+    /// Whether the destination has all of it, so that there is nothing to copy. Writes nothing.
+    ///
+    /// # Errors
+    /// If one of the places does not say.
+    pub fn is_through(&self) -> Result<bool> {
+        let (tree, documents, root) = self.prepare()?;
+        let mut referrers = Vec::new();
+        if self.options.referrers {
+            self.each_referrer(&tree, &mut |referrer| {
+                referrers.push(referrer.clone());
+                Ok(())
+            })?;
+        }
+        let parts = parts_of(&documents);
+        self.destination.is_there(&root, &[parts, referrers.iter().collect()].concat())
+    }
+
+    /// What is there, what it is to become, and the root of that.
+    fn prepare(&self) -> Result<(Node, Vec<Rewritten>, Descriptor)> {
+        let tree = gather(self.origin, &self.options.platforms)?;
+        let supply = self.supplied();
+        let documents = Changes { format: self.options.format, supply: &supply }.apply(&tree)?;
+        let root = documents.last().map(|last| last.descriptor.clone());
+        let root = root.ok_or_else(|| refused(&tree.document, "it has no documents"))?;
+        Ok((tree, documents, root))
     }
 
     fn supplied(&self) -> Supplied<'_> {
@@ -179,6 +200,21 @@ impl Copier<'_> {
         copied: &mut Copied,
         done: &mut HashSet<Digest>,
     ) -> Result<()> {
+        self.each_referrer(tree, &mut |referrer| {
+            let document = self.origin.document(referrer)?;
+            let written = Rewritten { descriptor: referrer.clone(), document };
+            copied.bytes += self.put(&[written], Standing::Referrer, done)?;
+            copied.referrers += 1;
+            Ok(())
+        })
+    }
+
+    /// Calls `visit` for what refers to the documents of the tree, and what refers to that.
+    fn each_referrer(
+        &self,
+        tree: &Node,
+        visit: &mut dyn FnMut(&Descriptor) -> Result<()>,
+    ) -> Result<()> {
         let mut subjects = VecDeque::new();
         tree.walk(&mut |node| subjects.push_back(node.document.digest().clone()));
         let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
@@ -190,15 +226,17 @@ impl Copier<'_> {
                 if seen.len() > MAX_REFERRERS {
                     return Err(refused(&tree.document, "too much refers to it"));
                 }
-                let document = self.origin.document(&referrer)?;
-                let written = Rewritten { descriptor: referrer.clone(), document };
-                copied.bytes += self.put(&[written], Standing::Referrer, done)?;
-                copied.referrers += 1;
+                visit(&referrer)?;
                 subjects.push_back(referrer.digest);
             }
         }
         Ok(())
     }
+}
+
+/// The documents below the root.
+fn parts_of(documents: &[Rewritten]) -> Vec<&Descriptor> {
+    documents.iter().rev().skip(1).map(|part| &part.descriptor).collect()
 }
 
 /// The blobs that are still to be put.
