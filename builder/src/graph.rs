@@ -1,5 +1,7 @@
 //! The steps of a build and what they need of each other.
 
+use std::collections::HashSet;
+
 use crate::op::Op;
 use crate::progress::StepId;
 use crate::syntax::Span;
@@ -24,6 +26,7 @@ pub(crate) struct Vertex {
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     vertices: Vec<Vertex>,
+    anew: HashSet<usize>,
 }
 
 impl Graph {
@@ -37,6 +40,16 @@ impl Graph {
     /// The vertex of a step.
     pub(crate) fn get(&self, step: StepId) -> &Vertex {
         &self.vertices[step.0]
+    }
+
+    /// Lets a step run although its result may be kept.
+    pub(crate) fn run_anew(&mut self, step: StepId) {
+        self.anew.insert(step.0);
+    }
+
+    /// Whether a step runs although its result may be kept.
+    pub(crate) fn runs_anew(&self, step: StepId) -> bool {
+        self.anew.contains(&step.0)
     }
 
     /// How many there are.

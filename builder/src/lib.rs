@@ -55,4 +55,4 @@ pub use metadata::apply_changes;
 pub use named_context::{ContextDirectory, NamedContext, NamedContexts, Origin, RemoteContext};
 pub use progress::{Event, Progress, Silent, StepId, Stream};
 pub use remote::{GitSource, NoRemotes, RemoteFile, Remotes, percent_decoded, redacted};
-pub use request::{BuildRequest, NetworkMode, Sandbox};
+pub use request::{BuildRequest, NetworkMode, RunSettings, Sandbox};

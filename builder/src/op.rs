@@ -11,7 +11,7 @@ use crate::dockerignore::Ignore;
 use crate::environment::Environment;
 use crate::instruction::{Chmod, Ownership, Sharing};
 use crate::remote::GitSource;
-use crate::request::NetworkMode;
+use crate::request::{NetworkMode, RunSettings};
 use crate::syntax::Span;
 
 /// What a step does.
@@ -69,6 +69,8 @@ pub(crate) struct Run {
     pub(crate) network: NetworkMode,
     /// The name of its machine.
     pub(crate) hostname: String,
+    /// What it sees of the machine by the user's choice.
+    pub(crate) settings: RunSettings,
     /// A here-document that is the program itself.
     pub(crate) script: Option<Script>,
     /// `--mount`, in order.

@@ -29,6 +29,8 @@ pub struct BuildRequest {
     pub build_platform: Platform,
     /// Runs every step again instead of reusing results; the new results are kept.
     pub no_cache: bool,
+    /// The stages whose steps run again, by name or number.
+    pub no_cache_stages: Vec<String>,
     /// Asks the registry for base images that the store has already.
     pub pull: bool,
     /// Labels that the image gets beside those of the Dockerfile.
@@ -67,6 +69,19 @@ pub struct Sandbox {
     /// Whether they are confined by chroot(2) alone, for want of namespaces and mounts. What they
     /// make is the same, and so is the cache key.
     pub chroot: bool,
+    /// What its user chose of it.
+    pub settings: RunSettings,
+}
+
+/// What the processes of RUN see of the machine by the user's choice. It is part of the cache key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSettings {
+    /// More names for addresses, in the form of `/etc/hosts`.
+    pub hosts: Vec<(String, std::net::IpAddr)>,
+    /// How large `/dev/shm` may be, in bytes.
+    pub shm_size: Option<u64>,
+    /// What each process may use.
+    pub limits: Vec<runtime::Limit>,
 }
 
 /// The network of a process.

@@ -15,7 +15,8 @@ use builder::check::show::{json, tables, text};
 use builder::check::{check, error_lines, outline, targets};
 use builder::syntax::Source;
 use builder::{
-    BaseImage, BaseImages, BuildRequest, ContextDirectory, Grants, NetworkMode, Sandbox,
+    BaseImage, BaseImages, BuildRequest, ContextDirectory, Grants, NetworkMode, RunSettings,
+    Sandbox,
 };
 use indexmap::IndexMap;
 use oci::{ImageConfig, Platform, Raw};
@@ -69,11 +70,13 @@ fn request(text: &str) -> BuildRequest {
         platform: None,
         build_platform: "linux/amd64".parse().unwrap(),
         no_cache: false,
+        no_cache_stages: Vec::new(),
         pull: false,
         labels: IndexMap::new(),
         names: Vec::new(),
         sandbox: Sandbox {
             chroot: false,
+            settings: RunSettings::default(),
             network: NetworkMode::None,
             hostname: String::new(),
             resolv_conf: Vec::new(),

@@ -112,6 +112,7 @@ commands! {
     /// The commands for images, under one name
     Image => image, trees: true;
     /// The commands for builds, under one name
+    #[command(alias = "buildx")]
     Builder => builder, trees: true;
     /// The commands for the store as a whole, under one name
     System => system, trees: true;

@@ -6,5 +6,5 @@ mod ends;
 mod location;
 
 pub(crate) use carry::carry;
-pub(crate) use ends::{destination, origin};
+pub(crate) use ends::{End, archive, destination, origin, stream};
 pub(crate) use location::{Location, Pair};

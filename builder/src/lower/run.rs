@@ -41,6 +41,7 @@ impl Lowerer<'_> {
                 Some(Network::Host) => NetworkMode::Host,
             },
             hostname: self.request.sandbox.hostname.clone(),
+            settings: self.request.sandbox.settings.clone(),
             script,
             mounts,
             wanted,

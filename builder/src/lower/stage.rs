@@ -366,7 +366,21 @@ impl Lowerer<'_> {
         let name = lowering.names.next(&format!("{onbuild}{text}"));
         let inputs = [vec![below], inputs].concat();
         let span = statement.span;
-        self.graph.add(Vertex { op, inputs, span, text: statement.text.clone(), name })
+        let step = self.graph.add(Vertex { op, inputs, span, text: statement.text.clone(), name });
+        if self.is_anew(lowering.index) {
+            self.graph.run_anew(step);
+        }
+        step
+    }
+
+    /// Whether the steps of a stage run again, by the stage's name or number.
+    fn is_anew(&self, index: usize) -> bool {
+        let stage = &self.dockerfile.stages[index];
+        let name = stage.from.instruction.name.as_ref().map(|name| &name.folded);
+        let is_this = |wanted: &String| {
+            *wanted == index.to_string() || name == Some(&wanted.to_ascii_lowercase())
+        };
+        self.request.no_cache_stages.iter().any(is_this)
     }
 
     /// Adds a line of history.

@@ -8,12 +8,14 @@ mod privileges;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use layerfs::{Active, COVERED, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::{
-    Chroot, FileContent, Limits, Mount, Network, Process, ProvidedFile, Rootfs, Spec, Stdio, Stream,
+    Chroot, FileContent, Limits, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Spec,
+    Stdio, Stream, Tmpfs,
 };
 
 use self::handed::Handed;
@@ -27,7 +29,7 @@ use crate::error::StepCause;
 use crate::grants::Grants;
 use crate::lower::SCRIPT_DIR;
 use crate::progress::{Progress, StepId};
-use crate::request::{NetworkMode, Sandbox};
+use crate::request::{NetworkMode, RunSettings, Sandbox};
 
 pub(crate) use self::device::Device;
 pub(crate) use self::handed::{Access, Agent, Secret, Wanted};
@@ -80,8 +82,46 @@ pub(crate) fn key(op: &Run, below: &[DiffId], contents: &[CacheKey]) -> CacheKey
     }
     op.wanted.hash(&mut hasher);
     hasher.flag(op.insecure);
+    hash_settings(&op.settings, &mut hasher);
     hasher.optional(op.times.latest.map(|time| time.to_string()).as_deref());
     hasher.finish()
+}
+
+/// Nothing where nothing was chosen.
+fn hash_settings(settings: &RunSettings, hasher: &mut KeyHasher) {
+    if *settings == RunSettings::default() {
+        return;
+    }
+    let RunSettings { hosts, shm_size, limits } = settings;
+    hasher.text("settings");
+    hasher.number(hosts.len() as u64);
+    for (name, address) in hosts {
+        hasher.text(name);
+        hasher.text(&address.to_string());
+    }
+    hasher.optional(shm_size.map(|size| size.to_string()).as_deref());
+    hasher.number(limits.len() as u64);
+    for limit in limits {
+        hasher.text(&format!("{limit:?}"));
+    }
+}
+
+/// `/etc/hosts` with what was chosen beside the machine's.
+fn hosts(bench: &Bench<'_>, settings: &RunSettings) -> Vec<u8> {
+    let mut text = bench.sandbox.hosts.clone();
+    for (name, address) in &settings.hosts {
+        text.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
+    }
+    text
+}
+
+/// `/dev/shm` of the size that was chosen.
+fn shared_memory(size: u64) -> Mount {
+    Mount {
+        target: "/dev/shm".into(),
+        source: MountSource::Tmpfs(Tmpfs { size: Some(size), ..Tmpfs::default() }),
+        read_only: false,
+    }
 }
 
 /// What running a command needs beside the operation.
@@ -155,9 +195,13 @@ fn spec(
     }
     env.set_default("HOME", &user.home.to_string_lossy());
     mounts.append(&mut handed.mounts);
+    let is_shm = |mount: &Mount| mount.target == Path::new("/dev/shm");
+    if let (Some(size), false) = (op.settings.shm_size, mounts.iter().any(is_shm)) {
+        mounts.push(shared_memory(size));
+    }
     let mut files = vec![
         provided("/etc/resolv.conf", FileContent::text(bench.sandbox.resolv_conf.clone())),
-        provided("/etc/hosts", FileContent::text(bench.sandbox.hosts.clone())),
+        provided("/etc/hosts", FileContent::text(hosts(bench, &op.settings))),
     ];
     // What is mounted over them hides them.
     files.retain(|file| !mounts.iter().any(|mount| file.path.starts_with(&mount.target)));
@@ -177,7 +221,7 @@ fn spec(
             cwd: op.cwd.clone().into(),
             user,
             umask: 0o022,
-            limits: Vec::new(),
+            limits: op.settings.limits.clone(),
         },
         hostname: op.hostname.clone(),
         network: match op.network {

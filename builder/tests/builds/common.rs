@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use builder::syntax::Source;
 use builder::{
     BaseImage, BaseImages, BuildError, BuildRequest, Builder, Built, Cancel, ContextDirectory,
-    Event, Grants, NetworkMode, NoRemotes, Progress, Sandbox,
+    Event, Grants, NetworkMode, NoRemotes, Progress, RunSettings, Sandbox,
 };
 use indexmap::IndexMap;
 use layerfs::{FileKind, IdMode, Root, SnapshotMode, Store, StoreOptions};
@@ -75,11 +75,13 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
         platform: None,
         build_platform: platform(),
         no_cache: false,
+        no_cache_stages: Vec::new(),
         pull: false,
         labels: IndexMap::new(),
         names: Vec::new(),
         sandbox: Sandbox {
             chroot: false,
+            settings: RunSettings::default(),
             network: NetworkMode::None,
             hostname: "buildkitsandbox".into(),
             resolv_conf: b"nameserver 192.0.2.1\n".to_vec(),

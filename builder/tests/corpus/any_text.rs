@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use builder::check::show::{json, tables, text};
 use builder::syntax::Source;
 use builder::{
-    BaseImage, BaseImages, BuildRequest, ContextDirectory, Grants, NetworkMode, Sandbox,
+    BaseImage, BaseImages, BuildRequest, ContextDirectory, Grants, NetworkMode, RunSettings,
+    Sandbox,
 };
 use oci::Platform;
 
@@ -53,6 +54,7 @@ fn request(dockerfile: Source) -> BuildRequest {
         platform: None,
         build_platform: Platform::host(),
         no_cache: false,
+        no_cache_stages: Vec::new(),
         pull: false,
         labels: Default::default(),
         names: Vec::new(),
@@ -62,6 +64,7 @@ fn request(dockerfile: Source) -> BuildRequest {
             resolv_conf: Vec::new(),
             hosts: Vec::new(),
             chroot: false,
+            settings: RunSettings::default(),
         },
         grants: Grants::default(),
         now: String::new(),

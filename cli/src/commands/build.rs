@@ -1,28 +1,32 @@
 //! `tierce build`: an image from a Dockerfile.
 
 mod call;
+mod export;
 mod grants;
 mod inputs;
 mod named;
+mod output;
+mod settings;
 mod texts;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use builder::check::show::text;
 use builder::syntax::Source;
-use builder::{
-    BuildError, BuildRequest, Builder, Built, Cancel, Grants, NetworkMode, Progress, Sandbox,
-};
+use builder::{BuildError, BuildRequest, Builder, Cancel, Grants, NetworkMode, Progress, Sandbox};
 use clap::ValueEnum;
 use indexmap::IndexMap;
 use layerfs::Lease;
 use oci::{Platform, Reference};
 
 use self::call::CallArgs;
+use self::export::{Export, Made};
 use self::grants::GrantArgs;
 use self::inputs::Inputs;
 use self::named::NamedContextArg;
+use self::output::{Kind, OutputArgs};
+use self::settings::SettingsArgs;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
 use crate::error::{Doing, Failure, Outcome};
@@ -58,18 +62,23 @@ pub(crate) struct Args {
     /// Run every step again
     #[arg(long)]
     no_cache: bool,
+    /// Run every step of these stages again
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    no_cache_filter: Vec<String>,
     /// Ask the registry for base images even if they are here
     #[arg(long)]
     pull: bool,
     /// A label for the image: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
-    /// The platform to build for
-    #[arg(long)]
-    platform: Option<Platform>,
+    /// The platform to build for; of several, an index is made
+    #[arg(long, value_delimiter = ',')]
+    platform: Vec<Platform>,
     /// The network that RUN sees
     #[arg(long, value_enum, default_value = "default")]
     network: RunNetwork,
+    #[command(flatten)]
+    settings: SettingsArgs,
     #[command(flatten)]
     grants: GrantArgs,
     #[command(flatten)]
@@ -83,9 +92,15 @@ pub(crate) struct Args {
     /// How progress is shown
     #[arg(long, value_enum, default_value = "auto")]
     progress: Shown,
-    /// Push the image under all its names
-    #[arg(long)]
-    push: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Nothing is left of a build but its image and its cache, so this changes nothing
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true",
+          require_equals = true)]
+    rm: Option<bool>,
+    /// As `--rm`
+    #[arg(long, hide = true)]
+    force_rm: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
     /// What COPY and ADD read: a directory, a git repository, the URL of an archive, or `-` for an
@@ -118,32 +133,77 @@ enum Shown {
 
 /// Carries it out; a failed RUN's status becomes ours.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    if args.push && args.tag.is_empty() {
-        return Err(Failure::new("there is no name to push to").hint("give one with `--tag`"));
-    }
+    let outputs = args.output.outputs(args)?;
     let grants = args.grants.grants(app)?;
     let network = Network::new(app, &args.connection)?.with_secrets(&grants);
     let inputs = Inputs::of(args, app, &network)?;
-    let request = request(args, app, &inputs, grants)?;
+    let mut request = request(args, app, &inputs, grants)?;
     let bases = BasesAndLayouts::new(Bases::new(app, &args.connection)?);
     if let Some(question) = args.call.question() {
         return call::answer(question, &inputs.shown, &request, &bases);
     }
-    let progress = Findings::new(progress(args, app));
     let store = app.store()?;
     let lease = store.lease()?;
+    let stored = outputs.iter().any(|output| matches!(output.kind, Kind::Store { .. }));
+    // What is not for the store is there only as long as it takes.
+    let before = if stored { Vec::new() } else { store.images()? };
+    if !stored {
+        request.names.clear();
+    }
+    let mut made = Vec::new();
+    for platform in platforms(args) {
+        request.platform = platform;
+        made.push(build(args, app, &lease, &inputs, &request, (&bases, &network))?);
+    }
+    let ended = finish(args, app, &lease, &made, &outputs);
+    for made in made.iter().filter(|_| !stored) {
+        if before.iter().all(|record| record.id != made.record.id) {
+            store.remove_image(&made.record.id)?;
+        }
+    }
+    ended
+}
+
+/// The platforms that are asked for, each once; nothing stands for that of the machine.
+fn platforms(args: &Args) -> Vec<Option<Platform>> {
+    let mut platforms: Vec<Option<Platform>> = Vec::new();
+    for platform in &args.platform {
+        if !platforms.iter().flatten().any(|known| known == platform) {
+            platforms.push(Some(platform.clone()));
+        }
+    }
+    if platforms.is_empty() { vec![None] } else { platforms }
+}
+
+/// Builds for one platform.
+fn build(
+    args: &Args,
+    app: &App,
+    lease: &Lease,
+    inputs: &Inputs,
+    request: &BuildRequest,
+    (bases, network): (&BasesAndLayouts, &Network),
+) -> Result<Made, Failure> {
+    let progress = Findings::new(progress(args, app));
     let cancel = Cancel::new()?;
     let _interrupts = signals::cancel_on_signal(&cancel)?;
+    let store = app.store()?;
+    if let (Some(platform), [_, _, ..]) = (&request.platform, &args.platform[..])
+        && !args.quiet
+        && args.progress != Shown::Quiet
+    {
+        anstream::eprintln!("for {platform}:");
+    }
     let builder = Builder {
         store,
-        lease: &lease,
-        images: &bases,
-        remotes: &network,
+        lease,
+        images: bases,
+        remotes: network,
         progress: &progress,
         cancel: &cancel,
         ids: app.ids(),
     };
-    let built = builder.build(&request);
+    let built = builder.build(request);
     let findings = progress.into_inner();
     if !findings.is_empty() && !args.quiet && args.progress != Shown::Quiet {
         // A closed standard error is no reason to report something else.
@@ -151,29 +211,49 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             anstream::stderr().write_all(text::summary(&findings, &inputs.dockerfile).as_bytes());
     }
     let built = built.map_err(|error| failure(&inputs.dockerfile, &error))?;
-    finish(args, app, &lease, &built)
+    Ok(Made {
+        platform: built.config.platform(),
+        record: store.resolve(&built.config.digest().to_string())?,
+        layers: built.layers.into_iter().map(|(layer, _)| layer).collect(),
+    })
 }
 
-fn finish(args: &Args, app: &App, lease: &Lease, built: &Built) -> Outcome {
-    let id = built.config.digest();
+fn finish(
+    args: &Args,
+    app: &App,
+    lease: &Lease,
+    made: &[Made],
+    outputs: &[output::Output],
+) -> Outcome {
+    let export = Export { args, app, lease, made };
+    let mut root = None;
+    for output in outputs {
+        root = export.carry_out(output)?.or(root);
+    }
+    // What stands for the whole: an image's own id, or the digest of an index.
+    let id = match (made, &root) {
+        ([one], _) => one.record.id.to_string(),
+        (_, Some(root)) => root.digest.to_string(),
+        (_, None) => String::new(),
+    };
+    let write = |file: &Path, text: String| {
+        std::fs::write(file, text).doing(|| format!("cannot write {}", file.display()))
+    };
     if let Some(file) = &args.iidfile {
-        std::fs::write(file, id.to_string())
-            .doing(|| format!("cannot write {}", file.display()))?;
+        write(file, id.clone())?;
     }
-    if args.push {
-        let store = app.store()?;
-        let record = store.resolve(&id.to_string())?;
-        for name in &args.tag {
-            super::push::push(app, lease, &record, name, &args.connection, args.quiet)?;
-        }
+    if let Some(file) = &args.output.metadata_file {
+        let metadata = export::metadata(args, made, root.as_ref());
+        write(file, format!("{metadata:#}\n"))?;
     }
+    let to_stdout = outputs.iter().any(|output| output.kind.is_stdout());
     // The id goes to standard output where it is asked for, and where nobody reads the progress.
-    if args.quiet {
+    if args.quiet && !to_stdout && !id.is_empty() {
         say!("{id}");
-    } else if args.progress != Shown::Quiet {
+    } else if !args.quiet && args.progress != Shown::Quiet {
         let names: Vec<String> =
             args.tag.iter().map(|name| name.clone().with_default_tag().familiar()).collect();
-        anstream::eprintln!("built {id} {}", names.join(" "));
+        anstream::eprintln!("{}", format!("built {id} {}", names.join(" ")).trim_end());
     }
     Ok(0)
 }
@@ -212,9 +292,10 @@ fn request(
         contexts: named::contexts(&args.build_context)?,
         build_args,
         target: args.target.clone(),
-        platform: args.platform.clone(),
+        platform: args.platform.first().cloned(),
         build_platform: Platform::host(),
         no_cache: args.no_cache,
+        no_cache_stages: args.no_cache_filter.clone(),
         pull: args.pull,
         labels: args.label.iter().map(pair).collect(),
         names: args.tag.clone(),
@@ -227,6 +308,7 @@ fn request(
             hostname: "buildkitsandbox".into(),
             resolv_conf: machine.resolv_conf(),
             hosts: machine.hosts(),
+            settings: args.settings.settings(),
         },
         grants,
         now: super::commit::created(app)?,

@@ -23,7 +23,9 @@ use crate::keeper::restart::RestartPolicy;
 use crate::pulling::{self, PullPolicy};
 use health::HealthOptions;
 use isolation::Isolation;
+pub(crate) use isolation::Ulimit;
 use names::Names;
+pub(crate) use names::host;
 
 /// What `create` and `run` take alike.
 #[derive(clap::Args)]

@@ -1,7 +1,7 @@
 //! The ends of a copy.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use layerfs::{Lease, StoreDestination, StoreOrigin};
@@ -105,7 +105,22 @@ pub(crate) fn destination<'a>(
     Ok(End { destination, file: None })
 }
 
-fn archive<'a>(format: ArchiveFormat, name: ArchiveName, path: &Path) -> Result<End<'a>, Failure> {
+/// An archive as a stream.
+pub(crate) fn stream<'a>(
+    format: ArchiveFormat,
+    name: ArchiveName,
+    output: impl Write + Send + 'a,
+) -> End<'a> {
+    let output = BufWriter::with_capacity(1 << 20, output);
+    End { destination: Box::new(ArchiveDestination::new(format, name, output)), file: None }
+}
+
+/// An archive in a file.
+pub(crate) fn archive<'a>(
+    format: ArchiveFormat,
+    name: ArchiveName,
+    path: &Path,
+) -> Result<End<'a>, Failure> {
     let staged = StagedFile::beside(path).doing(|| format!("cannot write {}", path.display()))?;
     let file: File = staged.file().try_clone()?;
     let output = BufWriter::with_capacity(1 << 20, file);

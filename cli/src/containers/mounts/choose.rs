@@ -12,7 +12,7 @@ use layerfs::{
 
 use super::bind_flag::{BindFlag, BindSource};
 use super::mount_flag::{Content, MountFlag};
-use super::{MountArgs, MountConfig, MountContent};
+use super::{MountArgs, MountConfig, MountContent, TmpfsConfig};
 use crate::containers::ContainerConfig;
 use crate::error::{Doing, Failure};
 
@@ -109,6 +109,11 @@ fn asked_for(store: &Store, args: &MountArgs) -> Result<Vec<Wanted>, Failure> {
     for flag in &args.tmpfs {
         let content = WantedContent::Ready(MountContent::Tmpfs(flag.options));
         add(Wanted { target: flag.target.clone(), read_only: flag.read_only, content })?;
+    }
+    if let Some(size) = args.shm_size.filter(|size| *size > 0) {
+        let options = TmpfsConfig { size: Some(size), ..TmpfsConfig::default() };
+        let content = WantedContent::Ready(MountContent::Tmpfs(options));
+        add(Wanted { target: "/dev/shm".into(), read_only: false, content })?;
     }
     for source in &args.volumes_from {
         for one in of_container(store, source)? {

@@ -16,6 +16,9 @@ pub(crate) struct MountArgs {
     /// Mount a file system in memory: TARGET[:OPTIONS]
     #[arg(long, value_name = "TARGET")]
     pub(super) tmpfs: Vec<TmpfsFlag>,
+    /// How large /dev/shm may be
+    #[arg(long, value_name = "SIZE", value_parser = crate::ui::quantity::parse_size)]
+    pub(super) shm_size: Option<u64>,
     /// Mount the volumes of another container: CONTAINER[:ro|:rw]
     #[arg(long, value_name = "CONTAINER")]
     pub(super) volumes_from: Vec<String>,

@@ -162,7 +162,8 @@ const RESOURCES: [(&str, Resource); 15] = [
 ];
 
 impl Ulimit {
-    fn limit(&self) -> Limit {
+    /// As processes get it.
+    pub(crate) fn limit(&self) -> Limit {
         let known = RESOURCES.iter().find(|(name, _)| *name == self.name);
         // Only names of the list are ever read.
         let resource = known.map_or(Resource::Nofile, |(_, resource)| *resource);

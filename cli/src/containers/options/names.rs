@@ -22,7 +22,8 @@ pub(crate) struct Names {
     pub(crate) dns_option: Vec<String>,
 }
 
-fn host(text: &str) -> Result<(String, IpAddr), String> {
+/// Reads a name and its address.
+pub(crate) fn host(text: &str) -> Result<(String, IpAddr), String> {
     // An address may have colons itself, and stand in brackets.
     let (name, address) = text.split_once([':', '=']).ok_or("a host is written as NAME:ADDRESS")?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
