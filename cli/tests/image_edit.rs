@@ -211,3 +211,32 @@ fn archives_folders_and_the_store_serve_as_well() {
     let nowhere = tierce.run(["image", "mutate", "--user", "5", "store:busybox"]);
     assert!(nowhere.code == 1 && nowhere.stderr.contains("--tag"), "{nowhere:?}");
 }
+
+#[test]
+fn all_layers_become_one_with_what_is_left_of_them() {
+    let (tierce, registry) = registry();
+    let context = tierce.scratch().join("flat");
+    std::fs::create_dir_all(&context).unwrap();
+    let text = "FROM busybox\nRUN echo one > /a && echo two > /b && echo x > /h && ln /h /i && mkfifo /p\n\
+                RUN rm /b && chown 7:8 /a && rm -r /bin/cat && mkdir /empty\nENV A=b\nCMD [\"x\"]\n";
+    std::fs::write(context.join("Dockerfile"), text).unwrap();
+    let from = format!("{}/deep:1", registry.address);
+    tierce.ok(["build", "-q", "-t", &from, "--push", context.to_str().unwrap()]);
+    let to = format!("{}/flat:1", registry.address);
+    let made = edit(&tierce, &["flatten", "-q", "-t", &to, &from]);
+    assert_eq!(edit(&tierce, &["flatten", "-q", "-t", &to, &from]), made, "the same again");
+
+    let manifest = json(&tierce, "manifest", &to);
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 1);
+    let config = json(&tierce, "config", &to);
+    assert_eq!(config["config"]["Cmd"][0], "x");
+    assert_eq!(config["history"].as_array().unwrap().len(), 1);
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
+
+    tierce.ok(["pull", "-q", &from]);
+    tierce.ok(["pull", "-q", &to]);
+    assert_eq!(tierce.ok(["diff", &from, &to]), "", "the files and the config are the same");
+    let inside = ["run", "--rm", &to, "sh", "-c", "stat -c %u:%g:%h:%F /a /h /p; ls -d /empty /b"];
+    let seen = tierce.run(inside);
+    assert_eq!(seen.stdout, "7:8:1:regular file\n0:0:2:regular file\n0:0:1:fifo\n/empty\n", "{seen:?}");
+}

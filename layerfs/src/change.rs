@@ -4,6 +4,7 @@
 //! copied it up; a copy that still equals what it was copied from is no change. As with other
 //! tools, the time of a directory is no property to compare: it changes with its content.
 
+mod between;
 mod clamp;
 mod compare;
 mod lower;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use crate::Result;
 use crate::root::Root;
 
+pub use between::{Aspect, Difference, Entry, differences};
 pub(crate) use clamp::clamp;
 pub use lower::Lower;
 pub(crate) use lower::LowerDir;

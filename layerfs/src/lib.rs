@@ -25,7 +25,10 @@ mod write;
 
 pub use apply::{Applied, ApplyOptions, EntryFault, IdMode, Malformed, apply_layer};
 pub use cache_mount::{CacheMount, CacheSharing};
-pub use change::{Change, ChangeKind, DirectoryTimes, Lower, Settled, changes, settle};
+pub use change::{
+    Aspect, Change, ChangeKind, Difference, DirectoryTimes, Entry, Lower, Settled, changes,
+    differences, settle,
+};
 pub use copy_tree::copy_tree;
 pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};
@@ -40,8 +43,8 @@ pub use snapshot::{
 pub use stat_index::{FileStat, StatIndex};
 pub use store::{
     BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Follower, Health,
-    ImageRecord, Layer, NewImage, Onlooker, ProcessId, Progress, Record, Run, Store,
-    StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume, VolumeSpec,
+    ImageRecord, Layer, LayersTogether, NewImage, Onlooker, ProcessId, Progress, Record, Run,
+    Store, StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume, VolumeSpec,
 };
 pub use write::{write_layer, write_tree};
 

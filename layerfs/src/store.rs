@@ -41,7 +41,7 @@ pub use layers::Layer;
 pub use making::{Follower, Onlooker};
 pub use records::Record;
 pub use snapshots::{BuildSnapshot, CommittedLayer};
-pub use transfer::{StoreDestination, StoreOrigin};
+pub use transfer::{LayersTogether, StoreDestination, StoreOrigin};
 pub use unpack::Progress;
 pub use volumes::{Volume, VolumeSpec};
 

@@ -1,10 +1,11 @@
 //! Images changed without being unpacked: [`Edit`](crate::transfer::Edit)s of their manifests and
 //! configs, for copies. What does not change keeps its bytes and is not sent again; the same edit
-//! of the same image gives the same digest.
+//! of the same image gives the same digest. [`Flatten`] alone unpacks it.
 
 mod annotate;
 mod append;
 mod configure;
+mod flatten;
 mod image;
 mod rebase;
 mod scratch;
@@ -12,5 +13,6 @@ mod scratch;
 pub use annotate::{Annotate, Annotations};
 pub use append::{Append, NewLayer};
 pub use configure::Configure;
+pub use flatten::{Flatten, Together};
 pub use rebase::Rebase;
 pub use scratch::ScratchOrigin;

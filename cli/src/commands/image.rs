@@ -2,13 +2,14 @@
 
 mod annotate;
 mod append;
+mod flatten;
 mod mutate;
 mod rebase;
 
 use clap::Subcommand;
 
 use super::prune::{self, of_images};
-use super::{build, history, images, import, inspect, load, pull, push, rmi, save, tag};
+use super::{build, diff, history, images, import, inspect, load, pull, push, rmi, save, tag};
 use crate::app::App;
 use crate::error::Outcome;
 
@@ -28,6 +29,10 @@ enum Action {
     Append(append::Args),
     /// Build an image from a Dockerfile
     Build(Box<build::Args>),
+    /// Show what is different between two images
+    Diff(diff::OfImages),
+    /// Put all layers of an image together into one
+    Flatten(flatten::Args),
     /// Show the steps that made an image
     History(history::Args),
     /// Make an image of a tar of files
@@ -72,7 +77,10 @@ impl Args {
 
     /// Whether files of many owners are made.
     pub(crate) fn makes_trees(&self) -> bool {
-        matches!(self.action, Action::Build(_) | Action::Pull(_) | Action::Load(_))
+        matches!(
+            self.action,
+            Action::Build(_) | Action::Flatten(_) | Action::Pull(_) | Action::Load(_)
+        )
     }
 }
 
@@ -82,6 +90,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Action::Annotate(args) => annotate::run(args, app),
         Action::Append(args) => append::run(args, app),
         Action::Build(args) => build::run(args, app),
+        Action::Diff(args) => diff::of_images(args, app),
+        Action::Flatten(args) => flatten::run(args, app),
         Action::History(args) => history::run(args, app),
         Action::Import(args) => import::run(args, app),
         Action::Inspect(args) => inspect::of_images(args, app),

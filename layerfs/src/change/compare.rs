@@ -46,7 +46,7 @@ pub(super) fn same(
 }
 
 /// The extended attributes that are part of the image; `metadata` is corrected by ours.
-fn split_xattrs(
+pub(super) fn split_xattrs(
     dir: &Dir,
     name: &OsStr,
     metadata: &mut Metadata,
@@ -61,7 +61,8 @@ fn split_xattrs(
     Ok(xattrs)
 }
 
-fn same_content(mut a: &File, mut b: &File) -> io::Result<bool> {
+/// Whether two files have the same bytes.
+pub(super) fn same_content(mut a: &File, mut b: &File) -> io::Result<bool> {
     let (mut piece_a, mut piece_b) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
         let n = read_full(&mut a, &mut piece_a)?;

@@ -52,6 +52,20 @@ impl LowerDir {
         self.0.first()
     }
 
+    /// Whether it shows the very directories that `other` shows.
+    pub(crate) fn is_same(&self, other: &LowerDir) -> Result<bool> {
+        if self.0.len() != other.0.len() {
+            return Ok(false);
+        }
+        for (a, b) in self.0.iter().zip(&other.0) {
+            let (a, b) = (a.metadata()?, b.metadata()?);
+            if (a.dev, a.ino) != (b.dev, b.ino) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What is at `name`, and in which of the directories.
     pub(crate) fn find(&self, name: &OsStr) -> Result<Option<(Metadata, &Dir)>> {
         for dir in &self.0 {

@@ -234,7 +234,7 @@ impl Level {
 pub(super) struct Failure(pub(super) std::io::Error);
 
 impl Failure {
-    fn of(self, path: &Path) -> Error {
+    pub(super) fn of(self, path: &Path) -> Error {
         Error::tree("compare", path, self.0)
     }
 }

@@ -13,6 +13,7 @@ use super::hash_ahead::hash_ahead;
 use super::layers::tree_of;
 use super::read_ahead::read_made;
 use super::{Container, Layer, Store};
+use crate::change::Lower;
 use crate::lease::Lease;
 use crate::whiteout;
 use crate::write::write_layer_in_blocks;
@@ -106,6 +107,24 @@ impl Store {
         let place = Place { upper: container.upper(), work: container.work() };
         self.snapshotter().refresh(&stack, &place)?;
         Ok(stack)
+    }
+
+    /// What `layers`, lowest first, show together, to be compared. The lease must live as long.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`], or if one of the trees cannot be read.
+    pub fn lower(&self, lease: &Lease, layers: &[DiffId]) -> Result<Lower> {
+        self.snapshotter().lower(&self.stack(lease, layers)?)
+    }
+
+    /// What a container shows, to be compared. The lease must live as long.
+    ///
+    /// # Errors
+    /// As for [`lower`](Store::lower).
+    pub fn lower_container(&self, lease: &Lease, container: &Container) -> Result<Lower> {
+        let mut stack = self.refreshed(lease, container)?;
+        stack.push(Committed { tree: container.upper() });
+        self.snapshotter().lower(&stack)
     }
 
     /// What a container changed so far, as [`changes`](crate::changes) lists it.

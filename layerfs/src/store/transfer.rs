@@ -1,7 +1,9 @@
 //! An image of the store as an end of a copy ([`oci::transfer`]).
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::path::Path;
 
+use oci::edit::Together;
 use oci::transfer::{Arrival, Destination, Origin, Standing, Supply};
 use oci::{
     BlobRead, Descriptor, Digest, Document, Image, ImageConfig, Manifest, Raw, Reference, Verified,
@@ -10,6 +12,7 @@ use oci::{
 use super::blobs::into_oci;
 use super::{NewImage, Store};
 use crate::lease::Lease;
+use crate::write::write_tree;
 
 /// How large an image's config may be, in bytes.
 const MAX_CONFIG: u64 = 8 << 20;
@@ -153,5 +156,26 @@ impl BlobRead for Blobs<'_> {
 
     fn open(&self, blob: &Descriptor) -> oci::Result<Verified<Box<dyn Read + Send + '_>>> {
         self.0.open(blob)
+    }
+}
+
+/// Lays the layers of images together in the store, which keeps them for a while.
+pub struct LayersTogether(Store);
+
+impl LayersTogether {
+    /// By way of this store.
+    pub fn new(store: Store) -> LayersTogether {
+        LayersTogether(store)
+    }
+}
+
+impl Together for LayersTogether {
+    fn write(&self, image: &Image, blobs: &dyn BlobRead, tar: &mut dyn Write) -> oci::Result<()> {
+        let digest = image.manifest.digest();
+        let failed = |error| into_oci("lay the layers together of", digest, error);
+        let lease = self.0.lease().map_err(failed)?;
+        self.0.unpack_image(&lease, image, blobs, &|_, _| {}).map_err(failed)?;
+        let view = self.0.view(&lease, &image.config.rootfs.diff_ids).map_err(failed)?;
+        write_tree(&view.root, Path::new("/"), Path::new(""), tar).map_err(failed)
     }
 }
