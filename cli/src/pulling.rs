@@ -6,8 +6,8 @@ use builder::{BaseImage, BaseImages};
 use clap::ValueEnum;
 use layerfs::{ImageRecord, Lease, NewImage, Store};
 use oci::{DiffId, Image, ImageConfig, ImageSource, Platform, Raw, Reference};
-use registry_client::Client;
 use registry_client::blocking::Source;
+use registry_client::{Client, RateLimit};
 use tokio::runtime::Handle;
 
 use crate::app::App;
@@ -66,9 +66,19 @@ pub(crate) fn pull(
 ) -> Result<ImageRecord, Failure> {
     let store = app.store()?;
     let client = clients::client(app, connection, name.registry());
-    let source = source(store, client, app.network()?.handle().clone());
+    let source = source(store, client.clone(), app.network()?.handle().clone());
     let cannot = || format!("cannot pull {}", name.familiar());
-    let image = source.image(name, platform).doing(cannot)?;
+    let found = source.image(name, platform).doing(cannot);
+    let low = client.rate_limit(name.registry()).filter(|limit| is_low(*limit));
+    let low = low.map(|limit| left_of(name.registry(), limit));
+    let image = match (found, &low) {
+        (Ok(image), Some(low)) if shown != Shown::Nothing => {
+            anstream::eprintln!("note: {low}");
+            image
+        }
+        (Err(failure), Some(low)) if failure.hint.is_none() => return Err(failure.hint(low)),
+        (found, _) => found?,
+    };
     let transfer = Transfer::new(shown);
     let mut there = Vec::new();
     for (diff_id, blob) in image.config.rootfs.diff_ids.iter().zip(&image.manifest.layers) {
@@ -92,6 +102,20 @@ pub(crate) fn pull(
         names.push(name.clone().with_default_tag());
     }
     Ok(store.put_image(lease, &NewImage::whole(&image, &names))?)
+}
+
+/// Whether so little is left of a limit that people should know.
+fn is_low(limit: RateLimit) -> bool {
+    limit.remaining.saturating_mul(5) <= limit.limit
+}
+
+fn left_of(registry: &str, limit: RateLimit) -> String {
+    let RateLimit { limit, remaining, window } = limit;
+    let of = match window {
+        Some(window) => format!("{limit} in {} hours", window.as_secs().div_ceil(3600)),
+        None => limit.to_string(),
+    };
+    format!("{registry} has {remaining} pulls left for you, of {of}")
 }
 
 /// Images of registries; manifests and configs that are in the store are not fetched again.

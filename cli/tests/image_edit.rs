@@ -238,5 +238,8 @@ fn all_layers_become_one_with_what_is_left_of_them() {
     assert_eq!(tierce.ok(["diff", &from, &to]), "", "the files and the config are the same");
     let inside = ["run", "--rm", &to, "sh", "-c", "stat -c %u:%g:%h:%F /a /h /p; ls -d /empty /b"];
     let seen = tierce.run(inside);
-    assert_eq!(seen.stdout, "7:8:1:regular file\n0:0:2:regular file\n0:0:1:fifo\n/empty\n", "{seen:?}");
+    assert_eq!(
+        seen.stdout, "7:8:1:regular file\n0:0:2:regular file\n0:0:1:fifo\n/empty\n",
+        "{seen:?}"
+    );
 }

@@ -128,3 +128,28 @@ fn artifacts_refer_to_images_in_a_registry_that_lists_them() {
 fn artifacts_refer_to_images_in_a_registry_that_does_not() {
     attach_and_list(&DockerRegistry::start().address);
 }
+
+#[test]
+fn who_may_soon_pull_no_more_is_told_so() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    testutil::busybox(&tierce);
+    let registry = EmbeddedRegistry::in_memory(&tierce);
+    tierce.ok(["copy", "-q", "busybox", &format!("docker://{}/b:1", registry.address)]);
+    let behind = registry.address.clone();
+    let hub = testutil::WebServer::start(move |asked| {
+        let limited = match asked.target.contains("/none/") {
+            true => testutil::WebAnswer::status(429)
+                .with("Retry-After", "3600")
+                .with("RateLimit-Remaining", "0;w=21600"),
+            false => testutil::WebAnswer::status(307)
+                .with("Location", &format!("http://{behind}{}", asked.target))
+                .with("RateLimit-Remaining", "7;w=21600"),
+        };
+        limited.with("RateLimit-Limit", "100;w=21600")
+    });
+    let pulled = tierce.run(["pull", &format!("{}/b:1", hub.host())]);
+    assert!(pulled.code == 0, "{pulled:?}");
+    assert!(pulled.stderr.contains("has 7 pulls left for you, of 100 in 6 hours"), "{pulled:?}");
+    let failed = tierce.run(["pull", &format!("{}/none/b:1", hub.host())]);
+    assert!(failed.stderr.contains("has 0 pulls left for you"), "{failed:?}");
+}

@@ -11,7 +11,7 @@ use crate::error::{Call, Error};
 use crate::host::Host;
 use crate::routes::HostSettings;
 use crate::transport::{Request, Target, Transport};
-use crate::{Config, Result};
+use crate::{Config, RateLimit, Result};
 
 /// How much of the answer to a ping is read, in bytes.
 const MAX_PING: u64 = 64 << 10;
@@ -78,6 +78,11 @@ impl Client {
             Err(Error::Unauthorized { .. }) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What a registry said last of how much it lets us pull; `None` if it said nothing.
+    pub fn rate_limit(&self, registry: &str) -> Option<RateLimit> {
+        self.host(registry).ok()?.rate_limit()
     }
 
     /// A registry itself.

@@ -1,7 +1,7 @@
 //! One registry: how to reach it and what is known about it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::sync::{OnceCell, Semaphore};
@@ -14,7 +14,7 @@ use crate::http_client::{HttpClients, Security};
 use crate::origin::is_loopback;
 use crate::retry::{Pause, is_untrusted};
 use crate::routes::{HostSettings, Scheme};
-use crate::{Config, Result};
+use crate::{Config, RateLimit, Result};
 
 /// What is shared by all calls to one registry.
 pub(crate) struct Host {
@@ -35,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) is_mirror: bool,
     /// Whether it could not be reached.
     absent: AtomicBool,
+    /// What it said last of how much it lets us pull.
+    rate_limit: Mutex<Option<RateLimit>>,
 }
 
 /// Where a registry is, and how it is spoken to.
@@ -71,7 +73,19 @@ impl Host {
             headers,
             is_mirror,
             absent: AtomicBool::new(false),
+            rate_limit: Mutex::default(),
         })
+    }
+
+    /// What it said last of how much it lets us pull.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimit> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_rate_limit(&self, headers: &HeaderMap) {
+        if let Some(limit) = RateLimit::of(headers) {
+            *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+        }
     }
 
     /// Whether the host ever answered.

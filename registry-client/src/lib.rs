@@ -31,6 +31,7 @@ mod origin;
 mod pace;
 mod payload;
 mod places;
+mod rate_limit;
 mod referrers;
 mod retry;
 pub mod routes;
@@ -49,6 +50,7 @@ pub use error::{Call, Error, RegistryError};
 pub use image::Known;
 pub use manifests::Pushed;
 pub use payload::BodySource;
+pub use rate_limit::RateLimit;
 pub use retry::Retry;
 pub use uploads::Uploaded;
 

@@ -356,6 +356,7 @@ impl Transport {
         match sent {
             Ok(response) => {
                 host.set_answered();
+                host.note_rate_limit(response.headers());
                 Ok(response)
             }
             Err(error) => Err(match watch.take_failure() {

@@ -74,7 +74,7 @@ impl Template {
 }
 
 /// Bytes that do not compress.
-fn noise(seed: u32, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u32, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     let next = || {
         state ^= state << 13;

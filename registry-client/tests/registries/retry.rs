@@ -103,3 +103,19 @@ async fn a_registry_that_says_nothing_is_left() {
     let error = Client::new(config).tags(&server.name("a")).await.unwrap_err();
     assert!(matches!(error, Error::Idle { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn what_is_left_of_a_rate_limit_is_known() {
+    let server = Server::start(|_| {
+        Reply::new(429)
+            .header("RateLimit-Limit", "100;w=21600")
+            .header("RateLimit-Remaining", "3;w=21600")
+            .header("Retry-After", "3600")
+    });
+    let client = server.client();
+    assert_eq!(client.rate_limit(&server.address), None);
+    assert!(client.manifest(&server.name("a:1")).await.is_err());
+    let limit = client.rate_limit(&server.address).unwrap();
+    assert_eq!((limit.limit, limit.remaining), (100, 3));
+    assert_eq!(limit.window, Some(std::time::Duration::from_secs(21600)));
+}
