@@ -178,3 +178,17 @@ fn no_namespace_is_needed_where_the_store_is_no_end() {
         );
     }
 }
+
+#[test]
+fn copies_into_files_and_the_store_show_what_moves() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let archive = tierce.scratch().join("a.tar");
+    let archive = format!("oci-archive:{}:x", archive.display());
+    // Four layers and the config.
+    let copied = tierce.run(["copy", "busybox", &archive]);
+    assert_eq!(copied.stderr.matches(": copied").count(), 5, "{copied:?}");
+    let other = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    let copied = other.run(["copy", &archive, "store:busybox"]);
+    assert_eq!(copied.stderr.matches(": copied").count(), 5, "{copied:?}");
+}

@@ -28,6 +28,12 @@ impl<R: Read> Verified<R> {
         }
     }
 
+    /// Reads by way of another reader, which must pass the same bytes on.
+    pub(crate) fn by_way_of<S: Read>(self, way: impl FnOnce(R) -> S) -> Verified<S> {
+        let Verified { inner, expected, size, seen, hasher } = self;
+        Verified { inner: way(inner), expected, size, seen, hasher }
+    }
+
     fn finish(&mut self) -> io::Result<usize> {
         let Some(hasher) = self.hasher.take() else { return Ok(0) };
         if self.seen != self.size {

@@ -137,7 +137,7 @@ impl Copier<'_> {
     }
 
     fn supplied(&self) -> Supplied<'_> {
-        Supplied { origin: self.origin, edits: &self.options.edits }
+        Supplied { origin: self.origin, edits: &self.options.edits, observer: None }
     }
 
     /// Puts the blobs of some documents and then the documents, of which the last has the given
@@ -154,7 +154,8 @@ impl Copier<'_> {
             .filter(|blob| done.insert(blob.digest.clone()))
             .collect();
         let bytes = self.put_blobs(blobs)?;
-        let supply = self.supplied();
+        // Some places take blobs with the document that lists them, and do not tell how far.
+        let supply = Supplied { observer: Some(self.observer), ..self.supplied() };
         for (position, written) in documents.iter().enumerate() {
             let last = position + 1 == documents.len();
             let standing = if last { standing } else { Standing::Part };

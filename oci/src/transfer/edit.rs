@@ -1,8 +1,8 @@
 //! What changes images on their way, and where the blobs of a copy then come from.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use super::{Origin, Supply};
+use super::{Arrival, Moment, Observer, Origin, Supply};
 use crate::{BlobRead, Descriptor, Digest, Index, Manifest, Reference, Result, Verified};
 
 /// A change to the images of a copy. It supplies the blobs that it made or brings along.
@@ -29,6 +29,8 @@ pub trait Edit: Supply {
 pub(super) struct Supplied<'a> {
     pub(super) origin: &'a dyn Origin,
     pub(super) edits: &'a [Box<dyn Edit>],
+    /// Who is told what is read; nobody where the reader tells it himself.
+    pub(super) observer: Option<Observer<'a>>,
 }
 
 impl Supplied<'_> {
@@ -51,10 +53,36 @@ impl BlobRead for Supplied<'_> {
     }
 
     fn open(&self, blob: &Descriptor) -> Result<Verified<Box<dyn Read + Send + '_>>> {
-        match self.edit_with(&blob.digest)? {
+        let opened = match self.edit_with(&blob.digest)? {
             Some(edit) => edit.open(blob),
             None => self.origin.open(blob),
+        }?;
+        let Some(observer) = self.observer else { return Ok(opened) };
+        Ok(opened.by_way_of(|inner| {
+            let watched = Watched { inner, blob: blob.clone(), passed: 0, observer };
+            Box::new(watched) as Box<dyn Read + Send + '_>
+        }))
+    }
+}
+
+/// Tells how much was read.
+struct Watched<'a> {
+    inner: Box<dyn Read + Send + 'a>,
+    blob: Descriptor,
+    passed: u64,
+    observer: Observer<'a>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.passed += count as u64;
+        match self.passed == self.blob.size {
+            _ if count == 0 => {}
+            true => (self.observer)(&self.blob, Moment::Arrived(Arrival::Taken)),
+            false => (self.observer)(&self.blob, Moment::Moved(self.passed)),
         }
+        Ok(count)
     }
 }
 
