@@ -35,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) is_mirror: bool,
     /// Whether it could not be reached.
     absent: AtomicBool,
+    /// Whether it took amiss that it was asked for a blob of any repository.
+    mounts_nowhere: AtomicBool,
     /// What it said last of how much it lets us pull.
     rate_limit: Mutex<Option<RateLimit>>,
 }
@@ -73,8 +75,18 @@ impl Host {
             headers,
             is_mirror,
             absent: AtomicBool::new(false),
+            mounts_nowhere: AtomicBool::new(false),
             rate_limit: Mutex::default(),
         })
+    }
+
+    /// Whether it may be asked for a blob of any repository.
+    pub(crate) fn may_mount_anywhere(&self) -> bool {
+        !self.mounts_nowhere.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_mounts_nowhere(&self) {
+        self.mounts_nowhere.store(true, Ordering::Relaxed);
     }
 
     /// What it said last of how much it lets us pull.

@@ -54,6 +54,16 @@ pub(crate) enum Opened {
     Session(Session),
 }
 
+/// Where a blob may be taken from that need not be sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Mount<'a> {
+    /// Another repository of the registry.
+    From(&'a Digest, &'a str),
+    /// Any repository that the registry lets us pull from (distribution-spec, "Mounting a blob
+    /// from another repository": `from` may be left out).
+    Anywhere(&'a Digest),
+}
+
 /// What the calls of one upload have in common.
 pub(crate) struct UploadCalls<'a> {
     pub(crate) client: &'a Client,
@@ -64,21 +74,27 @@ pub(crate) struct UploadCalls<'a> {
 
 impl UploadCalls<'_> {
     /// Opens a session, or mounts the blob from another repository of the registry.
-    pub(crate) async fn open(&self, mount: Option<(&Digest, &str)>) -> Result<Opened> {
+    pub(crate) async fn open(&self, mount: Option<Mount<'_>>) -> Result<Opened> {
         let mut rest = "blobs/uploads/".to_owned();
         let mut scopes = self.place.scopes();
-        if let Some((digest, from)) = mount {
-            let query = form(&[("mount", &digest.to_string()), ("from", from)]);
-            rest = format!("{rest}?{query}");
-            scopes = scopes.and(&Scopes::repository_access(from, Access::Pull));
+        match mount {
+            None => {}
+            Some(Mount::Anywhere(digest)) => {
+                rest = format!("{rest}?{}", form(&[("mount", &digest.to_string())]));
+            }
+            Some(Mount::From(digest, from)) => {
+                let query = form(&[("mount", &digest.to_string()), ("from", from)]);
+                rest = format!("{rest}?{query}");
+                scopes = scopes.and(&Scopes::repository_access(from, Access::Pull));
+            }
         }
         let mut request = self.place.request(self.call.clone(), Method::POST, &rest);
         request.scopes = scopes;
         let transport = &self.client.transport;
         let answer = match mount {
-            Some(_) => transport.send(self.host, &request).await?,
+            Some(Mount::From(..)) => transport.send(self.host, &request).await?,
             // The upload as a whole is tried again.
-            None => transport.send_once(self.host, &request).await?,
+            _ => transport.send_once(self.host, &request).await?,
         };
         if answer.response.status() == StatusCode::CREATED {
             return Ok(Opened::Present);

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::payload::BodySource;
 use crate::retry::Tries;
 use crate::unfinished::Note;
-use crate::upload_session::{Opened, Session, UploadCalls};
+use crate::upload_session::{Mount, Opened, Session, UploadCalls};
 
 /// How large a chunk is when a registry does not take the whole, in bytes; halved as needed.
 pub(crate) const LARGEST_CHUNK: u64 = 64 << 20;
@@ -21,6 +21,8 @@ const CHUNKED_FROM: u64 = 4 << 20;
 const CHUNKS: u64 = 10;
 /// How often an upload goes on or starts again at the registry's word, without a wait.
 const MAX_REMEDIES: usize = 4;
+/// From which size on a registry is asked whether it has a blob anywhere, in bytes.
+const WORTH_ASKING: u64 = 64 << 10;
 /// How many repositories we try to mount a blob from.
 const MAX_MOUNTS: usize = 3;
 
@@ -75,7 +77,7 @@ impl Client {
         for from in
             mount_from.iter().filter(|from| *from != repository.repository()).take(MAX_MOUNTS)
         {
-            match calls.open(Some((&blob.digest, from))).await {
+            match calls.open(Some(Mount::From(&blob.digest, from))).await {
                 Ok(Opened::Present) => return Ok(Uploaded::Mounted),
                 Ok(Opened::Session(opened)) => upload.session = Some(opened),
                 // If there is something wrong with more than the mount, the upload will tell.
@@ -110,9 +112,9 @@ impl Upload<'_> {
         let mut best = 0;
         loop {
             let error = match self.attempt().await {
-                Ok(()) => {
+                Ok(ended) => {
                     self.note.take().into_iter().for_each(Note::forget);
-                    return Ok(Uploaded::Sent);
+                    return Ok(ended);
                 }
                 Err(error) => error,
             };
@@ -141,18 +143,19 @@ impl Upload<'_> {
         }
     }
 
-    async fn attempt(&mut self) -> Result<()> {
+    async fn attempt(&mut self) -> Result<Uploaded> {
         let (size, digest) = (self.blob.size, &self.blob.digest);
         let session = match &mut self.session {
             Some(session) => session,
-            None => match self.calls.open(None).await? {
-                Opened::Present => return Ok(()),
+            None => match self.open().await? {
+                Opened::Present => return Ok(Uploaded::Mounted),
                 Opened::Session(session) => self.session.insert(session),
             },
         };
         keep(self.note.as_ref(), session);
         if self.chunk.is_none() && session.offset == 0 {
-            return self.calls.put_whole(session, digest, self.source, size).await;
+            self.calls.put_whole(session, digest, self.source, size).await?;
+            return Ok(Uploaded::Sent);
         }
         let chunk = self.chunk.unwrap_or(size).max(session.chunk_minimum).max(1);
         while session.offset < size {
@@ -160,7 +163,23 @@ impl Upload<'_> {
             self.calls.patch(session, self.source, length).await?;
             keep(self.note.as_ref(), session);
         }
-        self.calls.put_end(session, digest).await
+        self.calls.put_end(session, digest).await?;
+        Ok(Uploaded::Sent)
+    }
+
+    /// Opens a session, unless the registry finds the blob in another repository by itself. One
+    /// that takes the question amiss is not asked again.
+    async fn open(&self) -> Result<Opened> {
+        let host = self.calls.host;
+        if host.may_mount_anywhere() && self.blob.size >= WORTH_ASKING {
+            match self.calls.open(Some(Mount::Anywhere(&self.blob.digest))).await {
+                Err(Error::Status { status, .. }) if status.is_client_error() => {
+                    host.set_mounts_nowhere();
+                }
+                opened => return opened,
+            }
+        }
+        self.calls.open(None).await
     }
 
     /// What to do about an error, besides waiting and trying again.

@@ -294,3 +294,29 @@ async fn a_manifest_is_stored_as_it_is_or_not_at_all() {
     assert!(server.client().put_manifest(&other, bytes, &MediaType::OCI_INDEX).await.is_err());
     assert!(server.lines().is_empty(), "{:?}", server.lines());
 }
+
+#[tokio::test]
+async fn a_registry_may_find_a_blob_by_itself() {
+    let bytes = noise(100_000);
+    let found =
+        Server::start(|asked| Reply::new(if asked.path.contains("?mount=") { 201 } else { 500 }));
+    assert_eq!(upload(&found, &bytes, &[]).await.unwrap(), Uploaded::Mounted);
+    let digest = layer(&bytes).digest.to_string().replace(':', "%3A");
+    assert_eq!(found.lines(), [format!("POST /v2/a/blobs/uploads/?mount={digest}")]);
+
+    // One that takes the question amiss is not asked again.
+    let offended = Server::start(|asked| match asked.method.as_str() {
+        "POST" if asked.path.contains("?mount=") => Reply::new(400),
+        "POST" => Reply::new(202).header("Location", "/v2/a/blobs/uploads/s"),
+        _ => Reply::new(201),
+    });
+    let client = offended.client();
+    for bytes in [bytes, noise(200_000)] {
+        let source = Bytes::from(bytes.clone());
+        let uploaded = client.upload_blob(&offended.name("a"), &layer(&bytes), &source, &[]).await;
+        assert_eq!(uploaded.unwrap(), Uploaded::Sent);
+    }
+    let asked = offended.lines();
+    assert_eq!(asked.iter().filter(|line| line.contains("?mount=")).count(), 1, "{asked:?}");
+    assert_eq!(asked.iter().filter(|line| line.starts_with("PUT")).count(), 2, "{asked:?}");
+}
