@@ -10,14 +10,18 @@ use crate::context::Contexts;
 use crate::diagnostic::Diagnostic;
 use crate::dockerignore::Ignore;
 use crate::error::BuildError;
+use crate::graph::{Graph, Vertex};
 use crate::images::BaseImages;
 use crate::layers::BaseLayers;
 use crate::lower::{Lowered, certain_errors, lower};
+use crate::op::{Base, Op};
 use crate::progress::{Event, Progress, StepId};
 use crate::remote::Remotes;
 use crate::request::BuildRequest;
+use crate::shared_cache::{CacheImage, CacheRecords, SharedCache};
 use crate::solve::{Outcome, Session, solve};
 use crate::stage::{MOST_ERRORS, Parsed, parse};
+use crate::syntax::Span;
 
 /// How often a build is begun again because somebody removed, while it ran, a layer that it had
 /// found.
@@ -50,6 +54,10 @@ pub struct Built {
     /// Its layers, lowest first, with the blobs of those that came with a base image and may not
     /// be unpacked in the store.
     pub layers: Vec<(DiffId, Option<Descriptor>)>,
+    /// What its steps came to, and the steps of what it was made of.
+    pub records: CacheRecords,
+    /// The blobs of layers that images with results of other builds have.
+    pub cached: Vec<(DiffId, Descriptor)>,
 }
 
 impl Builder<'_> {
@@ -107,6 +115,7 @@ impl Builder<'_> {
         ignores: Ignores,
     ) -> Result<Built, BuildError> {
         let bases = std::mem::take(&mut lowered.bases);
+        let caches = caches(&request.caches, &mut lowered.graph);
         let epoch = lowered.epoch.and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
         let session = Session {
             store: self.store,
@@ -117,13 +126,14 @@ impl Builder<'_> {
             cancel: self.cancel,
             ids: self.ids,
             contexts: Contexts::new(request, ignores, self.store, self.ids),
-            bases: BaseLayers::new(&bases),
+            bases: BaseLayers::new(&bases, &caches),
+            shared: SharedCache::of(&request.caches),
             created: epoch.map_or_else(|| request.now.clone(), |epoch| epoch.to_string()),
         };
         let outcome = solve(&session, &lowered.graph, lowered.tip);
         // What was read of the context holds whether the build succeeded or not.
         session.contexts.save();
-        self.finish(request, lowered, &outcome?, &session.bases)
+        self.finish(request, lowered, &outcome?, &session)
     }
 
     fn finish(
@@ -131,7 +141,7 @@ impl Builder<'_> {
         request: &BuildRequest,
         lowered: Lowered,
         outcome: &Outcome,
-        bases: &BaseLayers<'_>,
+        session: &Session<'_>,
     ) -> Result<Built, BuildError> {
         if self.cancel.is_cancelled() {
             return Err(BuildError::Cancelled);
@@ -139,8 +149,14 @@ impl Builder<'_> {
         let layers: Vec<(DiffId, Option<Descriptor>)> = outcome
             .layers
             .iter()
-            .map(|layer| (layer.clone(), bases.blob(layer).cloned()))
+            .map(|layer| (layer.clone(), session.bases.blob(layer).cloned()))
             .collect();
+        let claimed = layers.iter().take_while(|(_, blob)| blob.is_some()).count();
+        let failed = |cause| BuildError::Io {
+            operation: "fetch the layers of the image",
+            source: std::io::Error::other(cause),
+        };
+        session.ensure(&outcome.layers[claimed..], &lowered.graph).map_err(failed)?;
         let config = assemble(request, lowered, outcome);
         // The store takes the blobs of the lowest layers, as far up as there are any.
         let base: Vec<Descriptor> = layers.iter().map_while(|(_, blob)| blob.clone()).collect();
@@ -155,8 +171,22 @@ impl Builder<'_> {
             operation: "put the image into the store",
             source: Box::new(source),
         })?;
-        Ok(Built { config, layers })
+        let cached = session.bases.cached();
+        Ok(Built { config, layers, records: session.shared.used(), cached })
     }
+}
+
+/// Images with results of other builds, with vertices that stand for them: nothing needs those,
+/// but what is fetched is shown under their names.
+fn caches<'a>(images: &'a [CacheImage], graph: &mut Graph) -> Vec<(StepId, &'a CacheImage)> {
+    let vertex = |image: &CacheImage| Vertex {
+        op: Op::Base(Base { layers: Vec::new() }),
+        inputs: Vec::new(),
+        span: Span::new(0, 0),
+        text: String::new(),
+        name: format!("importing cache from {}", image.image.name),
+    };
+    images.iter().map(|image| (graph.add(vertex(image)), image)).collect()
 }
 
 /// The ignore files of a build, read.

@@ -12,10 +12,16 @@ use crate::error::StepCause;
 use crate::graph::Graph;
 use crate::images::BaseImage;
 use crate::progress::{Event, Progress, StepId};
+use crate::shared_cache::CacheImage;
 
 /// The base images of a build and the layers that can be fetched for them.
 pub(crate) struct BaseLayers<'a> {
-    bases: &'a [(StepId, BaseImage)],
+    /// The base images, and after them images with results of other builds.
+    bases: Vec<(StepId, &'a BaseImage)>,
+    /// How many of them are base images.
+    base_images: usize,
+    /// Those of the others whose blobs cannot be had after the build.
+    passing: HashSet<usize>,
     /// For each layer with a blob: the first base that has it, and the blob.
     blobs: HashMap<DiffId, (usize, Descriptor)>,
     /// One per base: who fetches holds it, so that others wait instead of fetching, too.
@@ -23,7 +29,14 @@ pub(crate) struct BaseLayers<'a> {
 }
 
 impl<'a> BaseLayers<'a> {
-    pub(crate) fn new(bases: &'a [(StepId, BaseImage)]) -> BaseLayers<'a> {
+    pub(crate) fn new(
+        base_images: &'a [(StepId, BaseImage)],
+        caches: &[(StepId, &'a CacheImage)],
+    ) -> BaseLayers<'a> {
+        let mut bases: Vec<_> = base_images.iter().map(|(step, base)| (*step, base)).collect();
+        bases.extend(caches.iter().map(|(step, cache)| (*step, &cache.image)));
+        let passing = caches.iter().enumerate().filter(|(_, (_, cache))| !cache.is_lasting);
+        let passing = passing.map(|(number, _)| base_images.len() + number).collect();
         let mut blobs = HashMap::new();
         for (number, (_, base)) in bases.iter().enumerate() {
             for (diff_id, blob) in base.config.rootfs.diff_ids.iter().zip(&base.layers) {
@@ -33,12 +46,26 @@ impl<'a> BaseLayers<'a> {
             }
         }
         let fetching = bases.iter().map(|_| Mutex::new(())).collect();
-        BaseLayers { bases, blobs, fetching }
+        BaseLayers { bases, base_images: base_images.len(), passing, blobs, fetching }
     }
 
-    /// The blob of a layer, if a base image has it.
+    /// The blob of a layer, if an image has it that will still be there after the build.
     pub(crate) fn blob(&self, layer: &DiffId) -> Option<&Descriptor> {
-        self.blobs.get(layer).map(|(_, blob)| blob)
+        let (number, blob) = self.blobs.get(layer)?;
+        (!self.passing.contains(number)).then_some(blob)
+    }
+
+    /// Whether the files of a layer can be had.
+    pub(crate) fn has(&self, layer: &DiffId) -> bool {
+        self.blobs.contains_key(layer)
+    }
+
+    /// The layers of images with results of other builds that will still be there.
+    pub(crate) fn cached(&self) -> Vec<(DiffId, Descriptor)> {
+        let of_caches = self.blobs.iter().filter(|(_, (number, _))| {
+            *number >= self.base_images && !self.passing.contains(number)
+        });
+        of_caches.map(|(layer, (_, blob))| (layer.clone(), blob.clone())).collect()
     }
 
     /// Fetches and unpacks what of `layers` the store lacks.
@@ -93,8 +120,8 @@ impl<'a> BaseLayers<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        let (step, image) = &self.bases[base];
-        let (step, started) = (*step, Instant::now());
+        let (step, image) = self.bases[base];
+        let started = Instant::now();
         progress.event(Event::Started { step, name: &graph.get(step).name });
         let counter = Counter::new(step, &missing, progress);
         let results: Vec<_> = std::thread::scope(|scope| {

@@ -41,6 +41,7 @@ mod progress;
 mod remote;
 mod request;
 mod select;
+mod shared_cache;
 mod solve;
 mod tree;
 
@@ -56,3 +57,4 @@ pub use named_context::{ContextDirectory, NamedContext, NamedContexts, Origin, R
 pub use progress::{Event, Progress, Silent, StepId, Stream};
 pub use remote::{GitSource, NoRemotes, RemoteFile, Remotes, percent_decoded, redacted};
 pub use request::{BuildRequest, NetworkMode, RunSettings, Sandbox};
+pub use shared_cache::{CacheImage, CacheRecords};

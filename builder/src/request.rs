@@ -7,6 +7,7 @@ use oci::{Platform, Reference};
 
 use crate::grants::Grants;
 use crate::named_context::{ContextDirectory, NamedContexts};
+use crate::shared_cache::CacheImage;
 use crate::syntax::Source;
 
 /// Everything that a build depends on. Nothing else is read from the machine: who calls it picks
@@ -31,6 +32,8 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// The stages whose steps run again, by name or number.
     pub no_cache_stages: Vec<String>,
+    /// Images that carry the results of other builds.
+    pub caches: Vec<CacheImage>,
     /// Asks the registry for base images that the store has already.
     pub pull: bool,
     /// Labels that the image gets beside those of the Dockerfile.

@@ -71,6 +71,7 @@ fn request(text: &str) -> BuildRequest {
         build_platform: "linux/amd64".parse().unwrap(),
         no_cache: false,
         no_cache_stages: Vec::new(),
+        caches: Vec::new(),
         pull: false,
         labels: IndexMap::new(),
         names: Vec::new(),

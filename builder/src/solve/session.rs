@@ -14,6 +14,7 @@ use crate::layers::BaseLayers;
 use crate::progress::{Event, Progress};
 use crate::remote::Remotes;
 use crate::request::BuildRequest;
+use crate::shared_cache::SharedCache;
 
 /// A build while it runs.
 pub(crate) struct Session<'a> {
@@ -26,6 +27,8 @@ pub(crate) struct Session<'a> {
     pub(crate) ids: IdMode,
     pub(crate) contexts: Contexts<'a>,
     pub(crate) bases: BaseLayers<'a>,
+    /// What other builds came to, and what this one did.
+    pub(crate) shared: SharedCache,
     /// What is made now says that it was made then, RFC 3339.
     pub(crate) created: String,
 }
@@ -59,19 +62,33 @@ impl Session<'_> {
         Ok(self.lookup(key)?.map(|record| below.with(record)))
     }
 
-    /// What a step with this key made before, if its layer is still there.
+    /// What a step with this key made before, here or elsewhere, if its layer can be had.
     pub(crate) fn lookup(&self, key: CacheKey) -> Result<Option<StepRecord>, StepCause> {
-        let record = self
+        // What another version wrote in another form is no result.
+        let read = |value: Value| serde_json::from_value::<StepRecord>(value).ok();
+        let here = self
             .store
             .record(&key.0)
             .map_err(StepCause::store("look a step up in the build cache"))?;
-        // What another version wrote in another form is no result.
-        Ok(record.and_then(|record| serde_json::from_value(record.value).ok()))
+        let found = here.and_then(|record| read(record.value)).or_else(|| {
+            let elsewhere = self.shared.imported(key).and_then(read);
+            elsewhere.filter(|record| self.bases.has(&record.layer))
+        });
+        if let Some(record) = &found {
+            self.note(key, record);
+        }
+        Ok(found)
+    }
+
+    fn note(&self, key: CacheKey, record: &StepRecord) -> Value {
+        let value = serde_json::to_value(record).expect("a record is a plain document");
+        self.shared.note(key, &value, std::slice::from_ref(&record.layer));
+        value
     }
 
     /// Keeps the result of a step.
     pub(crate) fn record(&self, key: CacheKey, record: &StepRecord) -> Result<(), StepCause> {
-        let value = serde_json::to_value(record).expect("a record is a plain document");
+        let value = self.note(key, record);
         self.put(key, &value, std::slice::from_ref(&record.layer))
     }
 
@@ -81,12 +98,18 @@ impl Session<'_> {
             .store
             .record(&key.0)
             .map_err(StepCause::store("look a digest up in the build cache"))?;
-        Ok(record.and_then(|record| serde_json::from_value(record.value).ok()).map(CacheKey))
+        let value = record.map(|record| record.value).or_else(|| self.shared.imported(key));
+        let digest = value.as_ref().and_then(|value| serde_json::from_value(value.clone()).ok());
+        if let (Some(value), true) = (&value, digest.is_some()) {
+            self.shared.note(key, value, &[]);
+        }
+        Ok(digest.map(CacheKey))
     }
 
     /// Keeps a digest that was computed from layers.
     pub(crate) fn record_digest(&self, key: CacheKey, digest: CacheKey) -> Result<(), StepCause> {
         let value = serde_json::to_value(digest.0).expect("bytes are a plain document");
+        self.shared.note(key, &value, &[]);
         self.put(key, &value, &[])
     }
 

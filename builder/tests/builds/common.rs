@@ -76,6 +76,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
         build_platform: platform(),
         no_cache: false,
         no_cache_stages: Vec::new(),
+        caches: Vec::new(),
         pull: false,
         labels: IndexMap::new(),
         names: Vec::new(),

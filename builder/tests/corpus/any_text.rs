@@ -55,6 +55,7 @@ fn request(dockerfile: Source) -> BuildRequest {
         build_platform: Platform::host(),
         no_cache: false,
         no_cache_stages: Vec::new(),
+        caches: Vec::new(),
         pull: false,
         labels: Default::default(),
         names: Vec::new(),

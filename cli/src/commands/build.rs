@@ -1,5 +1,6 @@
 //! `tierce build`: an image from a Dockerfile.
 
+mod cache;
 mod call;
 mod export;
 mod grants;
@@ -14,12 +15,15 @@ use std::path::{Path, PathBuf};
 
 use builder::check::show::text;
 use builder::syntax::Source;
-use builder::{BuildError, BuildRequest, Builder, Cancel, Grants, NetworkMode, Progress, Sandbox};
+use builder::{
+    BuildError, BuildRequest, Builder, CacheRecords, Cancel, Grants, NetworkMode, Progress, Sandbox,
+};
 use clap::ValueEnum;
 use indexmap::IndexMap;
 use layerfs::Lease;
-use oci::{Platform, Reference};
+use oci::{Descriptor, DiffId, Platform, Reference};
 
+use self::cache::{CacheArgs, Results};
 use self::call::CallArgs;
 use self::export::{Export, Made};
 use self::grants::GrantArgs;
@@ -93,6 +97,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "auto")]
     progress: Shown,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     output: OutputArgs,
     /// Nothing is left of a build but its image and its cache, so this changes nothing
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true",
@@ -150,18 +156,26 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if !stored {
         request.names.clear();
     }
-    let mut made = Vec::new();
+    request.caches = args.cache.images(&bases, args.quiet);
+    let (mut made, mut results) = (Vec::new(), Results::default());
     for platform in platforms(args) {
         request.platform = platform;
-        made.push(build(args, app, &lease, &inputs, &request, (&bases, &network))?);
+        let built = build(args, app, &lease, &inputs, &request, (&bases, &network))?;
+        made.push(built.made);
+        if args.cache.is_exported() {
+            results.records = std::mem::take(&mut results.records).and(built.records);
+            results.layers.extend(made.iter().flat_map(|made| made.layers.clone()));
+            results.cached.extend(built.cached);
+        }
     }
     let ended = finish(args, app, &lease, &made, &outputs);
+    let exported = if ended.is_ok() { results.export(args, app, &lease) } else { Ok(()) };
     for made in made.iter().filter(|_| !stored) {
         if before.iter().all(|record| record.id != made.record.id) {
             store.remove_image(&made.record.id)?;
         }
     }
-    ended
+    exported.and(ended)
 }
 
 /// The platforms that are asked for, each once; nothing stands for that of the machine.
@@ -183,7 +197,7 @@ fn build(
     inputs: &Inputs,
     request: &BuildRequest,
     (bases, network): (&BasesAndLayouts, &Network),
-) -> Result<Made, Failure> {
+) -> Result<BuiltFor, Failure> {
     let progress = Findings::new(progress(args, app));
     let cancel = Cancel::new()?;
     let _interrupts = signals::cancel_on_signal(&cancel)?;
@@ -211,11 +225,19 @@ fn build(
             anstream::stderr().write_all(text::summary(&findings, &inputs.dockerfile).as_bytes());
     }
     let built = built.map_err(|error| failure(&inputs.dockerfile, &error))?;
-    Ok(Made {
+    let made = Made {
         platform: built.config.platform(),
         record: store.resolve(&built.config.digest().to_string())?,
         layers: built.layers.into_iter().map(|(layer, _)| layer).collect(),
-    })
+    };
+    Ok(BuiltFor { made, records: built.records, cached: built.cached })
+}
+
+/// What was built for one platform, and what its steps came to.
+struct BuiltFor {
+    made: Made,
+    records: CacheRecords,
+    cached: Vec<(DiffId, Descriptor)>,
 }
 
 fn finish(
@@ -295,6 +317,7 @@ fn request(
         platform: args.platform.first().cloned(),
         build_platform: Platform::host(),
         no_cache: args.no_cache,
+        caches: Vec::new(),
         no_cache_stages: args.no_cache_filter.clone(),
         pull: args.pull,
         labels: args.label.iter().map(pair).collect(),
