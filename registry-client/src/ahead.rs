@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// From which size on a blob comes in parts, in bytes.
 const SPLIT_FROM: u64 = 32 << 20;
 /// How large a part is, in bytes. One that came too early waits in memory.
-const PART: u64 = 8 << 20;
+const PART: u64 = 6 << 20;
 
 /// The parts that are on their way, in their order and without gaps.
 pub(crate) struct Ahead {

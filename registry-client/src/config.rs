@@ -39,7 +39,7 @@ pub struct Config {
     /// one that was killed had begun. Uploads of more than 4 MiB then go in chunks, for some
     /// registries keep nothing of a request that breaks.
     pub unfinished: Option<PathBuf>,
-    /// How many parts of large blobs (8 MiB each of those over 32 MiB) are fetched ahead, each
+    /// How many parts of large blobs (6 MiB each of those over 32 MiB) are fetched ahead, each
     /// over a connection of its own; the bound of what waits in memory. 0 for none.
     pub parts_ahead: usize,
     /// Whether a blob that its registry lacks is fetched from the `https` URLs that its

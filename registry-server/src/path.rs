@@ -70,6 +70,20 @@ impl Endpoint {
         Some(endpoint)
     }
 
+    /// The same of the repository whose name begins with `prefix`.
+    pub(crate) fn below(mut self, prefix: &str) -> Endpoint {
+        match &mut self {
+            Endpoint::Blob { name, .. }
+            | Endpoint::Uploads { name }
+            | Endpoint::Upload { name, .. }
+            | Endpoint::Manifest { name, .. }
+            | Endpoint::Tags { name }
+            | Endpoint::Referrers { name, .. } => *name = format!("{prefix}/{name}"),
+            _ => {}
+        }
+        self
+    }
+
     /// The repository that it is about.
     pub(crate) fn repository(&self) -> Option<&str> {
         match self {

@@ -19,6 +19,7 @@ use crate::metrics::Answered;
 use crate::name::Repository;
 use crate::path::Endpoint;
 use crate::problem::{Code, Problem};
+use crate::query;
 use crate::routes::{blobs, catalog, manifests, operation, page, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -32,7 +33,10 @@ async fn answer(State(registry): State<Registry>, request: Request) -> Response 
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let agent = request.headers().get(USER_AGENT).cloned();
-    let endpoint = Endpoint::parse(&path);
+    let mut endpoint = Endpoint::parse(&path);
+    if let Some(prefix) = namespace(&registry, &request) {
+        endpoint = endpoint.map(|endpoint| endpoint.below(&prefix));
+    }
     let kind = endpoint.as_ref().map_or("none", Endpoint::kind);
     let (mut head, body) = request.into_parts();
     let body = lingering(&head.headers, body);
@@ -66,6 +70,15 @@ async fn answer(State(registry): State<Registry>, request: Request) -> Response 
         HeaderValue::from_static("nosniff"),
     );
     registry.0.config.faults.after(response)
+}
+
+/// The prefix of the mirror that a request means, if it only says which registry is mirrored, as
+/// containerd does.
+fn namespace(registry: &Registry, request: &Request) -> Option<String> {
+    let namespace = query::first(request.uri(), "ns")?;
+    let mirrors = &registry.0.config.mirrors;
+    let found = mirrors.iter().find(|mirror| mirror.namespace.as_ref() == Some(&namespace))?;
+    Some(found.prefix.clone()).filter(|prefix| !prefix.is_empty())
 }
 
 /// Lets a request in, or not.

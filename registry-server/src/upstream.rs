@@ -15,6 +15,9 @@ pub struct Mirror {
     /// What the names of these repositories begin with, up to a slash. The rest is the name at the
     /// upstream. Of several prefixes the longest counts; the empty one is that of all names.
     pub prefix: String,
+    /// The registry that these repositories are of, if they are all that it has: clients that say
+    /// so (`?ns=`) need not know the prefix.
+    pub namespace: Option<String>,
     /// Who is asked.
     pub upstream: Arc<dyn Upstream>,
     /// How long a tag is not asked for again.

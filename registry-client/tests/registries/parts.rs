@@ -38,7 +38,7 @@ async fn a_large_blob_comes_in_parts_that_are_joined_in_order() {
         .map(|asked| asked.header("range").unwrap_or_default().to_owned())
         .collect();
     starts.sort();
-    assert_eq!(starts.len(), 6, "each byte was asked for once: {starts:?}");
+    assert_eq!(starts.len(), 7, "each byte was asked for once: {starts:?}");
     // A blob that is not large takes one request.
     let small = noise(1000);
     let whole = small.clone();
@@ -76,7 +76,7 @@ async fn a_part_of_another_blob_is_found_out() {
     let whole = Arc::clone(&bytes);
     let server = Server::start(move |asked| {
         let mut other = whole.to_vec();
-        if asked.header("range").is_some_and(|range| range.contains("bytes=1677")) {
+        if asked.header("range").is_some_and(|range| range.contains("bytes=1258")) {
             other[17 << 20] ^= 1;
         }
         range(&other, asked)

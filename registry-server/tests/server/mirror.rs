@@ -53,7 +53,8 @@ impl Origin {
 
     fn mirrored(&self, fresh: Duration) -> Router {
         let upstream = Arc::new(self.clone());
-        let mirror = Mirror { prefix: "hub".to_owned(), upstream, fresh };
+        let namespace = Some("hub.example".to_owned());
+        let mirror = Mirror { prefix: "hub".to_owned(), namespace, upstream, fresh };
         let config = Config { mirrors: vec![mirror], ..Config::default() };
         router(Registry::with_config(Storage::memory(), config))
     }

@@ -44,6 +44,7 @@ impl Mirrored {
         }
         Ok(Mirror {
             prefix: prefix.to_owned(),
+            namespace: place.below.is_empty().then(|| place.registry.clone()),
             fresh: self.fresh.map_or(FRESH, Duration::from),
             upstream: Arc::new(Remote { client: self.client(app, &place)?, place }),
         })
