@@ -315,6 +315,57 @@ fn malformed_requests_hurt_nobody() {
     assert_eq!(server.call("GET", "/v2/", b"").0, 200);
 }
 
+/// Whatever stands before us may read the end of a request elsewhere than we do. What can be read
+/// in two ways is refused, or ends the connection: nothing that comes behind it is answered.
+#[test]
+fn no_request_hides_in_another() {
+    let server = Server::start(Storage::memory(), Limits::default());
+    let hidden = "GET /v2/hidden/tags/list HTTP/1.1\r\nHost: x\r\n\r\n";
+    for headers in [
+        // A length and chunks: which of them counts?
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+        // Chunks that not everybody takes for chunks.
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer-Encoding: \x0bchunked\r\n",
+        " Transfer-Encoding: chunked\r\n",
+        "X: y\r\n Transfer-Encoding: chunked\r\n",
+        // Lengths that not everybody takes for lengths.
+        "Content-Length: 5, 5\r\n",
+        "Content-Length: 5, 6\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 18446744073709551621\r\n",
+        "Content-Length : 5\r\n",
+        "Content-Length: \r\n 5\r\n",
+    ] {
+        let request = format!(
+            "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n{headers}\r\n0\r\n\r\n{hidden}"
+        );
+        let answer = server.say(&request);
+        let answers = answer.matches("HTTP/1.1 ").count();
+        // Chunks may count where there is a length, too, if the connection ends with the answer
+        // (RFC 9112, section 6.3).
+        let ended = header(&answer, "connection") == Some("close");
+        let refused = [0, 400, 501].contains(&status(&answer));
+        assert!(answers <= 1 && (refused || ended), "{headers:?}: {answer}");
+    }
+    // Chunks whose sizes can be read in two ways.
+    for chunks in ["+0\r\n\r\n", "0x0\r\n\r\n", "-1\r\n\r\n", "fffffffffffffffff\r\n", "0\n\n"] {
+        let request = format!(
+            "PUT /v2/a/manifests/b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}{hidden}"
+        );
+        let answer = server.say(&request);
+        assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{chunks:?}: {answer}");
+    }
+    assert_eq!(server.call("GET", "/v2/", b"").0, 200);
+}
+
 #[test]
 fn who_does_not_ask_in_time_is_let_go() {
     let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
