@@ -115,3 +115,18 @@ fn log(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::new(filter);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    /// Commands are described when they are typed: a fault in a description waits for that.
+    #[test]
+    fn every_command_can_be_described() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.debug_assert();
+    }
+}

@@ -5,6 +5,7 @@
 //! of this holds a lock on the directory, and begins by removing what dead containers left.
 
 pub(crate) mod choice;
+pub(crate) mod connect;
 mod hosts;
 pub(crate) mod join;
 mod proxy;
@@ -61,6 +62,9 @@ pub(crate) struct Endpoint {
     pub(crate) address: Ipv4Addr,
     /// What it is called there, its own name first.
     pub(crate) names: Vec<String>,
+    /// The name of its interface.
+    #[serde(default)]
+    pub(crate) interface: String,
 }
 
 /// The networks of a store, locked.
@@ -169,6 +173,26 @@ impl<'a> Networks<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Frees all addresses of a container, and removes the bridges that nobody else is on.
+    fn leave_all(&self, container: &str) -> Result<(), Failure> {
+        for network in self.all()? {
+            for endpoint in self.endpoints(&network)? {
+                if endpoint.container == container {
+                    self.leave(&network, &endpoint)?;
+                    self.remove_if_empty(&network)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_if_empty(&self, network: &Network) -> Result<(), Failure> {
+        match self.endpoints(network)?.is_empty() {
+            true => Ok(runtime::network::remove_bridge(&network.bridge())?),
+            false => Ok(()),
+        }
     }
 
     /// Frees an address; the others forget the names that it had.

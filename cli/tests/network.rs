@@ -30,7 +30,7 @@ fn page(place: &str) -> String {
     page
 }
 
-const SERVER: &str = "mkdir /www && echo here > /www/index.html && exec httpd -f -p 80 -h /www";
+const SERVER: &str = "mkdir -p /www && echo here > /www/index.html && exec httpd -f -p 80 -h /www";
 
 fn a_published_port_leads_to_the_container(tierce: &Tierce) {
     with_image(tierce);
@@ -158,4 +158,85 @@ fn what_a_killed_keeper_leaves_is_swept() {
     tierce.ok(["network", "ls"]);
     assert!(!Path::new(&bridge).exists());
     tierce.ok(["network", "rm", "lan"]);
+}
+
+#[test]
+fn a_container_is_connected_to_more_networks_and_taken_off_them() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    for network in ["one", "two"] {
+        tierce.ok(["network", "create", network]);
+    }
+    let start = |name: &str, network: &str| {
+        tierce.ok([
+            "run",
+            "-d",
+            "--name",
+            name,
+            "--network",
+            network,
+            "busybox",
+            "sh",
+            "-c",
+            SERVER,
+        ]);
+    };
+    start("left", "one");
+    start("right", "two");
+    let reaches = |from: &str, to: &str| {
+        let url = format!("http://{to}/index.html");
+        tierce.run(["exec", from, "timeout", "3", "wget", "-q", "-O", "-", &url]).stdout == "here\n"
+    };
+    wait_until("the servers are there", || reaches("left", "left") && reaches("right", "right"));
+    assert!(!reaches("left", "right"), "they are on different networks");
+
+    tierce.ok(["network", "connect", "--alias", "l", "two", "left"]);
+    assert!(reaches("left", "right") && reaches("right", "left") && reaches("right", "l"));
+    let again = tierce.run(["network", "connect", "two", "left"]);
+    assert!(again.code == 1 && again.stderr.contains("is on network two already"), "{again:?}");
+    let address = "{{.NetworkSettings.Networks.two.IPAddress}}";
+    let address = || tierce.ok(["inspect", "--format", address, "left"]).trim().to_owned();
+    assert!(reaches("right", &address()));
+    assert!(tierce.ok(["network", "inspect", "two"]).contains("\"left\""));
+    let refused = tierce.run(["network", "rm", "two"]);
+    assert!(refused.code == 1 && refused.stderr.contains("active endpoints"), "{refused:?}");
+
+    // It is so again when the container starts again.
+    tierce.ok(["restart", "-t", "0", "left"]);
+    wait_until("the server is there again", || reaches("right", "l"));
+    assert!(reaches("left", "right"));
+
+    // The first network goes; the other one is then its first.
+    tierce.ok(["network", "disconnect", "one", "left"]);
+    tierce.ok(["network", "rm", "one"]);
+    assert!(reaches("right", "left") && reaches("left", "right"));
+    let route = ["exec", "left", "ip", "route"];
+    assert!(tierce.ok(route).contains("default via"), "the way out leads through the other one");
+    tierce.ok(["network", "disconnect", "two", "left"]);
+    assert!(!reaches("right", "left") && !reaches("right", "l") && !reaches("left", "right"));
+    assert_eq!(tierce.run(["network", "disconnect", "two", "left"]).code, 1);
+
+    // One that does not run is on it when it starts, with the address that it is to have.
+    tierce.ok(["create", "--name", "later", "--network", "two", "busybox", "sh", "-c", SERVER]);
+    tierce.ok(["network", "create", "--subnet", "10.213.55.0/24", "three"]);
+    tierce.ok(["network", "connect", "--ip", "10.213.55.77", "three", "later"]);
+    let outside = tierce.run(["network", "connect", "--ip", "10.9.9.9", "three", "right"]);
+    assert!(outside.code == 1 && outside.stderr.contains("not an address of"), "{outside:?}");
+    tierce.ok(["start", "later"]);
+    assert!(page("10.213.55.77:80").ends_with("here\n"));
+
+    let bridges = |name: &str| {
+        let option = "{{.Options.interface}}";
+        tierce.ok(["network", "inspect", "--format", option, name]).trim().to_owned()
+    };
+    let bridges = ["two", "three"].map(bridges);
+    tierce.ok(["rm", "-f", "left", "right", "later"]);
+    for bridge in bridges {
+        wait_until("the bridges go with the last container", || !network::is_there(&bridge));
+    }
+    let alone = ["run", "-d", "--name", "alone", "--network", "none", "busybox", "sleep", "60"];
+    tierce.ok(alone);
+    let refused = tierce.run(["network", "connect", "two", "alone"]);
+    assert!(refused.code == 1 && refused.stderr.contains("the only one"), "{refused:?}");
+    tierce.ok(["rm", "-f", "alone"]);
 }

@@ -23,8 +23,8 @@ use crate::sys;
 use message::{Address, NewLink, Route};
 use netlink::Netlink;
 
-/// The name of a container's interface, docker's.
-const INTERFACE: &str = "eth0";
+/// How many networks a container can be on.
+const MOST_INTERFACES: usize = 64;
 
 /// A network of version 4 with its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,36 +122,78 @@ pub fn remove_bridge(name: &str) -> Result<(), Error> {
 }
 
 /// Connects a namespace to a bridge: gives it an interface with an address, and a way out through
-/// the gateway, if there is to be one.
+/// the gateway, if there is to be one and it has none yet. Answers with the interface's name in
+/// the namespace: `eth0` of the first one, as with docker.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// When the kernel refuses, or the namespace has 64 interfaces already.
 pub fn connect(
     namespace: BorrowedFd<'_>,
     bridge: &str,
     outside: &str,
     interface: Interface,
     gateway: Option<Ipv4Addr>,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let failed = |errno| Error::setup(format!("connect a container to the bridge {bridge}"), errno);
+    let failed_inside =
+        |error: std::io::Error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    let inside = in_namespace(namespace, || {
+        let mut names = (0..MOST_INTERFACES).map(|number| format!("eth{number}"));
+        names.find(|name| !is_there(name)).ok_or(Errno::NOSPC.into())
+    });
+    let inside = inside.map_err(failed_inside)?;
     let pair = || {
         let netlink = Netlink::open()?;
         let master = index_of(bridge)?;
-        netlink.ask(&NewLink::pair(outside, INTERFACE, namespace.as_raw_fd(), master))?;
+        netlink.ask(&NewLink::pair(outside, &inside, namespace.as_raw_fd(), master))?;
         netlink.ask(&message::Up { index: index_of(outside)? })
     };
     pair().map_err(failed)?;
     in_namespace(namespace, || {
         let netlink = Netlink::open()?;
-        let index = index_of(INTERFACE)?;
+        let index = index_of(&inside)?;
         netlink.ask(&Address { index, interface })?;
         netlink.ask(&message::Up { index })?;
-        if let Some(gateway) = gateway {
-            netlink.ask(&Route { gateway, index })?;
+        match gateway.map(|gateway| netlink.ask(&Route { gateway, index })) {
+            None | Some(Ok(()) | Err(Errno::EXIST)) => Ok(()),
+            Some(Err(errno)) => Err(errno.into()),
         }
-        Ok(())
     })
-    .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))
+    .map_err(failed_inside)?;
+    Ok(inside)
+}
+
+/// Takes an interface away from a namespace, if it is there, and with it the way out that leads
+/// through it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn disconnect(namespace: BorrowedFd<'_>, interface: &str) -> Result<(), Error> {
+    let gone = in_namespace(namespace, || match index_of(interface) {
+        Err(Errno::NODEV) => Ok(()),
+        Err(errno) => Err(errno.into()),
+        Ok(index) => Ok(Netlink::open()?.ask(&message::RemoveLink { index })?),
+    });
+    gone.map_err(|error| Error::setup(format!("take the interface {interface} away"), error))
+}
+
+/// Gives a namespace a way out through a gateway, unless it has one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn lead_out(
+    namespace: BorrowedFd<'_>,
+    interface: &str,
+    gateway: Ipv4Addr,
+) -> Result<(), Error> {
+    let led = in_namespace(namespace, || {
+        let index = index_of(interface)?;
+        match Netlink::open()?.ask(&Route { gateway, index }) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    });
+    led.map_err(|error| Error::setup(format!("lead out through {gateway}"), error))
 }
 
 /// The number of an interface of the calling thread's namespace.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::containers::each;
 use crate::error::{Failure, Outcome};
+use crate::networks::connect::Connection;
 use crate::networks::join::new_network;
 use crate::networks::{DEFAULT, Network, Networks, Subnet};
 use crate::ui::ask::confirmed;
@@ -28,6 +29,18 @@ pub(crate) struct Args {
 enum Action {
     /// Make a network and print its id
     Create(Create),
+    /// Connect a container to one more network
+    Connect(Connect),
+    /// Take a container off a network
+    Disconnect {
+        /// Take it off also if it is not there any more; nobody is on a network who is not
+        #[arg(short, long)]
+        force: bool,
+        /// The network: a name or an id
+        network: String,
+        /// The container: a name or an id
+        container: String,
+    },
     /// List networks
     #[command(visible_alias = "list")]
     Ls(Ls),
@@ -70,6 +83,20 @@ struct Create {
 }
 
 #[derive(clap::Args)]
+struct Connect {
+    /// Another name that the container has there
+    #[arg(long, value_name = "NAME")]
+    alias: Vec<String>,
+    /// The address that it has there; a free one if none is given
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<Ipv4Addr>,
+    /// The network: a name or an id
+    network: String,
+    /// The container: a name or an id
+    container: String,
+}
+
+#[derive(clap::Args)]
 struct Ls {
     /// Only those that are so: name=PART, id=BEGINNING, label=NAME[=VALUE], driver=bridge
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -93,6 +120,20 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let networks = Networks::lock(app.store()?)?;
     match &args.action {
         Action::Create(args) => create(args, &networks),
+        Action::Connect(args) => {
+            let container = app.store()?.container(&args.container)?;
+            let (network, aliases) = (args.network.clone(), args.alias.clone());
+            networks.connect(&container, Connection { network, aliases, address: args.ip })?;
+            Ok(0)
+        }
+        Action::Disconnect { force, network, container } => {
+            match app.store()?.container(container) {
+                Ok(container) => networks.disconnect(&container, network)?,
+                Err(layerfs::Error::ContainerNotFound { .. }) if *force => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(0)
+        }
         Action::Ls(args) => list(args, &networks),
         Action::Inspect(args) => inspect(args, &networks),
         Action::Rm { networks: names } => {

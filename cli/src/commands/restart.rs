@@ -7,6 +7,8 @@ use crate::error::Outcome;
 
 /// What `tierce restart` takes.
 #[derive(clap::Args)]
+// It is one group of options with those of `stop`.
+#[group(skip)]
 pub(crate) struct Args {
     #[command(flatten)]
     stop: stop::Args,

@@ -13,6 +13,7 @@ use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
 use crate::keeper::restart::RestartPolicy;
 use crate::networks::NetworkChoice;
+use crate::networks::connect::Connection;
 use crate::networks::publish::Published;
 
 /// How long a container may take to end that is asked to, in seconds, as docker's.
@@ -30,6 +31,9 @@ pub(crate) struct ContainerConfig {
     /// Other names that it has on its network.
     #[serde(default)]
     pub(crate) network_aliases: Vec<String>,
+    /// The networks that it was connected to beside that one.
+    #[serde(default)]
+    pub(crate) connections: Vec<Connection>,
     /// Ports of the machine that lead to its own.
     #[serde(default)]
     pub(crate) ports: Vec<Published>,

@@ -137,6 +137,7 @@ pub(crate) fn create(
         hostname: args.hostname.clone(),
         network: args.network.choice(&ports),
         network_aliases: args.network.network_alias.clone(),
+        connections: Vec::new(),
         ports,
         limits: args.limits.chosen()?,
         mounts: Vec::new(),

@@ -180,14 +180,22 @@ fn network(container: &Container, config: &ContainerConfig) -> Value {
         let places = ports.entry(key).or_insert_with(|| json!([]));
         places.as_array_mut().into_iter().for_each(|places| places.push(place.clone()));
     }
+    let mut networks = serde_json::Map::new();
+    let mut on = |name: &str, address: String, gateway: String, aliases: &[String]| {
+        let place = json!({ "IPAddress": address, "Gateway": gateway, "Aliases": aliases });
+        networks.insert(name.to_owned(), place);
+    };
+    on(&name, text(addresses.address), text(addresses.gateway), &config.network_aliases);
+    for connection in &config.connections {
+        let place = addresses.more.iter().find(|place| place.network == connection.network);
+        let address = text(place.map(|place| place.address));
+        let gateway = text(place.map(|place| place.gateway));
+        on(&connection.network, address, gateway, &connection.aliases);
+    }
     json!({
         "IPAddress": text(addresses.address),
         "Gateway": text(addresses.gateway),
         "Ports": ports,
-        "Networks": { name: {
-            "IPAddress": text(addresses.address),
-            "Gateway": text(addresses.gateway),
-            "Aliases": config.network_aliases,
-        } },
+        "Networks": networks,
     })
 }

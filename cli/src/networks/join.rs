@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerfs::{Container, ContainerState, Store};
-use runtime::network::{Interface, connect, ensure_bridge, namespace_of, new_namespace, way_out};
+use runtime::network::{namespace_of, new_namespace};
 use serde::{Deserialize, Serialize};
 
+use super::connect::{self, Connection};
 use super::proxy::{self, Ports, Target};
 use super::publish::{Protocol, Published};
-use super::{DEFAULT, Endpoint, Network, NetworkChoice, Networks, Subnet, hosts};
+use super::{DEFAULT, Network, NetworkChoice, Networks, Subnet, hosts};
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname};
 use crate::error::{Doing, Failure};
@@ -23,7 +24,8 @@ pub(crate) struct Joined {
     /// What the container gets as `/etc/hosts`, if that is a file of ours.
     pub(crate) hosts: Option<PathBuf>,
     ports: Option<Ports>,
-    place: Option<(Store, Network, Endpoint)>,
+    /// Whose places are given back in the end.
+    place: Option<(Store, String)>,
 }
 
 /// What is known of the network of a container that runs.
@@ -33,9 +35,26 @@ pub(crate) struct Addresses {
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) gateway: Option<Ipv4Addr>,
     pub(crate) ports: Vec<Published>,
+    /// The networks beside that one.
+    #[serde(default)]
+    pub(crate) more: Vec<PlaceOn>,
+}
+
+/// A container's place on one more network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PlaceOn {
+    pub(crate) network: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) gateway: Ipv4Addr,
+    pub(crate) aliases: Vec<String>,
 }
 
 impl Addresses {
+    /// Notes them for a container.
+    pub(crate) fn write(&self, container: &Container) -> Result<(), Failure> {
+        Ok(fs::write(file(&container.dir), serde_json::to_vec(self)?)?)
+    }
+
     /// Those of a container, if it runs.
     pub(crate) fn of(container: &Container) -> Addresses {
         let read = || serde_json::from_slice(&fs::read(file(&container.dir)).ok()?).ok();
@@ -61,14 +80,8 @@ impl Joined {
 impl Drop for Joined {
     fn drop(&mut self) {
         drop(self.ports.take());
-        let Some((store, network, endpoint)) = self.place.take() else { return };
-        let left = Networks::lock(&store).and_then(|networks| {
-            networks.leave(&network, &endpoint)?;
-            match networks.endpoints(&network)?.is_empty() {
-                true => Ok(runtime::network::remove_bridge(&network.bridge())?),
-                false => Ok(()),
-            }
-        });
+        let Some((store, container)) = self.place.take() else { return };
+        let left = Networks::lock(&store).and_then(|networks| networks.leave_all(&container));
         if let Err(failure) = left {
             // The next one who uses the networks sweeps.
             tracing::warn!(%failure, "the network is left as it is");
@@ -126,72 +139,43 @@ fn on_bridge(
     if name == DEFAULT && networks.find(name).is_err() {
         networks.create(&new_network(&networks, name, None, None)?)?;
     }
-    let network = networks.find(name)?;
-    let others = networks.endpoints(&network)?;
-    let address = free_address(&network, &others)?;
-    let mut names = vec![container.name.clone(), container.id[..12].to_owned()];
-    names.extend(config.network_aliases.iter().cloned());
-    let endpoint = Endpoint { container: container.id.clone(), address, names };
-    let prefix = network.subnet.prefix();
-    ensure_bridge(&network.bridge(), Interface { address: network.gateway, prefix })?;
-    if !network.internal {
-        open_way_out(&network);
-    }
+    let own = Connection {
+        network: name.to_owned(),
+        aliases: config.network_aliases.clone(),
+        address: None,
+    };
     let namespace = new_namespace()?;
-    let place = networks.endpoint_dir(&network).join(address.to_string());
-    fs::write(place, serde_json::to_vec(&endpoint)?)?;
-    // From here on the place is given back whatever happens.
+    // From here on the places are given back whatever happens.
     let mut joined = Joined::plain(runtime::Network::None);
-    joined.place = Some((store.clone(), network.clone(), endpoint.clone()));
+    joined.place = Some((store.clone(), container.id.clone()));
     let mut join_up = || -> Result<(), Failure> {
-        let gateway = (!network.internal).then_some(network.gateway);
-        let outside = format!("tv-{}", &random_name(&container.id)[..12]);
-        let interface = Interface { address, prefix };
-        connect(namespace.as_fd(), &network.bridge(), &outside, interface, gateway)?;
-        let (opened, ports) = publish(config, &namespace, address)?;
+        let first = connect::connect(&networks, container, &own, namespace.as_fd())?;
+        let (opened, ports) = publish(config, &namespace, first.address)?;
         joined.ports = Some(opened);
         let hosts = hosts::path(&container.dir);
         let (hostname, given) = (hostname(container, config), config.names.hosts());
-        fs::write(&hosts, hosts::content(&endpoint, hostname, &given, &others))?;
+        fs::write(&hosts, hosts::content(&first.endpoint, hostname, &given, &first.others))?;
         joined.hosts = Some(hosts);
-        let addresses = Addresses {
-            network: Some(network.name.clone()),
-            address: Some(address),
-            gateway: Some(network.gateway),
+        let mut addresses = Addresses {
+            network: Some(first.network.name.clone()),
+            address: Some(first.address),
+            gateway: Some(first.network.gateway),
             ports,
+            more: Vec::new(),
         };
-        fs::write(file(&container.dir), serde_json::to_vec(&addresses)?)?;
-        Ok(())
+        for connection in &config.connections {
+            let next = connect::connect(&networks, container, connection, namespace.as_fd())?;
+            next.tell_container(store);
+            addresses.more.push(next.place());
+        }
+        addresses.write(container)
     };
     let result = join_up();
-    others.iter().for_each(|other| hosts::learn(store, &other.container, &endpoint));
     // Leaving takes the lock again.
     drop(networks);
     result?;
     joined.network = Some(runtime::Network::Namespace(namespace));
     Ok(joined)
-}
-
-/// Without a way out the containers of a network still have each other and the machine.
-fn open_way_out(network: &Network) {
-    let range = Interface { address: network.gateway, prefix: network.subnet.prefix() };
-    match way_out::open(&network.bridge(), range) {
-        Ok(true) => {}
-        Ok(false) => {
-            tracing::debug!(network = %network.name, "the machine has no route that leads out");
-        }
-        Err(error) => {
-            tracing::warn!(network = %network.name, %error, "its containers have no way out");
-        }
-    }
-}
-
-fn free_address(network: &Network, others: &[Endpoint]) -> Result<Ipv4Addr, Failure> {
-    let is_free = |address: &Ipv4Addr| {
-        *address != network.gateway && !others.iter().any(|other| other.address == *address)
-    };
-    let message = || Failure::new(format!("network {} has no free address", network.name));
-    network.subnet.addresses().find(is_free).ok_or_else(message)
 }
 
 /// A network that does not exist yet, on addresses that nobody has.
@@ -223,7 +207,7 @@ pub(crate) fn new_network(
 }
 
 /// 64 hexadecimal digits that nobody else has.
-fn random_name(seed: &str) -> String {
+pub(super) fn random_name(seed: &str) -> String {
     let moment = jiff::Timestamp::now().as_nanosecond();
     let text = format!("{seed} {moment} {}", std::process::id());
     oci::Algorithm::Sha256.digest(text.as_bytes()).hex().to_owned()
