@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::access::Access;
 use crate::collect::Collector;
+use crate::event::Listener;
 use crate::fault::Faults;
 use crate::metrics::Metrics;
 use crate::mirror::Mirrors;
@@ -42,6 +43,8 @@ pub struct Config {
     pub faults: Faults,
     /// The repositories that are pulled through from other registries.
     pub mirrors: Vec<Mirror>,
+    /// Who hears of pushes, pulls and removals.
+    pub events: Listener,
 }
 
 /// What to do with a manifest whose config, layers or manifests are not in the repository

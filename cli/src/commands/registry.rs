@@ -3,6 +3,7 @@
 mod client;
 mod mirrors;
 mod settings;
+mod webhooks;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,9 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use registry_server::{Collection, Registry, Storage};
+use registry_server::{Collection, Listener, Registry, Storage};
 
 use self::settings::Settings;
+use self::webhooks::Webhooks;
 use crate::app::App;
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
@@ -109,7 +111,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 fn serve(settings: &Settings, app: &App) -> Outcome {
     let storage = settings.open()?;
     let listen = settings.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
-    let registry = Registry::with_config(storage, settings.rules(app)?);
+    let (webhooks, posting) = Webhooks::open(&settings.webhooks, app)?;
+    let mut rules = settings.rules(app)?;
+    if !settings.webhooks.is_empty() {
+        rules.events = Listener::new(webhooks);
+    }
+    let registry = Registry::with_config(storage, rules);
     registry.set_access(settings.access()?);
     let tls = settings.tls()?;
     app.network()?.block_on(async {
@@ -134,6 +141,9 @@ fn serve(settings: &Settings, app: &App) -> Outcome {
             ended = reload(settings, &registry, tls.as_ref()) => ended?,
             () = collect_now_and_then(settings, &registry) => {}
         }
+        // With the registry goes who tells of events.
+        drop(registry);
+        posting.end().await;
         Ok(0)
     })
 }

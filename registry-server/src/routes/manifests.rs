@@ -13,6 +13,7 @@ use super::manifest_body::receive;
 use super::{CONTENT_DIGEST, created, digest_header, digest_of, empty, header};
 use crate::condition::{Condition, etag};
 use crate::document::Document;
+use crate::event::{EventAction, Happened};
 use crate::name::{Repository, Tag};
 use crate::problem::{Code, Problem, Reason};
 use crate::registry::MissingReferences;
@@ -59,9 +60,7 @@ pub(crate) async fn answer(
             get(registry, repository, &target, head).await
         }
         Method::PUT => put(registry, repository, Target::parse(reference)?, head, body).await,
-        Method::DELETE => {
-            delete(registry, repository, Target::parse(reference)?, &head.headers).await
-        }
+        Method::DELETE => delete(registry, repository, Target::parse(reference)?, head).await,
         _ => Err(Problem::method("GET, HEAD, PUT, DELETE")),
     }
 }
@@ -98,6 +97,18 @@ async fn get(
             let bytes =
                 registry.manifest(repository, &digest, &entry).await?.ok_or_else(unknown)?;
             *response.body_mut() = Body::from(bytes);
+            let tags = match target {
+                Target::Tag(tag) => std::slice::from_ref(tag),
+                Target::Digest(_) => &[],
+            };
+            let happened = Happened {
+                action: EventAction::Pull,
+                digest: Some(&digest),
+                media_type: Some(&entry.media_type),
+                size: Some(entry.size),
+                tags,
+            };
+            registry.tell(repository, head, &happened);
         }
     }
     Ok(response)
@@ -134,6 +145,7 @@ async fn put(
 
     let size = bytes.len() as u64;
     let subject = document.subject.clone();
+    let media_type = document.media_type.clone();
     let entry = Entry { media_type: document.media_type, size, subject: subject.clone() };
     registry.store(repository, &digest, bytes).await?;
     let change = Change::Put {
@@ -144,6 +156,15 @@ async fn put(
         most_tags: registry.0.config.limits.tags,
     };
     registry.0.storage.0.commit(repository, change).await?.map_err(refused)?;
+
+    let happened = Happened {
+        action: EventAction::Push,
+        digest: Some(&digest),
+        media_type: Some(&media_type),
+        size: Some(size),
+        tags: &tags,
+    };
+    registry.tell(repository, head, &happened);
 
     let location = format!("/v2/{repository}/manifests/{digest}");
     let mut response = created(StatusCode::CREATED, &location, Some(&digest));
@@ -190,19 +211,31 @@ async fn delete(
     registry: &Registry,
     repository: &Repository,
     target: Target,
-    headers: &HeaderMap,
+    head: &Parts,
 ) -> Result<Response, Problem> {
     let storage = &registry.0.storage.0;
     if storage.state(repository).await?.is_none() {
         let message = format!("repository {repository} is unknown");
         return Err(Problem::unknown(Code::NameUnknown, message));
     }
-    let condition = Condition::of(headers);
+    let condition = Condition::of(&head.headers);
+    let (tags, digest) = match &target {
+        Target::Tag(tag) => (vec![tag.clone()], None),
+        Target::Digest(digest) => (Vec::new(), Some(digest.clone())),
+    };
     let change = match target {
         Target::Tag(tag) => Change::RemoveTag { tag, condition },
         Target::Digest(digest) => Change::RemoveManifest { digest, condition },
     };
     storage.commit(repository, change).await?.map_err(refused)?;
+    let happened = Happened {
+        action: EventAction::Delete,
+        digest: digest.as_ref(),
+        media_type: None,
+        size: None,
+        tags: &tags,
+    };
+    registry.tell(repository, head, &happened);
     Ok(empty(StatusCode::ACCEPTED))
 }
 

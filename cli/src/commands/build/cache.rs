@@ -81,8 +81,7 @@ impl Fields {
                 ("mode", "min" | "max") => fields.all_stages = value == "max",
                 ("ignore-error", "true" | "false") => fields.ignore_error = value == "true",
                 // So they are always.
-                ("image-manifest" | "oci-mediatypes", "true") => {}
-                ("compression", "gzip") => {}
+                ("image-manifest" | "oci-mediatypes", "true") | ("compression", "gzip") => {}
                 (key, _) if key == directory => fields.directory = Some(value.into()),
                 _ => return Err(format!("a cache has no `{field}` here")),
             }

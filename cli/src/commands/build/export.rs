@@ -46,7 +46,7 @@ impl Export<'_> {
                 Ok(pushed)
             }
             Kind::Layout { names, directory } => {
-                let name = self.names(names).first().map(|name| name.to_string());
+                let name = self.names(names).first().map(ToString::to_string);
                 let place = Location::Layout(directory.clone(), name);
                 self.copy(&place, &output.packing).map(Some)
             }

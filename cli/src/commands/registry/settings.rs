@@ -11,6 +11,7 @@ use registry_server::{
 use serde::Deserialize;
 
 use super::mirrors::Mirrored;
+use super::webhooks::Webhook;
 use super::{Place, Serve};
 use crate::app::App;
 use crate::error::{Doing, Failure};
@@ -33,6 +34,7 @@ pub(super) struct Settings {
     pub(super) collect: Collecting,
     fault: Option<String>,
     mirrors: Vec<Mirrored>,
+    pub(super) webhooks: Vec<Webhook>,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +104,7 @@ struct Kept {
     keep_within: Option<Span>,
 }
 
-fn everywhere() -> String {
+pub(super) fn everywhere() -> String {
     "**".to_owned()
 }
 
