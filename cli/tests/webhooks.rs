@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use testutil::{EmbeddedRegistry, Tierce, WebAnswer, WebServer, busybox, wait_until};
 
-/// Hears of events: what was posted, and with which `Authorization`.
-fn hook(fails_first: usize) -> (WebServer, Arc<Mutex<Vec<(Value, String)>>>) {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+/// What was posted, and with which `Authorization`.
+type Heard = Arc<Mutex<Vec<(Value, String)>>>;
+
+/// Hears of events.
+fn hook(fails_first: usize) -> (WebServer, Heard) {
+    let heard = Heard::default();
     let (count, notes) = (AtomicUsize::new(0), Arc::clone(&heard));
     let server = WebServer::start(move |asked| {
         assert_eq!(asked.method, "POST");
