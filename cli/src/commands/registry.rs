@@ -1,6 +1,7 @@
 //! `tierce registry`: a registry of one's own, and what others have.
 
 mod client;
+mod keys;
 mod mirrors;
 mod settings;
 mod webhooks;
@@ -117,7 +118,7 @@ fn serve(settings: &Settings, app: &App) -> Outcome {
         rules.events = Listener::new(webhooks);
     }
     let registry = Registry::with_config(storage, rules);
-    registry.set_access(settings.access()?);
+    registry.set_access(app.network()?.block_on(settings.access(app))?);
     let tls = settings.tls()?;
     app.network()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)
@@ -138,7 +139,7 @@ fn serve(settings: &Settings, app: &App) -> Outcome {
         };
         tokio::select! {
             served = serving => served?,
-            ended = reload(settings, &registry, tls.as_ref()) => ended?,
+            ended = reload(settings, app, &registry, tls.as_ref()) => ended?,
             () = collect_now_and_then(settings, &registry) => {}
         }
         // With the registry goes who tells of events.
@@ -148,18 +149,29 @@ fn serve(settings: &Settings, app: &App) -> Outcome {
     })
 }
 
-/// Reads passwords, tokens, keys and certificates again at every SIGHUP. What cannot be read
-/// leaves everything as it was.
+/// Reads passwords, tokens, keys and certificates again at every SIGHUP, and keys behind a URL now
+/// and then. What cannot be read leaves everything as it was.
 async fn reload(
     settings: &Settings,
+    app: &App,
     registry: &Registry,
     tls: Option<&registry_server::Tls>,
 ) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
-        hangup.recv().await;
-        match settings.access().and_then(|access| Ok((access, settings.replace_tls(tls)?))) {
+        let keys_are_old = async {
+            match settings.has_remote_keys() {
+                true => tokio::time::sleep(keys::EVERY).await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = hangup.recv() => {}
+            () = keys_are_old => {}
+        }
+        let access = settings.access(app).await;
+        match access.and_then(|access| Ok((access, settings.replace_tls(tls)?))) {
             Ok((access, ())) => registry.set_access(access),
             Err(failure) => tracing::error!("nothing is changed: {}", failure.message),
         }

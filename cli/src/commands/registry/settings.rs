@@ -10,6 +10,7 @@ use registry_server::{
 };
 use serde::Deserialize;
 
+use super::keys;
 use super::mirrors::Mirrored;
 use super::webhooks::Webhook;
 use super::{Place, Serve};
@@ -72,7 +73,8 @@ struct Signer {
     realm: String,
     service: String,
     name: String,
-    jwks: PathBuf,
+    /// A file or a URL.
+    jwks: String,
 }
 
 #[derive(Deserialize)]
@@ -229,7 +231,7 @@ impl Settings {
     }
 
     /// What is known of those who come; `None` if everybody may do everything.
-    pub(super) fn access(&self) -> Result<Option<Access>, Failure> {
+    pub(super) async fn access(&self, app: &App) -> Result<Option<Access>, Failure> {
         let knows = self.htpasswd.is_some() || self.tokens.is_some() || self.issuer.is_some();
         if !knows && self.rules.is_empty() {
             return Ok(None);
@@ -254,10 +256,16 @@ impl Settings {
             access.secret = TokenSecret::of(text(path)?.trim());
         }
         if let Some(Signer { realm, service, name, jwks }) = &self.issuer {
-            let issuer = Issuer::new(realm.clone(), service.clone(), name.clone(), &read(jwks)?);
-            access.issuer = Some(issuer.doing(|| format!("cannot read {}", jwks.display()))?);
+            let set = keys::get(jwks, app).await?;
+            let issuer = Issuer::new(realm.clone(), service.clone(), name.clone(), &set);
+            access.issuer = Some(issuer.doing(|| format!("cannot read {jwks}"))?);
         }
         Ok(Some(access))
+    }
+
+    /// Whether keys come from elsewhere, and have to be asked for now and then.
+    pub(super) fn has_remote_keys(&self) -> bool {
+        self.issuer.as_ref().is_some_and(|issuer| keys::are_remote(&issuer.jwks))
     }
 
     /// The certificate to show.
@@ -319,7 +327,7 @@ impl Allowed {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).doing(|| format!("cannot read {}", path.display()))
 }
 
