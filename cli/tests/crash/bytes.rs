@@ -34,7 +34,9 @@ impl Counter {
                 let (back, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let count = Arc::clone(&count);
                 thread::spawn(move || {
-                    let counted = |bytes| drop(count.fetch_add(bytes, Ordering::SeqCst));
+                    let counted = |bytes| {
+                        count.fetch_add(bytes, Ordering::SeqCst);
+                    };
                     pass(client, server, counted);
                 });
                 thread::spawn(move || pass(back, to, |_| {}));
