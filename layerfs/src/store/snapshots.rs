@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use oci::{Algorithm, DiffId, Digest};
 
@@ -47,6 +48,9 @@ pub struct CommittedLayer {
     pub is_empty: bool,
 }
 
+/// How long to wait for what a killed program still holds.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 impl Store {
     /// A tree on `layers` (lowest first; none for an empty tree) for a build step to write to. It
     /// vanishes with the lease unless it is [committed](Store::commit).
@@ -76,11 +80,22 @@ impl Store {
         durability: Durability,
     ) -> Result<Active> {
         let stack = self.stack(lease, &container.layers)?;
-        if !self.claim_container(lease, &container.id)? {
-            return Err(Error::ContainerRunning { id: container.id.clone() });
-        }
+        self.claim_soon(lease, &container.id)?;
         let place = Place { upper: container.upper(), work: container.work() };
         self.snapshotter().prepare(&stack, place, durability)
+    }
+
+    /// Claims a container that nobody runs. What a killed program held goes with the last of its
+    /// processes, which may take a moment longer than the one that was killed.
+    fn claim_soon(&self, lease: &Lease, id: &str) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while !self.claim_container(lease, id)? {
+            if Instant::now() > until || self.container(id)?.state.is_running() {
+                return Err(Error::ContainerRunning { id: id.to_owned() });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// A container's tree, only to be read, also while it runs. The lease must live as long.

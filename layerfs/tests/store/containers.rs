@@ -223,8 +223,14 @@ fn a_container_is_used_by_one_at_a_time_and_not_pruned_meanwhile() {
     let committed = store.commit_container(&other, &web, DirectoryTimes::Keep).unwrap();
     assert_eq!(names_in(committed.layer.tree()), ["file"]);
     assert!(active.root.stat("file").unwrap().is_some());
-    drop((active, lease));
-    store.prepare_container(&other, &web, Durability::Durable).unwrap();
+    // Who has just been killed may need a moment to let go.
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            drop((active, lease));
+        });
+        store.prepare_container(&other, &web, Durability::Durable).unwrap();
+    });
     drop(other);
     assert_eq!(store.prune(&prune).unwrap().containers, [web.id]);
 }
