@@ -6,6 +6,7 @@
 
 mod docker_archive;
 mod files;
+mod listing;
 pub(crate) mod names;
 mod oci_layout;
 mod oci_layout_dir;
@@ -13,6 +14,7 @@ mod open;
 mod tar_index;
 mod writer;
 
+pub use listing::{Listed, list_tar};
 pub use oci_layout_dir::OciLayoutDir;
 pub use open::{Archive, ArchivedImage};
 pub use writer::{ArchiveFormat, ArchiveWriter};

@@ -14,8 +14,8 @@ pub(crate) enum Endpoint {
     Metrics,
     /// `/token`
     Token,
-    /// `/` and `/ui/<name>`: pages for people.
-    Page { name: Option<String> },
+    /// `/`, `/ui/<name>` and `/ui/<name>@<digest>`: pages for people.
+    Page { name: Option<String>, digest: Option<String> },
     /// `/v2/<name>/blobs/<digest>`
     Blob { name: String, digest: String },
     /// `/v2/<name>/blobs/uploads/`
@@ -39,9 +39,13 @@ impl Endpoint {
             "/healthz" | "/readyz" => return Some(Endpoint::Health),
             "/metrics" => return Some(Endpoint::Metrics),
             "/token" => return Some(Endpoint::Token),
-            "/" => return Some(Endpoint::Page { name: None }),
+            "/" => return Some(Endpoint::Page { name: None, digest: None }),
             _ if path.starts_with("/ui/") => {
-                return Some(Endpoint::Page { name: Some(decode(&path[4..])?) });
+                let (name, digest) = match path[4..].split_once('@') {
+                    Some((name, digest)) => (name, Some(decode(digest)?)),
+                    None => (&path[4..], None),
+                };
+                return Some(Endpoint::Page { name: Some(decode(name)?), digest });
             }
             _ => path.strip_prefix("/v2/")?,
         };
@@ -92,7 +96,7 @@ impl Endpoint {
             | Endpoint::Upload { name, .. }
             | Endpoint::Manifest { name, .. }
             | Endpoint::Tags { name }
-            | Endpoint::Page { name: Some(name) }
+            | Endpoint::Page { name: Some(name), .. }
             | Endpoint::Referrers { name, .. } => Some(name),
             _ => None,
         }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::access::Access;
 use crate::collect::Collector;
 use crate::event::Listener;
@@ -11,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::mirror::Mirrors;
 use crate::receive::Rules;
 use crate::routes::manifest_body::Budget;
+use crate::routes::page::MOST_AT_ONCE;
 use crate::session::Sessions;
 use crate::storage::{Storage, change, look};
 use crate::upstream::Mirror;
@@ -27,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) collector: Collector,
     pub(crate) mirrors: Mirrors,
+    /// Whose layers are looked through for people.
+    pub(crate) listings: Arc<Semaphore>,
     access: RwLock<Option<Arc<Access>>>,
 }
 
@@ -121,6 +126,7 @@ impl Registry {
             metrics: Metrics::default(),
             collector: Collector::default(),
             mirrors: Mirrors::default(),
+            listings: Arc::new(Semaphore::new(MOST_AT_ONCE)),
             access: RwLock::default(),
         }))
     }

@@ -146,7 +146,9 @@ async fn route(
             Some(access) => answer_token(&access, head).await,
             None => Err(Problem::unknown(Code::Unsupported, "no tokens are needed here")),
         },
-        Endpoint::Page { name } => page::answer(registry, name.as_deref(), head).await,
+        Endpoint::Page { name, digest } => {
+            page::answer(registry, name.as_deref(), digest.as_deref(), head).await
+        }
         Endpoint::Blob { name, digest } => {
             blobs::answer(registry, &named(&name)?, &digest, head).await
         }

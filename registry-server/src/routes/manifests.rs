@@ -308,8 +308,30 @@ impl Registry {
         }
     }
 
+    /// The bytes of a blob of at most `most` bytes, `None` if it is not there or larger.
+    pub(crate) async fn small_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        most: u64,
+    ) -> Result<Option<Bytes>, Error> {
+        let Some(blob) = self.0.storage.0.open_blob(repository, digest).await? else {
+            return Ok(None);
+        };
+        if blob.size > most {
+            return Ok(None);
+        }
+        let pieces: Vec<Bytes> = blob
+            .content
+            .stream(0..blob.size)
+            .try_collect()
+            .await
+            .map_err(|e| Error::io("read", format!("blob {digest} of {repository}"), e))?;
+        Ok(Some(pieces.concat().into()))
+    }
+
     /// The bytes of a manifest, `None` if they are gone.
-    async fn manifest(
+    pub(crate) async fn manifest(
         &self,
         repository: &Repository,
         digest: &Digest,

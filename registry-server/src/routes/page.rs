@@ -1,10 +1,19 @@
-//! `/` and `/ui/<repository>`: what is here, for people. HTML made here, without scripts.
+//! `/`, `/ui/<repository>` and `/ui/<repository>@<digest>`: what is here, for people. HTML made
+//! here, without scripts.
+
+mod html;
+mod image;
+mod layer;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
+use oci::Digest;
 
+pub(crate) use self::layer::MOST_AT_ONCE;
+
+use self::html::{code, escape, link, page, table};
 use super::only_get;
 use crate::Registry;
 use crate::access::{Actions, Caller};
@@ -14,20 +23,18 @@ use crate::storage::look;
 
 /// How many repositories or tags a page lists.
 const MOST: usize = 1000;
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;\
-padding:0 1rem;color:#222}table{border-collapse:collapse;width:100%}td,th{text-align:left;\
-padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}code{font-size:85%;\
-word-break:break-all}a{color:#05c}";
 
 pub(crate) async fn answer(
     registry: &Registry,
     name: Option<&str>,
+    digest: Option<&str>,
     head: &Parts,
 ) -> Result<Response, Problem> {
     only_get(head)?;
-    let body = match name {
-        None => repositories(registry, head).await?,
-        Some(name) => repository(registry, name, head).await?,
+    let body = match (name, digest) {
+        (None, _) => repositories(registry, head).await?,
+        (Some(name), None) => repository(registry, name, head).await?,
+        (Some(name), Some(digest)) => content(registry, name, digest, head).await?,
     };
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
@@ -57,9 +64,7 @@ async fn repository(registry: &Registry, name: &str, head: &Parts) -> Result<Str
     let name = Repository::parse(name).ok_or_else(unknown)?;
     let state = registry.0.storage.0.state(&name).await?.ok_or_else(unknown)?;
     let state = look(&state).clone();
-    let mut out = String::from("<p><a href=\"/\">all repositories</a></p><table><tr><th>Tag</th>");
-    out.push_str("<th>Manifest</th><th>Content</th><th>Referrers</th><th>Pull</th></tr>");
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let mut rows = Vec::new();
     for (tag, digest) in state.tags().iter().take(MOST) {
         let Some(entry) = state.manifest(digest) else { continue };
         let document = registry.document(&name, digest, entry).await?;
@@ -68,26 +73,37 @@ async fn repository(registry: &Registry, name: &str, head: &Parts) -> Result<Str
                 0 => format!("{} blobs", document.blobs.len()),
                 count => format!("{count} manifests"),
             });
-        let referrers = state.referrers(digest).len();
-        let pull = escape(&format!("tierce pull {host}/{name}:{tag}"));
-        out.push_str(&format!(
-            "<tr><td>{tag}</td><td><a href=\"/v2/{name}/manifests/{tag}\"><code>{digest}</code></a>\
-             <br>{}</td><td>{content}</td><td>{referrers}</td><td><code>{pull}</code></td></tr>",
-            escape(entry.media_type.as_str()),
-        ));
+        let manifest = link(&format!("/ui/{name}@{digest}"), &code(&digest.to_string()));
+        rows.push(vec![
+            escape(tag.as_str()),
+            format!("{manifest}<br>{}", escape(entry.media_type.as_str())),
+            content,
+            state.referrers(digest).len().to_string(),
+            code(&format!("tierce pull {}/{name}:{tag}", host(head))),
+        ]);
     }
-    out.push_str("</table>");
-    Ok(page(name.as_str(), &out))
+    let back = link("/", "all repositories");
+    let tags = table(&["Tag", "Manifest", "Content", "Referrers", "Pull"], &rows);
+    Ok(page(name.as_str(), &format!("<p>{back}</p>{tags}")))
 }
 
-fn page(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style>\
-         <h1>{title}</h1>{body}</html>"
-    )
+/// A manifest or a layer.
+async fn content(
+    registry: &Registry,
+    name: &str,
+    digest: &str,
+    head: &Parts,
+) -> Result<String, Problem> {
+    let unknown = || Problem::unknown(Code::NameUnknown, "there is no such manifest and no blob");
+    let name = Repository::parse(name).ok_or_else(unknown)?;
+    let digest: Digest = digest.parse().map_err(|_| unknown())?;
+    if let Some(page) = image::answer(registry, &name, &digest, head).await? {
+        return Ok(page);
+    }
+    layer::answer(registry, &name, &digest).await?.ok_or_else(unknown)
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// What clients call this server.
+fn host(head: &Parts) -> &str {
+    head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost")
 }
