@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;\
 padding:0 1rem;color:#222}table{border-collapse:collapse;width:100%}td,th{text-align:left;\
 padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}code{font-size:85%;\
-word-break:break-all}a{color:#05c}h1{word-break:break-all}td.n,th.n{text-align:right;\
-white-space:nowrap}";
+word-break:break-all}a{color:#05c}h1{font-size:1.4rem;\
+word-break:break-all}td:first-child{white-space:nowrap}";
 
 /// A page with a title, which stands above it, too.
 pub(super) fn page(title: &str, body: &str) -> String {
