@@ -74,6 +74,19 @@ fn several_platforms_become_an_index() {
     let one = tierce.ok(["registry", "manifest", "--platform", "linux/arm64", &name]);
     assert_eq!(json(&one)["annotations"]["one"], "each");
     assert_eq!(tierce.ok(["images", "-aq"]), "", "the store has no part in it");
+    // An index is edited with all that it lists.
+    let noted = format!("{}/noted:1", registry.address);
+    let notes = ["-a", "index:of=index", "-a", "of=each", "-a", "manifest-descriptor:of=entry"];
+    let edit = ["image", "annotate", "-A", "-t", &noted];
+    tierce.ok([&edit[..], &notes, &[&name]].concat());
+    let edited = json(&tierce.ok(["registry", "manifest", &noted]));
+    assert_eq!(edited["annotations"]["of"], "index");
+    assert_eq!(edited["annotations"]["org.example"], "all");
+    assert!(
+        edited["manifests"].as_array().unwrap().iter().all(|m| m["annotations"]["of"] == "entry")
+    );
+    let one = tierce.ok(["registry", "manifest", "--platform", "linux/arm/v7", &noted]);
+    assert_eq!(json(&one)["annotations"]["of"], "each");
     let metadata = json(&fs::read_to_string(metadata).unwrap());
     assert_eq!(metadata["containerimage.digest"], digest.trim());
     assert_eq!(metadata["containerimage.descriptor"]["digest"], digest.trim());
