@@ -171,8 +171,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let ended = finish(args, app, &lease, &made, &outputs);
     let exported = if ended.is_ok() { results.export(args, app, &lease) } else { Ok(()) };
     for made in made.iter().filter(|_| !stored) {
-        if before.iter().all(|record| record.id != made.record.id) {
-            store.remove_image(&made.record.id)?;
+        if before.iter().all(|record| record.id != made.id) {
+            store.remove_image(&made.id)?;
         }
     }
     exported.and(ended)
@@ -227,7 +227,7 @@ fn build(
     let built = built.map_err(|error| failure(&inputs.dockerfile, &error))?;
     let made = Made {
         platform: built.config.platform(),
-        record: store.resolve(&built.config.digest().to_string())?,
+        id: built.config.digest().clone(),
         layers: built.layers.into_iter().map(|(layer, _)| layer).collect(),
     };
     Ok(BuiltFor { made, records: built.records, cached: built.cached })
@@ -254,7 +254,7 @@ fn finish(
     }
     // What stands for the whole: an image's own id, or the digest of an index.
     let id = match (made, &root) {
-        ([one], _) => one.record.id.to_string(),
+        ([one], _) => one.id.to_string(),
         (_, Some(root)) => root.digest.to_string(),
         (_, None) => String::new(),
     };

@@ -3,9 +3,11 @@
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use layerfs::{ExtractOptions, ImageRecord, Lease, Root, StoreOrigin, extract_archive, write_tree};
+use layerfs::{
+    ExtractOptions, ImageRecord, Lease, Root, Store, StoreOrigin, extract_archive, write_tree,
+};
 use oci::transfer::{ArchiveName, CopyOptions, Joined, Origin, Platforms, Recompression};
-use oci::{Descriptor, DiffId, Platform, Reference};
+use oci::{Descriptor, DiffId, Digest, Platform, Reference};
 use serde_json::{Value, json};
 
 use super::Args;
@@ -20,8 +22,15 @@ use crate::staged_file::StagedFile;
 /// What was built for one platform.
 pub(super) struct Made {
     pub(super) platform: Platform,
-    pub(super) record: ImageRecord,
+    pub(super) id: Digest,
     pub(super) layers: Vec<DiffId>,
+}
+
+impl Made {
+    /// The image in the store.
+    fn record(&self, store: &Store) -> Result<ImageRecord, Failure> {
+        Ok(store.resolve(&self.id.to_string())?)
+    }
 }
 
 /// Carries out what becomes of a build.
@@ -75,11 +84,13 @@ impl Export<'_> {
         names.iter().map(|name| name.clone().with_default_tag()).collect()
     }
 
+    /// Gives the image further names; those of the command line it has already.
     fn name(&self, names: &[Reference]) -> Result<(), Failure> {
         let store = self.app.store()?;
-        for made in self.made {
-            for name in names.iter().chain(&self.args.tag) {
-                store.tag(&made.record, name)?;
+        for made in self.made.iter().filter(|_| !names.is_empty()) {
+            let record = made.record(store)?;
+            for name in names {
+                store.tag(&record, name)?;
             }
         }
         Ok(())
@@ -93,8 +104,10 @@ impl Export<'_> {
     ) -> Result<Descriptor, Failure> {
         let Args { connection, quiet, .. } = self.args;
         if let ([made], true, false) = (self.made, packing.is_plain(), by_digest) {
-            push(self.app, self.lease, &made.record, name, connection, *quiet)?;
-            let image = self.app.store()?.manifest(self.lease, &made.record, None)?;
+            let store = self.app.store()?;
+            let record = made.record(store)?;
+            push(self.app, self.lease, &record, name, connection, *quiet)?;
+            let image = store.manifest(self.lease, &record, None)?;
             return Ok(oci::Document::Manifest(image.manifest).descriptor());
         }
         let place = match by_digest {
@@ -132,7 +145,7 @@ impl Export<'_> {
         let store = self.app.store()?;
         let mut origins: Vec<(Platform, Box<dyn Origin>)> = Vec::new();
         for made in self.made {
-            let image = store.manifest(self.lease, &made.record, None)?;
+            let image = store.manifest(self.lease, &made.record(store)?, None)?;
             let connection = &self.args.connection;
             let blobs = pulling::anywhere(self.app, connection, oci::DEFAULT_REGISTRY)?;
             origins.push((made.platform.clone(), Box::new(StoreOrigin::new(image, blobs))));
@@ -216,8 +229,8 @@ fn stdout() -> Result<std::io::Stdout, Failure> {
 pub(super) fn metadata(args: &Args, made: &[Made], pushed: Option<&Descriptor>) -> Value {
     let mut all = serde_json::Map::new();
     if let [one] = made {
-        all.insert("containerimage.config.digest".into(), json!(one.record.id));
-        all.insert("containerimage.digest".into(), json!(one.record.id));
+        all.insert("containerimage.config.digest".into(), json!(one.id));
+        all.insert("containerimage.digest".into(), json!(one.id));
     }
     if let Some(pushed) = pushed {
         all.insert("containerimage.descriptor".into(), json!(pushed));
