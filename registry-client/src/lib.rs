@@ -9,6 +9,7 @@
 //! tried again, by one policy ([`Retry`]).
 //!
 //! The crate reads no environment and prints nothing: [`Config`] carries all of it.
+//! `cargo run --example look NAME` shows the async calls, `--example copy` the blocking ones.
 
 mod ahead;
 pub mod auth;
