@@ -13,6 +13,8 @@ use crate::routes::HostSettings;
 use crate::transport::{Request, Target, Transport};
 use crate::{Config, RateLimit, Result};
 
+/// Docker Hub's server.
+const HUB: &str = "registry-1.docker.io";
 /// How much of the answer to a ping is read, in bytes.
 const MAX_PING: u64 = 64 << 10;
 
@@ -97,14 +99,20 @@ impl Client {
         settings: HostSettings,
         is_mirror: bool,
     ) -> Result<Arc<Host>> {
-        let key = (registry.to_owned(), settings, is_mirror);
+        // Whoever serves elsewhere is another registry: with credentials and rules of its own.
+        let server = match (settings.address.as_deref(), registry) {
+            (Some(HUB), "docker.io") | (None, _) => registry,
+            (Some(address), _) => address,
+        }
+        .to_owned();
+        let key = (server, settings, is_mirror);
         let mut known = self.hosts.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = known.get(&key) {
             return Ok(Arc::clone(host));
         }
         let config = self.transport.clients.config();
         let credentials = Arc::clone(&self.hosts.credentials);
-        let host = Arc::new(Host::new(registry, key.1.clone(), is_mirror, config, credentials)?);
+        let host = Arc::new(Host::new(&key.0, key.1.clone(), is_mirror, config, credentials)?);
         known.insert(key, Arc::clone(&host));
         Ok(host)
     }

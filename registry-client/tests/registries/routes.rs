@@ -4,12 +4,13 @@ use std::fs;
 use std::sync::Arc;
 
 use oci::{MediaType, Reference};
+use registry_client::auth::OneCredential;
 use registry_client::routes::{HostFiles, HostFilesAt, Place, Route, Routes};
 use registry_client::{Client, Config, Error};
 use testutil::Scratch;
 
 use crate::pull::part;
-use crate::server::{Reply, Server, config, layer, noise};
+use crate::server::{BASIC, Reply, Server, config, layer, noise, password};
 
 /// A machine with these files below `etc`.
 struct Machine(Scratch);
@@ -283,4 +284,40 @@ async fn nobody_goes_where_it_is_blocked() {
         assert!(matches!(error, Error::Blocked { .. }), "{error}");
     }
     assert!(server.lines().is_empty());
+}
+
+/// Whoever stands in for a registry is another server: what opens the one is none of its business.
+#[tokio::test]
+async fn a_mirror_never_sees_the_credentials_of_the_registry() {
+    let origin = Server::start(|asked| match asked.header("authorization") {
+        Some(BASIC) => Reply::new(200).header("Content-Type", MediaType::OCI_INDEX).body(format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#,
+            MediaType::OCI_INDEX
+        )),
+        _ => Reply::challenge("Basic realm=\"origin\""),
+    });
+    let mirror = Server::start(|_| Reply::challenge("Basic realm=\"mirror\""));
+    for (file, text) in [
+        (
+            format!("certs.d/{}/hosts.toml", origin.address),
+            format!("[host.'http://{}']\n", mirror.address),
+        ),
+        (
+            "registries.conf".to_owned(),
+            format!(
+                "[[registry]]\nprefix = '{}'\n[[registry.mirror]]\nlocation = '{}'\n",
+                origin.address, mirror.address
+            ),
+        ),
+    ] {
+        let machine = Machine::with(&[(&file, &text)]);
+        let credentials =
+            Arc::new(OneCredential { registry: origin.address.clone(), credential: password() });
+        let routes = Arc::new(machine.files());
+        let client = Client::new(Config { routes, credentials, ..config() });
+        client.manifest(&origin.name("a:1")).await.unwrap();
+    }
+    assert!(mirror.asked().len() >= 2);
+    let seen = mirror.asked();
+    assert!(seen.iter().all(|asked| asked.header("authorization").is_none()), "{seen:?}");
 }
