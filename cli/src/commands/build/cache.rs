@@ -62,6 +62,7 @@ struct Fields {
 
 impl Fields {
     fn read(text: &str, directory: &str) -> Result<Fields, String> {
+        let is_export = directory == "dest";
         let mut fields = Fields::default();
         if !text.contains('=') {
             fields.kind = Some("registry".to_owned());
@@ -78,10 +79,13 @@ impl Fields {
                     fields.reference = Some(name);
                 }
                 ("tag", _) => fields.tag = Some(value.to_owned()),
-                ("mode", "min" | "max") => fields.all_stages = value == "max",
-                ("ignore-error", "true" | "false") => fields.ignore_error = value == "true",
+                ("mode", "min" | "max") if is_export => fields.all_stages = value == "max",
+                ("ignore-error", "true" | "false") if is_export => {
+                    fields.ignore_error = value == "true";
+                }
                 // So they are always.
-                ("image-manifest" | "oci-mediatypes", "true") | ("compression", "gzip") => {}
+                ("image-manifest" | "oci-mediatypes", "true") | ("compression", "gzip")
+                    if is_export => {}
                 (key, _) if key == directory => fields.directory = Some(value.into()),
                 _ => return Err(format!("a cache has no `{field}` here")),
             }
@@ -90,6 +94,11 @@ impl Fields {
     }
 
     fn place(&mut self, directory: &str) -> Result<Place, String> {
+        if self.tag.is_some() && self.kind.as_deref() != Some("local") {
+            return Err(
+                "only a local cache has a tag: that of a registry is in ref=NAME".to_owned()
+            );
+        }
         let tag = self.tag.take().unwrap_or_else(|| "cache".to_owned());
         match (self.kind.as_deref(), self.reference.take(), self.directory.take()) {
             (Some("registry"), Some(name), None) => Ok(Place::Registry(name.with_default_tag())),
@@ -251,6 +260,8 @@ mod tests {
             ("type=gha", None),
             ("type=registry", None),
             ("ref=r.io/c", None),
+            ("type=registry,ref=r.io/c,tag=x", None),
+            ("type=registry,ref=r.io/c,mode=max", None),
         ] {
             assert_eq!(text.parse().ok(), expected.map(CacheFrom), "{text}");
         }

@@ -320,6 +320,19 @@ impl Fields {
             None | Some("-") => To::Stdout,
             Some(path) => To::File(path.into()),
         };
+        let pushes = matches!(self.kind.as_deref(), Some("image" | "registry"));
+        let has_names = !matches!(self.kind.as_deref(), Some("local" | "tar"));
+        for (given, goes, key) in [
+            (self.push, pushes, "push"),
+            (self.by_digest, pushes, "push-by-digest"),
+            (self.tar.is_some(), self.kind.as_deref() == Some("oci"), "tar"),
+            (!self.names.is_empty(), has_names, "name"),
+        ] {
+            if given && !goes {
+                let kind = self.kind.unwrap_or_default();
+                return Err(format!("an output of type `{kind}` has no `{key}`"));
+            }
+        }
         let names = self.names;
         let kind = match (self.kind.as_deref(), self.dest) {
             (Some("local"), Some(path)) => Kind::Local { directory: path.into() },
@@ -398,6 +411,9 @@ mod tests {
             "type=oci,compression=uncompressed,compression-level=1",
             "type=oci,compression-level=10",
             "type=registry,dest=x",
+            "type=oci,push=true",
+            "type=docker,tar=true",
+            "type=local,dest=d,name=x",
             "type=oci,annotation-index-descriptor.a=b",
         ] {
             assert!(text.parse::<Output>().is_err(), "{text}");
