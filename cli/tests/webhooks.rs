@@ -79,3 +79,20 @@ fn pushes_and_removals_are_posted_in_their_order() {
     wait_until("the pull is told", || pulled.lock().unwrap().len() == 1);
     assert_eq!(pulled.lock().unwrap()[0].0["action"], "pull");
 }
+
+#[test]
+fn an_event_waits_for_who_is_not_there_yet() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let settings =
+        tierce.scratch().write("registry.yaml", format!("webhooks: [{{url: 'http://{place}/'}}]"));
+    let registry = EmbeddedRegistry::start(&tierce, &["--config", settings.to_str().unwrap()]);
+    tierce.ok(["copy", "-q", "busybox", &format!("docker://{}/late:1", registry.address)]);
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let late = std::net::TcpListener::bind(place).unwrap();
+    let (mut stream, _) = late.accept().unwrap();
+    let mut head = [0; 4];
+    std::io::Read::read_exact(&mut stream, &mut head).unwrap();
+    assert_eq!(&head, b"POST");
+}

@@ -21,6 +21,9 @@ use crate::error::Failure;
 const EVENTS: &str = "application/vnd.docker.distribution.events.v2+json";
 /// How many events wait for one URL; what comes on top is lost, and the log says so.
 const MOST_WAITING: usize = 1000;
+/// After how many seconds an event is posted again, each time: whoever is told may be starting
+/// anew, and not be there at all.
+const DELAYS: [u64; 6] = [1, 2, 4, 8, 16, 32];
 /// How long the end of the server waits for what is still to be posted.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -85,7 +88,7 @@ impl Webhooks {
         let runtime = app.network()?.handle().clone();
         let client = Client::new(Config {
             proxies: Proxies::from_variables(|name| app.machine.variable(name)),
-            retry: Retry { times: 8, ..Retry::default() },
+            retry: Retry { times: 2, ..Retry::default() },
             ..Config::default()
         });
         let (mut all, mut posting) = (Vec::new(), Vec::new());
@@ -150,14 +153,21 @@ fn spawn(runtime: &Handle, post: Post, mut events: Receiver<Value>) -> JoinHandl
     runtime.spawn(async move {
         let headers = [("Content-Type".to_owned(), EVENTS.to_owned())];
         while let Some(event) = events.recv().await {
-            let request = FileRequest {
-                url: &post.url,
-                authorization: post.authorization.as_deref(),
-                headers: &headers,
-                body: Some(event.to_string().into_bytes()),
-            };
-            if let Err(error) = post.client.download(request).await {
-                tracing::warn!(url = post.url, error = crate::error::chain(&error), "event lost");
+            let mut delays = DELAYS.iter();
+            loop {
+                let request = FileRequest {
+                    url: &post.url,
+                    authorization: post.authorization.as_deref(),
+                    headers: &headers,
+                    body: Some(event.to_string().into_bytes()),
+                };
+                let Err(error) = post.client.download(request).await else { break };
+                let error = crate::error::chain(&error);
+                let Some(delay) = delays.next() else {
+                    tracing::warn!(url = post.url, error, "event lost");
+                    break;
+                };
+                tokio::time::sleep(Duration::from_secs(*delay)).await;
             }
         }
     })
