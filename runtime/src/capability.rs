@@ -53,6 +53,9 @@ const NAMES: [&str; 41] = [
 ];
 
 impl Capability {
+    /// To make devices.
+    pub const MKNOD: Self = Self(27);
+
     /// Every capability this version knows, in order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..NAMES.len() as u8).map(Self)

@@ -246,9 +246,14 @@ impl<'t> Placer<'t> {
         name: &OsStr,
         (kind, major, minor): (FileKind, u32, u32),
     ) -> Result<(), Refusal> {
-        let made = self.make(parent, name, |dir| dir.mknod(name, kind, entry.mode, (major, minor)));
+        let rdev = (major, minor);
+        let made = self.make(parent, name, |dir| match whiteout::is_harmless(kind, rdev) {
+            true => dir.mknod(name, kind, entry.mode, rdev),
+            // As the kernel answers who may not: that the name is free comes first.
+            false => dir.stat(name)?.map_or(Err(Errno::PERM), |_| Err(Errno::EXIST)),
+        });
         match made {
-            Err(Errno::PERM) => self.attributes.stand_in(entry, kind, (major, minor), parent, name),
+            Err(Errno::PERM) => self.attributes.stand_in(entry, kind, rdev, parent, name),
             Err(e) => Err(e.into()),
             Ok(()) => self.attributes.finish(entry, kind, parent, name),
         }

@@ -18,6 +18,9 @@ pub(super) fn docker(capabilities: CapabilitySet) -> Profile {
     rules.push(("personality", personality()));
     rules.push(("clone", clone()));
     rules.push(("clone3", Rule::always(ENOSYS)));
+    // Docker lets control groups keep containers from the machine's devices; so does who cannot
+    // make their nodes.
+    rules.extend([("mknod", mknod(1)), ("mknodat", mknod(2))]);
     for (capability, names) in ALLOWED_WITH {
         if capability.parse().is_ok_and(|capability| capabilities.contains(capability)) {
             rules.extend(names.iter().map(allow));
@@ -49,6 +52,19 @@ fn socket() -> Rule {
     let family =
         |value: i32| (Test { argument: 0, mask: WHOLE, value: value.cast_unsigned() }, EPERM);
     Rule { cases: vec![family(libc::AF_ALG), family(libc::AF_VSOCK)], otherwise: Action::Allow }
+}
+
+/// No block device, and of the others those that every container has, beside overlayfs's whiteouts.
+/// `mode` is the number of the argument, and the device's number comes after it.
+fn mknod(mode: u8) -> Rule {
+    let kind = |value| (Test { argument: mode, mask: libc::S_IFMT, value }, EPERM);
+    let device = |value| (Test { argument: mode + 1, mask: WHOLE, value }, Action::Allow);
+    // whiteout, null, zero, full, random, urandom; tty, ptmx.
+    let harmless = [0, 0x103, 0x105, 0x107, 0x108, 0x109, 0x500, 0x502].map(device);
+    let mut cases = vec![kind(libc::S_IFBLK)];
+    cases.extend(harmless);
+    cases.push(kind(libc::S_IFCHR));
+    Rule { cases, otherwise: Action::Allow }
 }
 
 /// PER_LINUX, PER_LINUX32, UNAME26 with either, and the question what it is.

@@ -166,6 +166,32 @@ fn faked_calls_succeed_and_do_nothing() {
 }
 
 #[test]
+fn only_devices_that_every_container_has_are_made() {
+    let profile = profile::docker(CapabilitySet::DOCKER);
+    let (file, fifo) = (libc::S_IFREG | 0o644, libc::S_IFIFO | 0o644);
+    let (device, disk) = (libc::S_IFCHR | 0o666, libc::S_IFBLK | 0o666);
+    for (mode, number, expected) in [
+        (file, 0, ALLOW),
+        (0o644, 0x801, ALLOW),
+        (fifo, 0x801, ALLOW),
+        (device, 0x103, ALLOW),
+        (device, 0x502, ALLOW),
+        (device, 0, ALLOW),
+        (device, 0x101, errno(libc::EPERM)),
+        (device, 0xae8, errno(libc::EPERM)),
+        (disk, 0x801, errno(libc::EPERM)),
+        (disk, 0x103, errno(libc::EPERM)),
+    ] {
+        let (mode, number) = (u64::from(mode), number);
+        assert_eq!(answer(&profile, "mknod", &[0, mode, number]), expected, "{mode:o} {number:x}");
+        assert_eq!(answer(&profile, "mknodat", &[0, 0, mode, number]), expected, "{mode:o}");
+        // The kernel looks at no more of either than this.
+        let wide = [0, mode | 0xdead_0000_0000, number | 0xbeef_0000_0000];
+        assert_eq!(answer(&profile, "mknod", &wide), expected, "{mode:o} {number:x}, wide");
+    }
+}
+
+#[test]
 fn unconfined_has_no_program() {
     assert!(program(Seccomp::Unconfined, CapabilitySet::DOCKER, false).unwrap().is_none());
     assert!(program(Seccomp::Unconfined, CapabilitySet::DOCKER, true).unwrap().is_some());

@@ -52,8 +52,14 @@ impl Isolation {
         let privileged = self.privileged || privileged;
         let has = |option| self.security_opt.contains(&option);
         let is_unconfined = privileged || has(SecurityOption::SeccompUnconfined);
+        let capabilities = match (privileged, is_unconfined) {
+            (true, _) => CapabilitySet::ALL,
+            (false, false) => self.capabilities()?,
+            // The filter keeps containers from making the machine's devices; without it, this does.
+            (false, true) => self.capabilities()?.without(Capability::MKNOD),
+        };
         Ok(Privileges {
-            capabilities: if privileged { CapabilitySet::ALL } else { self.capabilities()? },
+            capabilities,
             seccomp: if is_unconfined { Seccomp::Unconfined } else { Seccomp::Default },
             no_new_privileges: has(SecurityOption::NoNewPrivileges),
         })

@@ -52,6 +52,9 @@ pub(super) fn copy(
             to.symlink(&from.read_link(from_name)?, name)?;
             from.xattrs(from_name)?
         }
+        kind if kind.is_device() && !whiteout::is_harmless(kind, original.rdev) => {
+            return stand_in(name, original, to);
+        }
         kind => {
             match to.mknod(name, kind, 0o600, original.rdev) {
                 Err(Errno::PERM) if kind.is_device() => return stand_in(name, original, to),
