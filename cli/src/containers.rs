@@ -9,6 +9,8 @@ pub(crate) mod options;
 pub(crate) mod spec;
 pub(crate) mod status;
 
+use std::sync::Arc;
+
 use layerfs::{Container, ContainerState, Durability, Lease, Run, Store};
 use runtime::{Stdio, Stream};
 
@@ -16,7 +18,7 @@ use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::keeper::enter::Household;
 use crate::keeper::{Keeper, door};
-use crate::networks::join::join;
+use crate::networks::join::{Joined, join};
 use crate::signals::Caught;
 use crate::ui::say;
 
@@ -39,6 +41,45 @@ pub(crate) fn run_here(
     let starting = ContainerState::running(std::process::id())
         .ok_or_else(|| Failure::new("cannot read /proc/self/stat"))?;
     store.begin_container(lease, &container.id, starting)?;
+    let started = start_here(app, store, lease, container, config, starting);
+    let Here { mut process, keeper, caught, joined, state } = match started {
+        Ok(here) => here,
+        Err(failure) => {
+            store.set_container_state(&container.id, starting.ended(failure.code.into()))?;
+            return Err(failure);
+        }
+    };
+    let passed = keeper.clone();
+    // A container that has just ended needs no signal any more.
+    caught.tell(move |number| drop(passed.signal(number)))?;
+    let status = process.wait()?;
+    caught.ignore();
+    keeper.ended();
+    drop(joined);
+    let code = status.shell_code();
+    store.set_container_state(&container.id, state.ended(code))?;
+    keeper.over(code);
+    Ok(u8::try_from(code).unwrap_or(OWN_FAILURE))
+}
+
+/// A container that runs, with what it needs to.
+struct Here {
+    process: runtime::Container,
+    keeper: Arc<Keeper>,
+    caught: Caught,
+    joined: Joined,
+    state: ContainerState,
+}
+
+/// Starts a container that is noted as `starting`.
+fn start_here(
+    app: &App,
+    store: &Store,
+    lease: &Lease,
+    container: &Container,
+    config: &ContainerConfig,
+    starting: ContainerState,
+) -> Result<Here, Failure> {
     let tree = store.prepare_container(lease, container, Durability::Volatile)?;
     let stdin = if config.open_stdin { Stream::Inherit } else { Stream::Null };
     let stdio = Stdio { stdin, stdout: Stream::Inherit, stderr: Stream::Inherit };
@@ -52,13 +93,7 @@ pub(crate) fn run_here(
     let keeper = Keeper::new(None, household);
     door::open(&container.dir, keeper.clone())?;
     let caught = Caught::catch()?;
-    let mut process = match runtime::spawn(spec).map_err(start_failure) {
-        Ok(process) => process,
-        Err(failure) => {
-            store.set_container_state(&container.id, starting.ended(failure.code.into()))?;
-            return Err(failure);
-        }
-    };
+    let process = runtime::spawn(spec).map_err(start_failure)?;
     keeper.started(&process)?;
     let mut state = starting;
     if let (Some(ContainerState::Running(run)), ContainerState::Running(us)) =
@@ -68,17 +103,7 @@ pub(crate) fn run_here(
         state = ContainerState::Running(run);
         keeper.record(store, &container.id, run);
     }
-    let passed = keeper.clone();
-    // A container that has just ended needs no signal any more.
-    caught.tell(move |number| drop(passed.signal(number)))?;
-    let status = process.wait()?;
-    caught.ignore();
-    keeper.ended();
-    drop(joined);
-    let code = status.shell_code();
-    store.set_container_state(&container.id, state.ended(code))?;
-    keeper.over(code);
-    Ok(u8::try_from(code).unwrap_or(OWN_FAILURE))
+    Ok(Here { process, keeper, caught, joined, state })
 }
 
 /// A container that could not be started, with docker's exit status: 127 if the program is not

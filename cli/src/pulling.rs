@@ -34,6 +34,7 @@ pub(crate) fn image(
     text: &str,
     platform: Option<&Platform>,
     policy: PullPolicy,
+    quiet: bool,
 ) -> Result<ImageRecord, Failure> {
     let store = app.store()?;
     if policy != PullPolicy::Always {
@@ -45,10 +46,13 @@ pub(crate) fn image(
         }
     }
     let name: Reference = text.parse()?;
-    anstream::eprintln!("{} is not here, pulling it", name.clone().with_default_tag().familiar());
+    if !quiet {
+        let name = name.clone().with_default_tag();
+        anstream::eprintln!("{} is not here, pulling it", name.familiar());
+    }
     let connection = ConnectionArgs::default();
     let host = Platform::host();
-    pull(app, lease, &name, platform.unwrap_or(&host), &connection, app.transfers(false))
+    pull(app, lease, &name, platform.unwrap_or(&host), &connection, app.transfers(quiet))
 }
 
 fn serves(config: &ImageConfig, wanted: Option<&Platform>) -> bool {

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::userns::{Ids, Isolation, Mode, enter};
 use runtime::{
-    CapabilitySet, FileContent, Limits, Network, Process, ProvidedFile, Rootfs, Seccomp, Spec,
-    Stdio, Stream, SystemPaths, spawn,
+    CapabilitySet, FileContent, Limits, Namespaces, Network, Process, ProvidedFile, Rootfs,
+    Seccomp, Spec, Stdio, Stream, SystemPaths, spawn,
 };
 
 /// What the command line says.
@@ -77,6 +77,9 @@ fn spec(options: &Options) -> Result<Spec, Box<dyn Error>> {
             limits: Vec::new(),
         },
         hostname: "example".into(),
+        namespaces: Namespaces::default(),
+        sysctls: Vec::new(),
+        oom_score_adj: None,
         network: if options.no_network { Network::None } else { Network::Host },
         mounts: Vec::new(),
         files: vec![ProvidedFile {

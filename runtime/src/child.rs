@@ -102,10 +102,11 @@ impl Child<'_> {
             Step::Attach(what) => self.attach(what),
             Step::Mask(mask) => self.mask(mask),
             Step::ReadOnly(path) => self.make_read_only(path),
-            Step::Setting { path, value } => {
-                self.write(path, value);
-                Ok(())
-            }
+            Step::Setting { path, value, required } => match self.write(path, value) {
+                Err(errno) if *required => Err(errno),
+                // It may not exist, or not be this user's to change.
+                _ => Ok(()),
+            },
             Step::Loopback => sys::loopback_up(),
             // In a podman container a user namespace may be made, and no name be set in it.
             Step::HostName(name) => match rustix::system::sethostname(name.to_bytes()) {
@@ -223,14 +224,10 @@ impl Child<'_> {
         attach(clone.as_fd(), target.as_fd(), c"")
     }
 
-    /// Best effort: a setting may not exist, or not be this user's to change.
-    fn write(&self, path: &CStr, value: &CStr) {
+    fn write(&self, path: &CStr, value: &CStr) -> Result<(), Errno> {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        if let Ok(root) = self.root()
-            && let Ok(file) = rustix::fs::openat2(root, path, flags, Mode::empty(), INSIDE)
-        {
-            let _ = rustix::io::write(&file, value.to_bytes());
-        }
+        let file = rustix::fs::openat2(self.root()?, path, flags, Mode::empty(), INSIDE)?;
+        rustix::io::write(&file, value.to_bytes()).map(drop)
     }
 
     /// A path below the root, whatever links an image has put on the way.

@@ -110,12 +110,14 @@ pub(crate) enum Step {
     Mask(Mask),
     /// Makes what is below a path read-only, if it is there.
     ReadOnly(CString),
-    /// Writes a kernel setting below the root, if the kernel lets it.
+    /// Writes a kernel setting below the root.
     Setting {
         /// Path below the root.
         path: CString,
         /// What is written.
         value: CString,
+        /// Whether the container is nothing without it.
+        required: bool,
     },
     /// Brings the loopback interface up.
     Loopback,

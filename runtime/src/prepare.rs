@@ -4,6 +4,7 @@ mod confined;
 mod fake_ids;
 mod file_tree;
 mod program;
+mod shared;
 
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::fixture::Fixtures;
 use crate::plan::{Plan, Step};
 use crate::seccomp;
-use crate::spec::{Join, Network, Rootfs, Seccomp, Spec, Stdio, Stream};
+use crate::spec::{GroupsSeen, Join, Namespace, Network, Rootfs, Seccomp, Spec, Stdio, Stream};
 use crate::stub::Stubs;
 use crate::system_path;
 use crate::user::User;
@@ -62,15 +63,18 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     let own_network = !matches!(spec.network, Network::Host);
     let only_loopback = matches!(spec.network, Network::None);
     let mut groups = Groups::with(&spec.limits)?;
-    let mut plan = Plan::new(namespaces(&spec.network), program::program(&spec.process)?);
+    let namespaces = shared::new_namespaces(&spec.network, &spec.namespaces);
+    let mut plan = Plan::new(namespaces, program::program(&spec.process)?);
     if let Some(groups) = &mut groups {
         for join in groups.joins() {
             let group = plan.keep(join);
             plan.steps.push(Step::JoinGroup(group));
         }
-        // What it sees of groups begins with those that it has joined by then.
-        plan.namespaces &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
-        plan.steps.push(Step::GroupNamespace);
+        if spec.namespaces.groups == GroupsSeen::Own {
+            // What it sees of groups begins with those that it has joined by then.
+            plan.namespaces &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
+            plan.steps.push(Step::GroupNamespace);
+        }
     }
     let working_directory = program::working_directory(&spec.process)?;
     let privileges = privileges(&Privileges::of(&spec))?;
@@ -82,8 +86,12 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
         let namespace = plan.keep(namespace);
         plan.steps.push(Step::EnterNetwork(namespace));
     }
+    let has_name = matches!(spec.namespaces.name, Namespace::Own);
+    let is_among_all = matches!(spec.namespaces.processes, Namespace::Machine);
+    let shared_memory = shared::enter(&mut plan, spec.namespaces)?;
     plan.steps.push(Step::PrivateMounts);
-    let settings = if own_network { system_path::OWN_NETWORK_SETTINGS } else { &[] };
+    let mut settings = if own_network { system_path::own_network_settings() } else { Vec::new() };
+    settings.extend(shared::settings(&spec.sysctls, spec.oom_score_adj)?);
     let owner = spec.process.user.uid;
     let umask = spec.process.umask;
     let limits = spec.process.limits.iter().copied().map(Step::Limit).collect::<Vec<_>>();
@@ -96,16 +104,20 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
             files: spec.files,
             system_paths: spec.system_paths,
             settings,
+            shared_memory,
             fake_ids: spec.fake_ids,
         },
     )?;
     if only_loopback {
         plan.steps.push(Step::Loopback);
     }
-    plan.steps.push(Step::HostName(hostname));
+    if has_name {
+        plan.steps.push(Step::HostName(hostname));
+    }
     plan.steps.push(Step::Umask(umask));
     plan.steps.extend(limits);
-    if let Err(error) = streams(&mut plan, spec.stdio, owner) {
+    let stays = if is_among_all { shared::stay_behind(&mut plan) } else { Ok(()) };
+    if let Err(error) = stays.and_then(|()| streams(&mut plan, spec.stdio, owner)) {
         stubs.remove();
         return Err(error);
     }
@@ -130,7 +142,10 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
         .try_clone_to_owned()
         .map_err(|error| Error::setup("keep the container's process", error))?;
     let process = plan.keep(process);
-    plan.joins = Some(process);
+    // To enter the one that we are in may be refused.
+    if namespace_number("pid", "self")? != namespace_number("pid", &pid.to_string())? {
+        plan.joins = Some(process);
+    }
     for directory in &spec.groups {
         let group = plan.keep(cgroup::entrance(directory)?);
         plan.steps.push(Step::JoinGroup(group));
@@ -152,7 +167,6 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
 /// The namespaces of a container's process that are not ours, its process namespace excepted. To
 /// enter one that both share may be refused, as to an ordinary user the machine's network.
 fn namespaces_of(pid: i32) -> Result<ThreadNameSpaceType, Error> {
-    use std::os::unix::fs::MetadataExt;
     let mut found = ThreadNameSpaceType::empty();
     for (name, namespace) in [
         ("mnt", ThreadNameSpaceType::MOUNT),
@@ -161,34 +175,23 @@ fn namespaces_of(pid: i32) -> Result<ThreadNameSpaceType, Error> {
         ("cgroup", ThreadNameSpaceType::CONTROL_GROUP),
         ("net", ThreadNameSpaceType::NETWORK),
     ] {
-        let number = |of: &str| {
-            let path = format!("/proc/{of}/ns/{name}");
-            match std::fs::metadata(&path) {
-                Ok(metadata) => Ok(Some(metadata.ino())),
-                // This kernel has none of the kind.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(Error::setup(format!("look at {path}"), error)),
-            }
-        };
-        if number("self")? != number(&pid.to_string())? {
+        if namespace_number(name, "self")? != namespace_number(name, &pid.to_string())? {
             found |= namespace;
         }
     }
     Ok(found)
 }
 
-fn namespaces(network: &Network) -> u64 {
-    let network = match network {
-        Network::Host | Network::Namespace(_) => 0,
-        Network::None => libc::CLONE_NEWNET,
-    };
-    let flags = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP
-        | network;
-    u64::from(flags.cast_unsigned())
+/// Which namespace of a kind a process is in.
+fn namespace_number(kind: &str, process: &str) -> Result<Option<u64>, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let path = format!("/proc/{process}/ns/{kind}");
+    match std::fs::metadata(&path) {
+        Ok(metadata) => Ok(Some(metadata.ino())),
+        // This kernel has none of the kind.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::setup(format!("look at {path}"), error)),
+    }
 }
 
 /// What a process may keep.

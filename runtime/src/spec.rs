@@ -19,6 +19,13 @@ pub struct Spec {
     pub process: Process,
     /// Its name for the machine (`uname -n`).
     pub hostname: String,
+    /// What it shares with others, its network and mounts excepted.
+    pub namespaces: Namespaces,
+    /// The kernel's settings in its namespaces (`/proc/sys`): names with dots, and values.
+    pub sysctls: Vec<(String, String)>,
+    /// How likely the kernel ends it when memory runs out, -1000 to 1000; as the caller if it is
+    /// not said (`/proc/PID/oom_score_adj`).
+    pub oom_score_adj: Option<i32>,
     /// Which network it sees.
     pub network: Network,
     /// How much it may use.
@@ -50,6 +57,49 @@ pub struct Spec {
     pub fake_ids: bool,
     /// Standard input, output and error.
     pub stdio: Stdio,
+}
+
+/// Whose some namespaces of a container are.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    /// Its processes. Without a namespace of its own, all that it starts still ends with it,
+    /// unless the namespace is another container's: then it is with that one.
+    pub processes: Namespace,
+    /// Message queues and shared memory, `/dev/shm` included.
+    pub ipc: Namespace,
+    /// Its name. [`Spec::hostname`] is set in one of its own alone.
+    pub name: Namespace,
+    /// What it sees of control groups. Another container's is not to be had.
+    pub groups: GroupsSeen,
+}
+
+/// Whose a namespace is.
+#[derive(Debug, Default)]
+pub enum Namespace {
+    /// The container's own.
+    #[default]
+    Own,
+    /// The machine's.
+    Machine,
+    /// That of a process of another container.
+    Of(Inmate),
+}
+
+/// A process of a container that runs.
+#[derive(Debug)]
+pub struct Inmate {
+    /// A descriptor of it (pidfd_open(2)).
+    pub process: OwnedFd,
+}
+
+/// What a container sees of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupsSeen {
+    /// Its own are the first.
+    #[default]
+    Own,
+    /// All of the machine.
+    Machine,
 }
 
 /// The file tree that becomes the container's `/`. It serves one container at a time: the end of

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::plan::Step;
+
 /// Hidden: they say much about the machine, or let it be changed.
 pub(crate) const MASKED: &[&str] = &[
     "proc/acpi",
@@ -31,7 +33,11 @@ pub(crate) fn thermal_throttle() -> impl Iterator<Item = String> {
 
 /// Settings of a network namespace that Docker relaxes: nothing in it is worth protecting from
 /// the container, which is alone in it.
-pub(crate) const OWN_NETWORK_SETTINGS: &[(&str, &str)] = &[
-    ("proc/sys/net/ipv4/ip_unprivileged_port_start", "0"),
-    ("proc/sys/net/ipv4/ping_group_range", "0 2147483647"),
-];
+pub(crate) fn own_network_settings() -> Vec<Step> {
+    [
+        (c"proc/sys/net/ipv4/ip_unprivileged_port_start", c"0"),
+        (c"proc/sys/net/ipv4/ping_group_range", c"0 2147483647"),
+    ]
+    .map(|(path, value)| Step::Setting { path: path.into(), value: value.into(), required: false })
+    .into()
+}

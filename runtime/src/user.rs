@@ -188,6 +188,14 @@ pub fn resolve_owner(spec: &str, accounts: Accounts<'_>) -> Result<Owner, UserEr
     Ok(Owner { uid, gid })
 }
 
+/// Resolves a group: its id.
+///
+/// # Errors
+/// When a name has no entry, or an id is out of range.
+pub fn resolve_group(spec: &str, accounts: Accounts<'_>) -> Result<u32, UserError> {
+    accounts.group(spec)
+}
+
 /// User and group. An empty group is none.
 fn split(spec: &str) -> Result<(&str, Option<&str>), UserError> {
     let (user, group) = match spec.split_once(':') {

@@ -14,8 +14,8 @@ use layerfs::{Active, COVERED, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::{
-    Chroot, FileContent, Limits, Mount, MountSource, Network, Process, ProvidedFile, Rootfs, Spec,
-    Stdio, Stream, Tmpfs,
+    Chroot, FileContent, Limits, Mount, MountSource, Namespaces, Network, Process, ProvidedFile,
+    Rootfs, Spec, Stdio, Stream, Tmpfs,
 };
 
 use self::handed::Handed;
@@ -224,6 +224,9 @@ fn spec(
             limits: op.settings.limits.clone(),
         },
         hostname: op.hostname.clone(),
+        namespaces: Namespaces::default(),
+        sysctls: Vec::new(),
+        oom_score_adj: None,
         network: match op.network {
             NetworkMode::Host => Network::Host,
             NetworkMode::None => Network::None,

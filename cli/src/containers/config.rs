@@ -1,5 +1,7 @@
 //! What is kept of a container.
 
+use std::net::Ipv4Addr;
+
 use layerfs::Container;
 use oci::RuntimeConfig;
 use runtime::Signal;
@@ -9,10 +11,12 @@ use super::limits::LimitsConfig;
 use super::mounts::MountConfig;
 use super::options::isolation::Isolation;
 use super::options::names::Names;
+use super::options::sharing::Sharing;
 use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
 use crate::keeper::restart::RestartPolicy;
 use crate::networks::NetworkChoice;
+use crate::networks::choice::Link;
 use crate::networks::connect::Connection;
 use crate::networks::publish::Published;
 
@@ -28,6 +32,12 @@ pub(crate) struct ContainerConfig {
     pub(crate) hostname: Option<String>,
     /// Its network.
     pub(crate) network: NetworkChoice,
+    /// The address that it is to have there; a free one if none was chosen.
+    #[serde(default)]
+    pub(crate) network_address: Option<Ipv4Addr>,
+    /// Containers on its network that it knows by one more name.
+    #[serde(default)]
+    pub(crate) links: Vec<Link>,
     /// Other names that it has on its network.
     #[serde(default)]
     pub(crate) network_aliases: Vec<String>,
@@ -67,6 +77,9 @@ pub(crate) struct ContainerConfig {
     /// How far it is kept apart from the machine.
     #[serde(default)]
     pub(crate) isolation: Isolation,
+    /// What it shares with the machine and with others.
+    #[serde(default)]
+    pub(crate) sharing: Sharing,
     /// Whom it knows by name.
     #[serde(default)]
     pub(crate) names: Names,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use oci::RuntimeConfig;
 
 use crate::error::Failure;
+use crate::networks::choice::Link;
 use crate::networks::publish::{PublishFlag, Published, protocol, range};
 use crate::networks::{DEFAULT, NetworkChoice};
 
@@ -18,6 +19,15 @@ pub(crate) struct NetworkArgs {
     /// Another name on its network
     #[arg(long, value_name = "NAME")]
     pub(crate) network_alias: Vec<String>,
+    /// The container's address on its network
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Option<Ipv4Addr>,
+    /// Know a container of the network by one more name
+    #[arg(long, value_name = "CONTAINER[:NAME]")]
+    pub(crate) link: Vec<Link>,
+    /// Note that the container listens at a port, or a range of them: PORT[/udp]
+    #[arg(long, value_name = "PORTS")]
+    expose: Vec<String>,
     /// Publish a port: [[IP:]HOST_PORT:]PORT[/udp], or ranges of ports
     #[arg(short, long, value_name = "PORTS")]
     publish: Vec<PublishFlag>,
@@ -27,6 +37,18 @@ pub(crate) struct NetworkArgs {
 }
 
 impl NetworkArgs {
+    /// Notes the ports that the container listens at, as `EXPOSE` does.
+    pub(crate) fn expose(&self, runtime: &mut RuntimeConfig) -> Result<(), Failure> {
+        for text in &self.expose {
+            let (ports, protocol) = protocol(text).map_err(Failure::new)?;
+            for port in range(ports).map_err(Failure::new)? {
+                let port = format!("{port}/{}", protocol.as_str());
+                runtime.exposed_ports.insert(port, serde_json::json!({}));
+            }
+        }
+        Ok(())
+    }
+
     /// The ports to publish.
     pub(crate) fn ports(&self, image: &RuntimeConfig) -> Result<Vec<Published>, Failure> {
         let mut ports: Vec<Published> =
@@ -55,11 +77,18 @@ impl NetworkArgs {
     }
 
     /// The network, given the ports.
-    pub(crate) fn choice(&self, ports: &[Published]) -> NetworkChoice {
-        match &self.network {
+    pub(crate) fn choice(&self, ports: &[Published]) -> Result<NetworkChoice, Failure> {
+        let choice = match &self.network {
             Some(choice) => choice.clone(),
-            None if ports.is_empty() => NetworkChoice::Host,
+            None if ports.is_empty() && self.link.is_empty() => NetworkChoice::Host,
             None => NetworkChoice::Named(DEFAULT.into()),
+        };
+        match &choice {
+            NetworkChoice::Named(_) => Ok(choice),
+            _ if self.ip.is_some() || !self.link.is_empty() => {
+                Err(Failure::new("`--ip` and `--link` are for containers on a network with others"))
+            }
+            _ => Ok(choice),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod health;
 pub(crate) mod isolation;
 pub(crate) mod names;
+pub(crate) mod sharing;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -26,10 +27,15 @@ use isolation::Isolation;
 pub(crate) use isolation::Ulimit;
 use names::Names;
 pub(crate) use names::host;
+use sharing::Sharing;
 
-/// What `create` and `run` take alike.
+/// What `create` and `run` take alike. `-h` is the host's name, as docker has it.
 #[derive(clap::Args)]
+#[command(disable_help_flag = true)]
 pub(crate) struct CreateOptions {
+    /// Say what all of this is
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// Remove the container when it has ended
     #[arg(long)]
     pub(crate) rm: bool,
@@ -52,7 +58,7 @@ pub(crate) struct CreateOptions {
     #[arg(long, value_name = "PROGRAM")]
     entrypoint: Option<String>,
     /// The name of the machine that the command sees
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'h', long, value_name = "NAME")]
     hostname: Option<String>,
     #[command(flatten)]
     network: NetworkArgs,
@@ -67,6 +73,8 @@ pub(crate) struct CreateOptions {
     label: Vec<String>,
     #[command(flatten)]
     isolation: Isolation,
+    #[command(flatten)]
+    sharing: Sharing,
     #[command(flatten)]
     names: Names,
     #[command(flatten)]
@@ -96,6 +104,9 @@ pub(crate) struct CreateOptions {
     mounts: MountArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Say nothing of how far a pull is
+    #[arg(short, long)]
+    quiet: bool,
     /// When to ask the registry for the image
     #[arg(long, value_enum, default_value = "missing")]
     pull: PullPolicy,
@@ -129,13 +140,20 @@ pub(crate) fn create(
     args.isolation.check()?;
     // Before anything is made: an id of old must not be taken for the new one.
     let id_file = args.cidfile.as_deref().map(IdFile::new).transpose()?;
-    let image = pulling::image(app, lease, image_name, args.platform.as_ref(), args.pull)?;
+    let platform = args.platform.as_ref();
+    let image = pulling::image(app, lease, image_name, platform, args.pull, args.quiet)?;
     let image_config = store.config(&image.id)?;
-    let ports = args.network.ports(&image_config.config)?;
+    let mut runtime = image_config.config.clone();
+    args.network.expose(&mut runtime)?;
+    let ports = args.network.ports(&runtime)?;
+    let network = args.network.choice(&ports)?;
+    args.sharing.check(&network)?;
     let mut config = ContainerConfig {
-        runtime: changed(args, app, image_config.config.clone(), command)?,
+        runtime: changed(args, app, runtime, command)?,
         hostname: args.hostname.clone(),
-        network: args.network.choice(&ports),
+        network,
+        network_address: args.network.ip,
+        links: args.network.link.clone(),
         network_aliases: args.network.network_alias.clone(),
         connections: Vec::new(),
         ports,
@@ -152,6 +170,7 @@ pub(crate) fn create(
             LogDriver::JsonFile | LogDriver::Local => Some(LogLimits::read(&args.log_opt)?),
         },
         isolation: args.isolation.clone(),
+        sharing: args.sharing.clone(),
         names: args.names.clone(),
         created_nanos: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0),
     };

@@ -2,14 +2,12 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use layerfs::{Active, COVERED, Root};
-use runtime::{
-    Chroot, FileContent, Mount, MountSource, Process, ProvidedFile, Rootfs, Spec, Stdio, user,
-};
+use runtime::{Chroot, FileContent, Mount, Process, ProvidedFile, Rootfs, Spec, Stdio, user};
 
+use super::options::sharing::{device, devices_below};
 use super::{ContainerConfig, OWN_FAILURE, mounts};
 use crate::app::App;
 use crate::error::{Doing, Failure};
@@ -30,7 +28,8 @@ pub(crate) fn spec(
     if args.is_empty() {
         return Err(Failure::new("no command: the image names none, so give one").code(OWN_FAILURE));
     }
-    let user = resolve_user(root, &config.runtime.user)?;
+    let sharing = &config.sharing;
+    let user = resolve_user(root, &config.runtime.user, &sharing.group_add)?;
     let cwd = match config.runtime.working_dir.as_str() {
         "" => PathBuf::from("/"),
         dir => Path::new("/").join(dir),
@@ -55,6 +54,9 @@ pub(crate) fn spec(
             limits: isolation.limits(),
         },
         hostname: hostname.to_owned(),
+        namespaces: sharing.namespaces(app.store()?)?,
+        sysctls: sharing.sysctl.clone(),
+        oom_score_adj: sharing.oom_score_adj,
         network: joined.take_network(),
         mounts: if isolation.privileged { devices() } else { Vec::new() },
         files: provided_files(app, config, hostname, joined.hosts.take()),
@@ -68,6 +70,10 @@ pub(crate) fn spec(
         fake_ids: app.has_one_id(),
         stdio,
     };
+    for device in sharing.device_mounts()? {
+        spec.mounts.retain(|mount| mount.target != device.target);
+        spec.mounts.push(device);
+    }
     mounts::add(app.store()?, config, &mut spec)?;
     Ok(spec)
 }
@@ -80,30 +86,16 @@ fn confined(tree: &Active) -> Result<Chroot, Failure> {
 
 /// The machine's devices, beside those that every container has.
 fn devices() -> Vec<Mount> {
-    let mut found = Vec::new();
-    let mut directories = vec![PathBuf::from("/dev")];
-    while let Some(directory) = directories.pop() {
-        // What cannot be listed is not for us, and not for a container of ours.
-        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
-            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            let is_every_containers = [
-                "pts", "shm", "mqueue", "console", "ptmx", "null", "zero", "full", "random",
-                "urandom", "tty",
-            ]
-            .iter()
-            .any(|name| path == Path::new("/dev").join(name));
-            if is_every_containers {
-                continue;
-            }
-            if kind.is_dir() {
-                directories.push(path);
-            } else if kind.is_char_device() || kind.is_block_device() {
-                let source = MountSource::Bind(path.clone());
-                found.push(Mount { target: path, source, read_only: false });
-            }
-        }
-    }
-    found
+    let every_containers = [
+        "pts", "shm", "mqueue", "console", "ptmx", "null", "zero", "full", "random", "urandom",
+        "tty",
+    ];
+    let is_every_containers = |path: &Path| {
+        every_containers.iter().any(|name| path.starts_with(Path::new("/dev").join(name)))
+    };
+    let found = devices_below(Path::new("/dev"));
+    let others = found.into_iter().filter(|path| !is_every_containers(path));
+    others.map(|path| device(path.clone(), path)).collect()
 }
 
 /// The files of the machine that a container sees in place of the image's.
@@ -146,7 +138,12 @@ fn provided_files(
 /// The largest `/etc/passwd` or `/etc/group` that is read, in bytes.
 const MAX_ACCOUNTS: u64 = 8 << 20;
 
-pub(crate) fn resolve_user(root: &Root, spec: &str) -> Result<user::User, Failure> {
+/// A user of a container, with groups beside those that its files say.
+pub(crate) fn resolve_user(
+    root: &Root,
+    spec: &str,
+    groups: &[String],
+) -> Result<user::User, Failure> {
     // An image without the file has nobody but numbers.
     let read = |path: &str| {
         let mut bytes = Vec::new();
@@ -156,8 +153,13 @@ pub(crate) fn resolve_user(root: &Root, spec: &str) -> Result<user::User, Failur
     let read = |path: &str| read(path).unwrap_or_default();
     let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
     let accounts = user::Accounts { passwd: &passwd, group: &group };
-    user::resolve(spec, accounts, user::Numeric::LookUp)
-        .doing(|| format!("cannot run as user `{spec}`"))
+    let mut user = user::resolve(spec, accounts, user::Numeric::LookUp)
+        .doing(|| format!("cannot run as user `{spec}`"))?;
+    for group in groups {
+        let gid = user::resolve_group(group, accounts);
+        user.additional_gids.push(gid.doing(|| format!("cannot run with group `{group}`"))?);
+    }
+    Ok(user)
 }
 
 /// The image's environment with what every process may count on.

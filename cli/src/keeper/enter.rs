@@ -34,7 +34,7 @@ impl Household {
     ) -> Result<runtime::Container, Failure> {
         let root = Root::open(&root_of(init))?;
         let asked = exec.user.as_deref().unwrap_or(&self.config.runtime.user);
-        let user = spec::resolve_user(&root, asked)?;
+        let user = spec::resolve_user(&root, asked, &self.config.sharing.group_add)?;
         let mut env = self.config.runtime.env.clone();
         for pair in &exec.env {
             spec::replace_variable(&mut env, pair);

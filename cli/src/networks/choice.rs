@@ -36,6 +36,28 @@ impl FromStr for NetworkChoice {
     }
 }
 
+/// A container that another one knows by one more name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    /// Its name or id.
+    pub(crate) container: String,
+    pub(crate) name: String,
+}
+
+impl FromStr for Link {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Link, String> {
+        let (container, name) = text.split_once(':').unwrap_or((text, text));
+        // It becomes a word of /etc/hosts.
+        let is_word = |text: &str| !text.is_empty() && !text.contains([' ', '\t', '\n', ':']);
+        match is_word(container) && is_word(name) {
+            true => Ok(Link { container: container.to_owned(), name: name.to_owned() }),
+            false => Err("a link is written as CONTAINER[:NAME]".into()),
+        }
+    }
+}
+
 impl TryFrom<String> for NetworkChoice {
     type Error = String;
 

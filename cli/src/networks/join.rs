@@ -10,10 +10,11 @@ use layerfs::{Container, ContainerState, Store};
 use runtime::network::{namespace_of, new_namespace};
 use serde::{Deserialize, Serialize};
 
+use super::choice::Link;
 use super::connect::{self, Connection};
 use super::proxy::{self, Ports, Target};
 use super::publish::{Protocol, Published};
-use super::{DEFAULT, Network, NetworkChoice, Networks, Subnet, hosts};
+use super::{DEFAULT, Endpoint, Network, NetworkChoice, Networks, Subnet, hosts};
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname};
 use crate::error::{Doing, Failure};
@@ -142,7 +143,7 @@ fn on_bridge(
     let own = Connection {
         network: name.to_owned(),
         aliases: config.network_aliases.clone(),
-        address: None,
+        address: config.network_address,
     };
     let namespace = new_namespace()?;
     // From here on the places are given back whatever happens.
@@ -154,6 +155,8 @@ fn on_bridge(
         joined.ports = Some(opened);
         let hosts = hosts::path(&container.dir);
         let (hostname, given) = (hostname(container, config), config.names.hosts());
+        let links = linked(store, config, &first.others)?;
+        let given = given + &links;
         fs::write(&hosts, hosts::content(&first.endpoint, hostname, &given, &first.others))?;
         joined.hosts = Some(hosts);
         let mut addresses = Addresses {
@@ -176,6 +179,19 @@ fn on_bridge(
     result?;
     joined.network = Some(runtime::Network::Namespace(namespace));
     Ok(joined)
+}
+
+/// Lines for the containers that one knows by further names.
+fn linked(store: &Store, config: &ContainerConfig, others: &[Endpoint]) -> Result<String, Failure> {
+    let mut lines = String::new();
+    for Link { container, name } in &config.links {
+        let id = store.container(container)?.id;
+        let other = others.iter().find(|other| other.container == id).ok_or_else(|| {
+            Failure::new(format!("cannot link to {container}, which is not on the same network"))
+        })?;
+        lines += &format!("{}\t{name} {}\n", other.address, other.names.join(" "));
+    }
+    Ok(lines)
 }
 
 /// A network that does not exist yet, on addresses that nobody has.

@@ -20,7 +20,7 @@ use crate::fixture::{Fixtures, Looks};
 use crate::plan::{Plan, Step};
 use crate::root_tree::{Kind, RootTree};
 use crate::spec::{
-    Chroot, FileContent, Mount, MountSource, Network, ProvidedFile, Rootfs, Spec, Tmpfs,
+    Chroot, FileContent, Mount, MountSource, Namespace, Network, ProvidedFile, Rootfs, Spec, Tmpfs,
 };
 use crate::window;
 
@@ -84,7 +84,13 @@ fn holds(capability: CapabilitySet) -> bool {
 
 /// What cannot be had.
 fn refuse(spec: &Spec) -> Result<(), Error> {
+    let namespaces = &spec.namespaces;
+    let all = [&namespaces.processes, &namespaces.ipc, &namespaces.name];
     let what = match spec.network {
+        _ if all.iter().any(|one| matches!(one, Namespace::Of(_))) => {
+            "a namespace of another container"
+        }
+        _ if !spec.sysctls.is_empty() || spec.oom_score_adj.is_some() => "a kernel setting",
         Network::None | Network::Namespace(_) => "a network of its own",
         Network::Host if spec.read_only => "a read-only root file system",
         Network::Host => return Ok(()),

@@ -27,8 +27,10 @@ pub(super) struct Request {
     pub(super) mounts: Vec<Mount>,
     pub(super) files: Vec<ProvidedFile>,
     pub(super) system_paths: SystemPaths,
-    /// Kernel settings to write: path below the root, value.
-    pub(super) settings: &'static [(&'static str, &'static str)],
+    /// Kernel settings to write.
+    pub(super) settings: Vec<Step>,
+    /// What is at /dev/shm; something new if there is nothing.
+    pub(super) shared_memory: Option<OwnedFd>,
     pub(super) fake_ids: bool,
 }
 
@@ -58,15 +60,13 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
     builder.plan.steps.push(Step::AttachRoot { tree: root, read_only: request.read_only });
     builder.plan.steps.push(Step::Stow(builder.stow));
     let result = builder
-        .system(request.system_paths)
+        .system(request.system_paths, request.shared_memory)
         .and_then(|()| builder.requested(request.mounts, files, request.fake_ids));
     if let Err(error) = result {
         builder.tree.into_stubs().remove();
         return Err(error);
     }
-    for (path, value) in request.settings {
-        builder.plan.steps.push(Step::Setting { path: constant(path), value: constant(value) });
-    }
+    builder.plan.steps.extend(request.settings);
     if request.system_paths == SystemPaths::Protected {
         builder.protect();
     }
@@ -163,7 +163,7 @@ impl Requested {
 
 impl Builder<'_> {
     /// /proc, /dev and /sys.
-    fn system(&mut self, paths: SystemPaths) -> Result<(), Error> {
+    fn system(&mut self, paths: SystemPaths, shared_memory: Option<OwnedFd>) -> Result<(), Error> {
         let sys_mode = match paths {
             SystemPaths::Protected => INERT | READ_ONLY,
             SystemPaths::Open => INERT,
@@ -171,7 +171,7 @@ impl Builder<'_> {
         // Where /proc or /sys of this very container is partly hidden, the kernel refuses a new
         // one that would not be; the machine's own is what is left.
         self.kernel("proc", Source::FileSystem(c"proc"), Some(c"/proc"), INERT)?;
-        self.devices()?;
+        self.devices(shared_memory)?;
         self.kernel("sys", Source::FileSystem(c"sysfs"), Some(c"/sys"), sys_mode)?;
         self.plan.steps.push(Step::Attach(Attach {
             source: Source::FileSystem(c"cgroup2"),
@@ -204,7 +204,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn devices(&mut self) -> Result<(), Error> {
+    fn devices(&mut self, shared_memory: Option<OwnedFd>) -> Result<(), Error> {
         let made = |what: &'static str| {
             move |errno: Errno| Error::setup(format!("make the file system of {what}"), errno)
         };
@@ -221,7 +221,11 @@ impl Builder<'_> {
             }));
         }
         self.place(device::terminals().map_err(made("/dev/pts"))?, Path::new("dev/pts"))?;
-        self.place(device::shared_memory().map_err(made("/dev/shm"))?, Path::new("dev/shm"))?;
+        let shared_memory = match shared_memory {
+            Some(tree) => tree,
+            None => device::shared_memory().map_err(made("/dev/shm"))?,
+        };
+        self.place(shared_memory, Path::new("dev/shm"))?;
         self.plan.steps.push(Step::Attach(Attach {
             source: Source::FileSystem(c"mqueue"),
             fallback: None,

@@ -1,7 +1,7 @@
 //! Plans as data.
 
 use super::*;
-use crate::spec::{Process, Rootfs, Seccomp, SystemPaths};
+use crate::spec::{Namespaces, Process, Rootfs, Seccomp, SystemPaths};
 use crate::user::User;
 
 fn spec() -> Spec {
@@ -16,6 +16,9 @@ fn spec() -> Spec {
             limits: Vec::new(),
         },
         hostname: "test".into(),
+        namespaces: Namespaces::default(),
+        sysctls: Vec::new(),
+        oom_score_adj: None,
         network: Network::Host,
         mounts: Vec::new(),
         files: Vec::new(),

@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use runtime::{
-    CapabilitySet, Error, ExitStatus, Limits, Network, Process, Rootfs, Seccomp, Spec, Stdio,
-    Stream, SystemPaths, User, spawn,
+    CapabilitySet, Error, ExitStatus, Limits, Namespaces, Network, Process, Rootfs, Seccomp, Spec,
+    Stdio, Stream, SystemPaths, User, spawn,
 };
 
 /// From Debian's package busybox-static.
@@ -96,6 +96,9 @@ impl Root {
                 limits: Vec::new(),
             },
             hostname: "box".into(),
+            namespaces: Namespaces::default(),
+            sysctls: Vec::new(),
+            oom_score_adj: None,
             network: Network::Host,
             mounts: Vec::new(),
             files: Vec::new(),
