@@ -137,6 +137,7 @@ impl Registry {
         }
         if !rules.dry_run {
             self.0.storage.0.sweep(rules.grace).await?;
+            self.0.ledger.forget();
         }
         Ok(collected)
     }

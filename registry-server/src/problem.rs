@@ -7,6 +7,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::quota::OverQuota;
 
 /// The identifiers of the specification's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,13 @@ impl From<Error> for Problem {
         }
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(status, Code::Unknown, "the registry's storage failed")
+    }
+}
+
+/// 403: what is asked for is no mistake, but more than is granted.
+impl From<OverQuota> for Problem {
+    fn from(full: OverQuota) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, Code::Denied, full.to_string())
     }
 }
 

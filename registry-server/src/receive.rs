@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::task::JoinHandle;
 
+use crate::quota::{OverQuota, Room};
 use crate::session::{Held, Session};
 use crate::upload::Upload;
 use crate::{Error, Result};
@@ -29,6 +30,9 @@ pub(crate) enum Broken {
     /// More came than is allowed.
     #[error("the blob is larger than the {0} bytes that are allowed")]
     TooLarge(u64),
+    /// More came than the repository may hold.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     /// The session ended meanwhile.
     #[error("the upload has ended")]
     Ended,
@@ -44,6 +48,8 @@ pub(crate) struct Rules {
     pub(crate) stall: Duration,
     /// The largest size of the whole blob, in bytes.
     pub(crate) blob: u64,
+    /// How much more the repository may hold.
+    pub(crate) room: Room,
 }
 
 /// Adds a body to an upload. The right to write comes back when all of it is written.
@@ -66,6 +72,9 @@ pub(crate) async fn receive(
                 batch.push(bytes);
                 if batch.total > rules.blob {
                     break Err(Broken::TooLarge(rules.blob));
+                }
+                if batch.total > rules.room.bytes {
+                    break Err(Broken::OverQuota(rules.room.refusal()));
                 }
                 if batch.is_full() {
                     match writer.begin(batch.take(), session.clone()).await {

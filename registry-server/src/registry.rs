@@ -3,14 +3,18 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use oci::Digest;
 use tokio::sync::Semaphore;
 
+use crate::Result;
 use crate::access::Access;
 use crate::collect::Collector;
 use crate::event::Listener;
 use crate::fault::Faults;
 use crate::metrics::Metrics;
 use crate::mirror::Mirrors;
+use crate::name::Repository;
+use crate::quota::{Ledger, Quota};
 use crate::receive::Rules;
 use crate::routes::manifest_body::Budget;
 use crate::routes::page::MOST_AT_ONCE;
@@ -30,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) collector: Collector,
     pub(crate) mirrors: Mirrors,
+    pub(crate) ledger: Ledger,
     /// Whose layers are looked through for people.
     pub(crate) listings: Arc<Semaphore>,
     access: RwLock<Option<Arc<Access>>>,
@@ -40,6 +45,8 @@ pub(crate) struct Inner {
 pub struct Config {
     /// What may be used up.
     pub limits: Limits,
+    /// How much repositories may hold.
+    pub quotas: Vec<Quota>,
     /// What to do with a manifest that names what was not pushed.
     pub missing_references: MissingReferences,
     /// Whether nothing can be changed.
@@ -118,6 +125,7 @@ impl Registry {
     /// A registry with rules of its own.
     pub fn with_config(storage: Storage, config: Config) -> Registry {
         let manifests = Budget::new(config.limits.manifests);
+        let ledger = Ledger::new(config.quotas.clone());
         Registry(Arc::new(Inner {
             storage,
             sessions: Sessions::default(),
@@ -126,6 +134,7 @@ impl Registry {
             metrics: Metrics::default(),
             collector: Collector::default(),
             mirrors: Mirrors::default(),
+            ledger,
             listings: Arc::new(Semaphore::new(MOST_AT_ONCE)),
             access: RwLock::default(),
         }))
@@ -140,7 +149,14 @@ impl Registry {
         look(&self.0.access).clone()
     }
 
-    pub(crate) fn rules(&self) -> Rules {
-        Rules { stall: self.0.config.limits.stall, blob: self.0.config.limits.blob }
+    /// The rules for a body of a repository, whose digest may be known.
+    pub(crate) async fn rules(
+        &self,
+        repository: &Repository,
+        digest: Option<&Digest>,
+    ) -> Result<Rules> {
+        let limits = &self.0.config.limits;
+        let room = self.room(repository, digest).await?;
+        Ok(Rules { stall: limits.stall, blob: limits.blob, room })
     }
 }

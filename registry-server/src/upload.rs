@@ -5,6 +5,7 @@ use oci::{Algorithm, Digest, Hasher};
 use tokio::task::spawn_blocking;
 
 use crate::name::Repository;
+use crate::quota::OverQuota;
 use crate::storage::{Staged, Storage};
 use crate::{Error, Result};
 
@@ -23,6 +24,8 @@ pub(crate) struct Upload {
 pub(crate) enum Unfinished {
     /// The bytes have this digest and not the one they should have.
     Digest(Digest),
+    /// The repository may not hold so much.
+    OverQuota(OverQuota),
     /// Storage failed.
     Storage(Error),
 }

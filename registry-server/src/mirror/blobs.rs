@@ -129,6 +129,8 @@ async fn fetch(
         Err(Unfinished::Digest(actual)) => {
             Err(Missed::failed(format!("blob {digest} came as {actual}")))
         }
+        // What is pulled through is under no quota.
+        Err(Unfinished::OverQuota(full)) => Err(Missed::failed(full.to_string())),
         Err(Unfinished::Storage(error)) => Err(error.into()),
     }
 }

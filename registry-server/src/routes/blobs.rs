@@ -153,6 +153,7 @@ async fn delete(
         return Err(Problem::new(status, Code::Unsupported, "it is a manifest: delete it as one"));
     }
     if storage.remove_blob(repository, digest).await? {
+        registry.0.ledger.forget();
         Ok(empty(StatusCode::ACCEPTED))
     } else {
         Err(unknown(digest))

@@ -147,7 +147,9 @@ async fn put(
     let subject = document.subject.clone();
     let media_type = document.media_type.clone();
     let entry = Entry { media_type: document.media_type, size, subject: subject.clone() };
+    let reserved = registry.reserve(repository, &digest, size).await??;
     registry.store(repository, &digest, bytes).await?;
+    reserved.settle();
     let change = Change::Put {
         digest: digest.clone(),
         entry,
@@ -228,6 +230,7 @@ async fn delete(
         Target::Digest(digest) => Change::RemoveManifest { digest, condition },
     };
     storage.commit(repository, change).await?.map_err(refused)?;
+    registry.0.ledger.forget();
     let happened = Happened {
         action: EventAction::Delete,
         digest: digest.as_ref(),
@@ -302,7 +305,7 @@ impl Registry {
         match upload.finish(repository, digest).await {
             Ok(_) => Ok(()),
             Err(Unfinished::Storage(error)) => Err(error),
-            Err(Unfinished::Digest(_)) => {
+            Err(Unfinished::Digest(_) | Unfinished::OverQuota(_)) => {
                 Err(Error::Interrupted { operation: "write of a manifest" })
             }
         }

@@ -78,17 +78,41 @@ async fn mounted(
     from: Option<&str>,
     head: &Parts,
 ) -> Result<bool, Problem> {
-    let storage = &registry.0.storage.0;
     let caller = head.extensions.get::<Caller>();
     let reads = |from: &Repository| caller.is_none_or(|caller| caller.may(Actions::PULL, from));
     match from.filter(|from| !from.is_empty()).map(Repository::parse) {
         None if caller.is_some_and(|caller| !caller.reads_all()) => Ok(false),
-        None => Ok(storage.mount_blob(None, repository, digest).await?),
+        None => mount(registry, None, repository, digest).await,
         Some(Some(from)) if !reads(&from) => Ok(false),
-        Some(Some(from)) => Ok(storage.mount_blob(Some(&from), repository, digest).await?),
+        Some(Some(from)) => mount(registry, Some(&from), repository, digest).await,
         // A name of another registry's: nothing to be found here.
         Some(None) => Ok(false),
     }
+}
+
+/// Mounts a blob that may be read. How much it is, is known when it is there.
+async fn mount(
+    registry: &Registry,
+    from: Option<&Repository>,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<bool, Problem> {
+    let storage = &registry.0.storage.0;
+    if storage.blob_size(repository, digest).await?.is_some() {
+        return Ok(true);
+    }
+    if !storage.mount_blob(from, repository, digest).await? {
+        return Ok(false);
+    }
+    let size = storage.blob_size(repository, digest).await?.unwrap_or_default();
+    match registry.admit(repository, size).await? {
+        Ok(reserved) => reserved.settle(),
+        Err(full) => {
+            storage.remove_blob(repository, digest).await?;
+            return Err(full.into());
+        }
+    }
+    Ok(true)
 }
 
 fn open(
@@ -133,7 +157,7 @@ async fn patch(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let held = take_body(registry, repository, session, head, body).await?;
+    let held = take_body(registry, repository, session, None, head, body).await?;
     drop(held);
     Ok(status_of(StatusCode::ACCEPTED, repository, session))
 }
@@ -172,29 +196,31 @@ async fn take_last(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let mut held = take_body(registry, repository, session, head, body).await?;
+    let mut held = take_body(registry, repository, session, Some(digest), head, body).await?;
     let upload = held.take().ok_or_else(unknown)?;
     registry.0.sessions.close(session);
     drop(held);
     // A task of its own: once begun, this ends even if the client does not wait for it.
-    let (name, expected) = (repository.clone(), digest.clone());
-    let finished = tokio::spawn(async move { upload.finish(&name, &expected).await }).await;
+    let (ours, name, expected) = (registry.clone(), repository.clone(), digest.clone());
+    let finished = tokio::spawn(async move { ours.finish(upload, &name, &expected).await }).await;
     match finished {
         Ok(Ok(_)) => Ok(blob_created(repository, digest)),
         Ok(Err(Unfinished::Digest(actual))) => {
             let message = format!("the blob should be {digest} and is {actual}");
             Err(Problem::bad(Code::DigestInvalid, message))
         }
+        Ok(Err(Unfinished::OverQuota(full))) => Err(full.into()),
         Ok(Err(Unfinished::Storage(error))) => Err(error.into()),
         Err(_) => Err(crate::Error::Interrupted { operation: "commit of an upload" }.into()),
     }
 }
 
-/// Adds the body of a request to an upload.
+/// Adds the body of a request to an upload, whose digest may be known.
 async fn take_body(
     registry: &Registry,
     repository: &Repository,
     session: &Arc<Session>,
+    digest: Option<&Digest>,
     head: &Parts,
     body: Body,
 ) -> Result<Held, Problem> {
@@ -207,7 +233,8 @@ async fn take_body(
         let message = "the chunk does not begin where the upload ends";
         return Err(out_of_order(repository, session, message));
     }
-    let (held, arrived) = receive(body, held, session, registry.rules()).await;
+    let rules = registry.rules(repository, digest).await?;
+    let (held, arrived) = receive(body, held, session, rules).await;
     arrived.map_err(|broken| problem_of(broken, repository, session))?;
     let held = held?;
     let after = held.as_ref().map_or(before, Upload::size);
@@ -241,6 +268,7 @@ fn problem_of(broken: Broken, repository: &Repository, session: &Session) -> Pro
         Broken::Stalled => {
             Problem::new(StatusCode::REQUEST_TIMEOUT, Code::BlobUploadInvalid, message)
         }
+        Broken::OverQuota(full) => full.into(),
         Broken::TooLarge(_) => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message)
         }

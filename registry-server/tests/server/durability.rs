@@ -15,8 +15,10 @@ use registry_server::{Error, Registry, Storage, serve};
 
 /// Set, the test of that name is the server: the directory to serve.
 const SERVE: &str = "TIERCE_TEST_SERVE";
-/// How often the server is killed.
-const KILLS: usize = 12;
+/// How often the server is killed over one directory, and over how many; a directory that has seen
+/// many pushes takes long to be looked through.
+const KILLS: usize = 20;
+const DIRECTORIES: usize = 10;
 
 struct Server {
     child: Child,
@@ -127,6 +129,13 @@ fn acknowledged_pushes_survive_a_kill() {
     if let Some(root) = std::env::var_os(SERVE) {
         return run_server(Path::new(&root));
     }
+    for directory in 0..DIRECTORIES {
+        survive_kills(directory);
+    }
+}
+
+/// Kills servers of one directory, each at another moment.
+fn survive_kills(directory: usize) {
     let root = tempfile::tempdir().unwrap();
     let acknowledged = Mutex::new(Vec::<Push>::new());
     let mut number = 0;
@@ -148,8 +157,9 @@ fn acknowledged_pushes_survive_a_kill() {
                     }
                 });
             }
-            // Another moment each time.
-            std::thread::sleep(Duration::from_millis(40 + 37 * kill as u64 % 200));
+            // Steps that share no factor with the range reach all of it.
+            let moment = 7919 * (directory * KILLS + kill) as u64 % 100_000;
+            std::thread::sleep(Duration::from_micros(20_000 + moment));
             server.kill();
             over.store(true, Ordering::Relaxed);
         });

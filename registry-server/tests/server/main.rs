@@ -10,6 +10,7 @@ mod durability;
 mod listening;
 mod mirror;
 mod paging;
+mod quota;
 mod sending;
 mod spec;
 #[path = "../store/mod.rs"]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use registry_server::{
-    Access, Actions, Bucket, Collection, Config, Issuer, Limits, Passwords, Pattern, Retention,
-    Rule, Storage, Tls, TokenSecret, Who,
+    Access, Actions, Bucket, Collection, Config, Issuer, Limits, Passwords, Pattern, Quota,
+    Retention, Rule, Storage, Tls, TokenSecret, Who,
 };
 use serde::Deserialize;
 
@@ -16,6 +16,7 @@ use super::webhooks::Webhook;
 use super::{Place, Serve};
 use crate::app::App;
 use crate::error::{Doing, Failure};
+use crate::ui::quantity::parse_size;
 
 /// Everything that can be said of a registry.
 #[derive(Deserialize, Default)]
@@ -26,6 +27,7 @@ pub(super) struct Settings {
     bucket: Option<BucketPlace>,
     read_only: bool,
     limits: Limited,
+    quotas: Vec<Held>,
     tls: Option<Certificates>,
     htpasswd: Option<PathBuf>,
     tokens: Option<PathBuf>,
@@ -83,6 +85,16 @@ struct Allowed {
     who: Vec<String>,
     repositories: String,
     actions: Vec<String>,
+}
+
+/// How much some repositories may hold together.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Held {
+    #[serde(default = "everywhere")]
+    repositories: String,
+    /// A number of bytes, or with a unit: `500m`, `10g`.
+    size: String,
 }
 
 /// When and how a registry is collected.
@@ -227,7 +239,9 @@ impl Settings {
         let faults =
             faults.map_err(|why: String| Failure::new(format!("invalid faults: {why}")))?;
         let mirrors = self.mirrors.iter().map(|one| one.open(app)).collect::<Result<_, _>>()?;
-        Ok(Config { limits, read_only: self.read_only, faults, mirrors, ..Config::default() })
+        let quotas = self.quotas.iter().map(Held::quota).collect::<Result<_, _>>()?;
+        let read_only = self.read_only;
+        Ok(Config { limits, quotas, read_only, faults, mirrors, ..Config::default() })
     }
 
     /// What is known of those who come; `None` if everybody may do everything.
@@ -305,6 +319,14 @@ impl Certificates {
     fn read(&self) -> Result<Pems, Failure> {
         let clients = self.clients.as_deref().map(read).transpose()?;
         Ok((read(&self.certificate)?, read(&self.key)?, clients))
+    }
+}
+
+impl Held {
+    fn quota(&self) -> Result<Quota, Failure> {
+        let bytes = parse_size(&self.size)
+            .map_err(|reason| Failure::new(format!("quota `{}`: {reason}", self.size)))?;
+        Ok(Quota { repositories: Pattern::new(&self.repositories), bytes })
     }
 }
 
