@@ -8,6 +8,7 @@ pub(crate) mod choice;
 pub(crate) mod connect;
 mod hosts;
 pub(crate) mod join;
+mod names;
 mod proxy;
 pub(crate) mod publish;
 mod servers;
@@ -26,7 +27,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Doing, Failure};
 
 pub(crate) use choice::NetworkChoice;
-pub(crate) use servers::{BEHIND, reachable};
+pub(crate) use names::SERVER as NAMES;
+pub(crate) use servers::{BEHIND, all as servers_of, reachable};
 pub(crate) use subnet::Subnet;
 
 /// The network of containers that publish ports and choose none; made when it is first used.
@@ -46,6 +48,33 @@ pub(crate) struct Network {
     /// Whether containers on it have no way out.
     pub(crate) internal: bool,
     pub(crate) labels: BTreeMap<String, String>,
+    /// What it is made of.
+    #[serde(default)]
+    pub(crate) driver: Driver,
+}
+
+/// What a network is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Driver {
+    /// A bridge of the machine's own.
+    #[default]
+    Bridge,
+    /// The network of an interface of the machine, with addresses of their own on the link.
+    Macvlan {
+        /// The interface.
+        parent: String,
+    },
+}
+
+impl Driver {
+    /// As docker calls it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Driver::Bridge => "bridge",
+            Driver::Macvlan { .. } => "macvlan",
+        }
+    }
 }
 
 impl Network {

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use runtime::network;
 use testutil::{OrdinaryUser, SubordinateIds, Tierce, busybox_in, wait_until};
@@ -104,25 +105,108 @@ fn containers_on_a_network_find_each_other_by_name() {
     assert_eq!(tierce.ok(["network", "ls", "-q"]), "");
 }
 
-#[test]
-fn a_container_reaches_what_its_machine_reaches_unless_its_network_is_internal() {
-    let tierce = Tierce::new(BINARY);
-    with_image(&tierce);
-    // Another machine, which is in its world as a container is on a bridge.
-    let [world, machine] = [(); 2].map(|()| network::new_namespace().unwrap());
+/// Makes of two namespaces a world with a server at 192.0.2.1 and another machine at 192.0.2.2,
+/// which is in it as a container is on a bridge. Answers with who asks the server first.
+fn world_of(world: BorrowedFd<'_>, machine: BorrowedFd<'_>) -> JoinHandle<IpAddr> {
     let at = |last| network::Interface { address: Ipv4Addr::new(192, 0, 2, last), prefix: 24 };
-    let server = network::in_namespace(world.as_fd(), || {
+    let server = network::in_namespace(world, || {
         network::ensure_bridge("world", at(1)).unwrap();
-        network::connect(machine.as_fd(), "world", "m", at(2), Some(at(1).address)).unwrap();
+        let uplink = network::Uplink::Bridge { name: "world", outside: "m" };
+        network::connect(machine, uplink, at(2), Some(at(1).address)).unwrap();
         TcpListener::bind("192.0.2.1:80")
     })
     .unwrap();
-    let visitor = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         let (mut stream, visitor) = server.accept().unwrap();
         let _ = stream.read(&mut [0; 1024]).unwrap();
         stream.write_all(b"the world\n").unwrap();
         visitor.ip()
+    })
+}
+
+#[test]
+fn containers_have_addresses_of_their_own_on_the_machines_link() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    let [world, machine] = [(); 2].map(|()| network::new_namespace().unwrap());
+    let visitor = world_of(world.as_fd(), machine.as_fd());
+    network::in_namespace(machine.as_fd(), || {
+        let create = ["network", "create", "-d", "macvlan", "--subnet", "192.0.2.0/24"];
+        assert_eq!(tierce.run([&create[..], &["none"]].concat()).code, 1, "no parent");
+        let parent = |name| [&create[..], &["-o", name, "link"]].concat();
+        assert_eq!(tierce.run(parent("parent=nothing")).code, 1);
+        tierce.ok(parent("parent=eth0"));
+        assert_eq!(tierce.ok(["network", "ls", "--format", "{{.Driver}}"]), "macvlan\n");
+        let say = "echo hello | nc 192.0.2.1 80";
+        let on = ["run", "--rm", "--network", "link", "--ip", "192.0.2.77"];
+        let run = [&on[..], &["busybox", "sh", "-c", say]].concat();
+        assert_eq!(tierce.ok(run), "the world\n");
+        tierce.ok(["network", "rm", "link"]);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(visitor.join().unwrap(), Ipv4Addr::new(192, 0, 2, 77));
+}
+
+/// A name server of the machine that knows one name.
+fn name_server(place: &str) {
+    let socket = UdpSocket::bind(place).unwrap();
+    std::thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((length, client)) = socket.recv_from(&mut query) {
+            let is_known = query[..length].windows(5).any(|name| name == b"world");
+            let mut answer = query[..length].to_vec();
+            (answer[2], answer[3]) = (0x81, if is_known { 0x80 } else { 0x83 });
+            if is_known && query[..length].ends_with(&[0, 1, 0, 1]) {
+                answer[7] = 1;
+                answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 9, 8, 7, 6]);
+            }
+            socket.send_to(&answer, client).unwrap();
+        }
     });
+}
+
+#[test]
+fn a_network_has_a_name_server_that_knows_its_containers_and_asks_others() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    name_server("127.0.53.9:53");
+    tierce.ok(["network", "create", "lan"]);
+    let on = ["--network", "lan", "--dns", "127.0.53.9"];
+    for (name, alias) in [("one", "both"), ("two", "both")] {
+        let args = [&["run", "-d", "--name", name, "--network-alias", alias], &on[..]].concat();
+        tierce.ok([&args[..], &["busybox", "sleep", "1000"]].concat());
+    }
+    let address = |name| {
+        let found = tierce.ok(["inspect", "-f", "{{.NetworkSettings.IPAddress}}", name]);
+        found.trim().to_owned()
+    };
+    let (one, two) = (address("one"), address("two"));
+    let look_up = |name: &str| {
+        let run = [&["run", "--rm"], &on[..], &["busybox", "nslookup", name]].concat();
+        let said = tierce.run(run);
+        assert!(said.stdout.contains("127.0.0.11"), "{said:?}");
+        let after = said.stdout.split_once("\n\n").map(|(_, answer)| answer.to_owned());
+        (said.code, after.unwrap_or_default())
+    };
+    assert!(look_up("one").1.contains(&one));
+    assert!(look_up("TWO.lan").1.contains(&two));
+    let both = look_up("both").1;
+    assert!(both.contains(&one) && both.contains(&two), "{both}");
+    assert!(look_up(&one).1.contains("one.lan"));
+    assert!(look_up("world").1.contains("9.8.7.6"));
+    let (code, nobody) = look_up("nobody");
+    assert!(code != 0 && nobody.contains("NXDOMAIN"), "{code} {nobody}");
+    tierce.ok(["rm", "-f", "one", "two"]);
+    tierce.ok(["network", "rm", "lan"]);
+}
+
+#[test]
+fn a_container_reaches_what_its_machine_reaches_unless_its_network_is_internal() {
+    let tierce = Tierce::new(BINARY);
+    with_image(&tierce);
+    let [world, machine] = [(); 2].map(|()| network::new_namespace().unwrap());
+    let visitor = world_of(world.as_fd(), machine.as_fd());
     network::in_namespace(machine.as_fd(), || {
         tierce.ok(["network", "create", "--internal", "inside"]);
         let call = |net| {

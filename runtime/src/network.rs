@@ -121,20 +121,38 @@ pub fn remove_bridge(name: &str) -> Result<(), Error> {
     remove().map_err(|errno| Error::setup(format!("remove the bridge {name}"), errno))
 }
 
-/// Connects a namespace to a bridge: gives it an interface with an address, and a way out through
-/// the gateway, if there is to be one and it has none yet. Answers with the interface's name in
-/// the namespace: `eth0` of the first one, as with docker.
+/// What a namespace is connected to.
+#[derive(Debug, Clone, Copy)]
+pub enum Uplink<'a> {
+    /// A bridge of ours.
+    Bridge {
+        /// Its name.
+        name: &'a str,
+        /// What the machine's end of the connection is to be called.
+        outside: &'a str,
+    },
+    /// The link that an interface of the machine is on, with an address of its own there. Machine
+    /// and container do not reach each other through it.
+    Macvlan {
+        /// Its name.
+        name: &'a str,
+    },
+}
+
+/// Connects a namespace: gives it an interface with an address, and a way out through the gateway,
+/// if there is to be one and it has none yet. Answers with the interface's name in the namespace:
+/// `eth0` of the first one, as with docker.
 ///
 /// # Errors
 /// When the kernel refuses, or the namespace has 64 interfaces already.
 pub fn connect(
     namespace: BorrowedFd<'_>,
-    bridge: &str,
-    outside: &str,
+    uplink: Uplink<'_>,
     interface: Interface,
     gateway: Option<Ipv4Addr>,
 ) -> Result<String, Error> {
-    let failed = |errno| Error::setup(format!("connect a container to the bridge {bridge}"), errno);
+    let (Uplink::Bridge { name, .. } | Uplink::Macvlan { name }) = uplink;
+    let failed = |errno| Error::setup(format!("connect a container to {name}"), errno);
     let failed_inside =
         |error: std::io::Error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO));
     let inside = in_namespace(namespace, || {
@@ -142,13 +160,18 @@ pub fn connect(
         names.find(|name| !is_there(name)).ok_or(Errno::NOSPC.into())
     });
     let inside = inside.map_err(failed_inside)?;
-    let pair = || {
+    let make = || {
         let netlink = Netlink::open()?;
-        let master = index_of(bridge)?;
-        netlink.ask(&NewLink::pair(outside, &inside, namespace.as_raw_fd(), master))?;
-        netlink.ask(&message::Up { index: index_of(outside)? })
+        let (upper, namespace) = (index_of(name)?, namespace.as_raw_fd());
+        match uplink {
+            Uplink::Bridge { outside, .. } => {
+                netlink.ask(&NewLink::pair(outside, &inside, namespace, upper))?;
+                netlink.ask(&message::Up { index: index_of(outside)? })
+            }
+            Uplink::Macvlan { .. } => netlink.ask(&NewLink::macvlan(&inside, namespace, upper)),
+        }
     };
-    pair().map_err(failed)?;
+    make().map_err(failed)?;
     in_namespace(namespace, || {
         let netlink = Netlink::open()?;
         let index = index_of(&inside)?;

@@ -10,7 +10,7 @@ use crate::containers::each;
 use crate::error::{Failure, Outcome};
 use crate::networks::connect::Connection;
 use crate::networks::join::new_network;
-use crate::networks::{DEFAULT, Network, Networks, Subnet};
+use crate::networks::{DEFAULT, Driver, Network, Networks, Subnet};
 use crate::ui::ask::confirmed;
 use crate::ui::filter::{Filters, joined, matches_label};
 use crate::ui::list::{List, ListArgs};
@@ -77,9 +77,12 @@ struct Create {
     /// Set a label: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
-    /// What it is made of; only `bridge` is there
+    /// What it is made of: bridge, or macvlan on an interface of the machine
     #[arg(short, long, default_value = "bridge")]
     driver: String,
+    /// An option of the driver: parent=eth0, of macvlan
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    opt: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -144,10 +147,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 }
 
 fn create(args: &Create, networks: &Networks<'_>) -> Outcome {
-    if args.driver != "bridge" {
-        return Err(Failure::new(format!("there is no network driver `{}`", args.driver))
-            .hint("only `bridge` is there"));
-    }
+    let driver = driver(args)?;
     let mut network = new_network(networks, &args.name, args.subnet, args.gateway)?;
     network.internal = args.internal;
     network.labels = args
@@ -156,9 +156,36 @@ fn create(args: &Create, networks: &Networks<'_>) -> Outcome {
         .map(|label| label.split_once('=').unwrap_or((label, "")))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+    network.driver = driver;
     networks.create(&network)?;
     say!("{}", network.id);
     Ok(0)
+}
+
+fn driver(args: &Create) -> Result<Driver, Failure> {
+    let mut parent = None;
+    for option in &args.opt {
+        match option.split_once('=') {
+            Some(("parent", name)) if args.driver != "bridge" => parent = Some(name.to_owned()),
+            Some(("macvlan_mode", "bridge")) if args.driver != "bridge" => {}
+            _ => {
+                let message = format!("driver {} has no option `{option}`", args.driver);
+                return Err(Failure::new(message).hint("macvlan has parent=INTERFACE"));
+            }
+        }
+    }
+    let parent = || match &parent {
+        Some(name) if runtime::network::is_there(name) => Ok(name.clone()),
+        Some(name) => Err(Failure::new(format!("the machine has no interface {name}"))),
+        None => Err(Failure::new(format!("driver {} needs an interface", args.driver))
+            .hint("name it with -o parent=INTERFACE")),
+    };
+    match args.driver.as_str() {
+        "bridge" => Ok(Driver::Bridge),
+        "macvlan" => Ok(Driver::Macvlan { parent: parent()? }),
+        other => Err(Failure::new(format!("there is no network driver `{other}`"))
+            .hint("there are bridge and macvlan")),
+    }
 }
 
 fn list(args: &Ls, networks: &Networks<'_>) -> Outcome {
@@ -167,13 +194,13 @@ fn list(args: &Ls, networks: &Networks<'_>) -> Outcome {
     for network in networks.all()? {
         let shown = filters.any("name", |part| network.name.contains(part))
             && filters.any("id", |beginning| network.id.starts_with(beginning))
-            && filters.any("driver", |driver| driver == "bridge")
+            && filters.any("driver", |driver| driver == network.driver.name())
             && filters.every("label", |label| matches_label(label, &network.labels));
         if shown {
             let id = if args.list.no_trunc { &network.id } else { &network.id[..12] };
             list.row(json!({
                 "CreatedAt": network.created,
-                "Driver": "bridge",
+                "Driver": network.driver.name(),
                 "ID": id,
                 "IPv4": "true",
                 "IPv6": "false",
@@ -214,12 +241,16 @@ fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failur
         let shown = json!({ "Name": endpoint.names.first(), "IPv4Address": address });
         containers.insert(endpoint.container, shown);
     }
+    let options = match &network.driver {
+        Driver::Bridge => json!({ "interface": network.bridge() }),
+        Driver::Macvlan { parent } => json!({ "parent": parent }),
+    };
     Ok(json!({
         "Name": network.name,
         "Id": network.id,
         "Created": network.created,
         "Scope": "local",
-        "Driver": "bridge",
+        "Driver": network.driver.name(),
         "EnableIPv6": false,
         "IPAM": {
             "Driver": "default",
@@ -227,7 +258,7 @@ fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failur
         },
         "Internal": network.internal,
         "Containers": containers,
-        "Options": { "interface": network.bridge() },
+        "Options": options,
         "Labels": network.labels,
     }))
 }

@@ -11,8 +11,8 @@ use super::options::sharing::{device, devices_below};
 use super::{ContainerConfig, OWN_FAILURE, mounts};
 use crate::app::App;
 use crate::error::{Doing, Failure};
-use crate::networks::NetworkChoice;
 use crate::networks::join::Joined;
+use crate::networks::{self, NAMES, NetworkChoice};
 
 /// The process of a container, in its surroundings.
 pub(crate) fn spec(
@@ -124,12 +124,15 @@ fn provided_files(
             read_only: false,
         },
     };
-    let servers = match config.network {
-        NetworkChoice::Named(_) => app.machine.resolv_conf_for_others(),
-        _ => app.machine.resolv_conf(),
+    let resolv_conf = match &config.network {
+        NetworkChoice::Named(name) if name == networks::DEFAULT => {
+            config.names.resolv_conf(app.machine.resolv_conf_for_others())
+        }
+        NetworkChoice::Named(_) => config.names.resolv_conf_for(NAMES, app.machine.resolv_conf()),
+        _ => config.names.resolv_conf(app.machine.resolv_conf()),
     };
     vec![
-        file("/etc/resolv.conf", config.names.resolv_conf(servers)),
+        file("/etc/resolv.conf", resolv_conf),
         hosts,
         file("/etc/hostname", format!("{hostname}\n").into_bytes()),
     ]

@@ -5,11 +5,13 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use layerfs::{Container, ContainerState, Store};
-use runtime::network::{Interface, disconnect, ensure_bridge, lead_out, namespace_of, way_out};
+use runtime::network::{
+    Interface, Uplink, disconnect, ensure_bridge, lead_out, namespace_of, way_out,
+};
 use serde::{Deserialize, Serialize};
 
 use super::join::{Addresses, PlaceOn, random_name};
-use super::{Endpoint, Network, NetworkChoice, Networks, hosts};
+use super::{Driver, Endpoint, Network, NetworkChoice, Networks, hosts};
 use crate::containers::ContainerConfig;
 use crate::error::Failure;
 
@@ -67,16 +69,22 @@ pub(super) fn connect(
     let interface = String::new();
     let mut endpoint = Endpoint { container: container.id.clone(), address, names, interface };
     let prefix = network.subnet.prefix();
-    ensure_bridge(&network.bridge(), Interface { address: network.gateway, prefix })?;
-    if !network.internal {
-        open_way_out(&network);
+    if network.driver == Driver::Bridge {
+        ensure_bridge(&network.bridge(), Interface { address: network.gateway, prefix })?;
+        if !network.internal {
+            open_way_out(&network);
+        }
     }
     networks.note(&network, &endpoint)?;
     let gateway = (!network.internal).then_some(network.gateway);
     let outside = format!("tv-{}", &random_name(&container.id)[..12]);
     let interface = Interface { address, prefix };
-    endpoint.interface =
-        runtime::network::connect(namespace, &network.bridge(), &outside, interface, gateway)?;
+    let bridge = network.bridge();
+    let uplink = match &network.driver {
+        Driver::Bridge => Uplink::Bridge { name: &bridge, outside: &outside },
+        Driver::Macvlan { parent } => Uplink::Macvlan { name: parent },
+    };
+    endpoint.interface = runtime::network::connect(namespace, uplink, interface, gateway)?;
     networks.note(&network, &endpoint)?;
     others.iter().for_each(|other| hosts::learn(networks.store, &other.container, &endpoint));
     Ok(Connected { network, endpoint, address, others, aliases: connection.aliases.clone() })
@@ -177,6 +185,7 @@ impl Networks<'_> {
             config.network = match next {
                 Some(next) => {
                     config.network_aliases = next.aliases;
+                    config.network_address = next.address;
                     NetworkChoice::Named(next.network)
                 }
                 None => NetworkChoice::None,

@@ -1,7 +1,7 @@
 //! Joins a container that is about to start to its network.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use super::choice::Link;
 use super::connect::{self, Connection};
 use super::proxy::{self, Ports, Target};
 use super::publish::{Protocol, Published};
-use super::{DEFAULT, Endpoint, Network, NetworkChoice, Networks, Subnet, hosts};
+use super::{
+    DEFAULT, Driver, Endpoint, Network, NetworkChoice, Networks, Subnet, hosts, names, servers_of,
+};
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname};
 use crate::error::{Doing, Failure};
@@ -109,7 +111,11 @@ pub(crate) fn join(
             Ok(Joined::plain(runtime::Network::Namespace(namespace_of(run.process.pid)?)))
         }
         NetworkChoice::Named(name) if app.machine.is_in_first_user_namespace() => {
-            on_bridge(store, container, config, name)
+            let servers = match config.names.dns.as_slice() {
+                [] => servers_of(&String::from_utf8_lossy(&app.machine.resolv_conf())),
+                chosen => chosen.to_vec(),
+            };
+            on_bridge(store, container, config, name, servers)
         }
         NetworkChoice::Named(name) if name == DEFAULT => alone(container, config),
         NetworkChoice::Named(name) => {
@@ -135,6 +141,7 @@ fn on_bridge(
     container: &Container,
     config: &ContainerConfig,
     name: &str,
+    servers: Vec<IpAddr>,
 ) -> Result<Joined, Failure> {
     let networks = Networks::lock(store)?;
     if name == DEFAULT && networks.find(name).is_err() {
@@ -149,9 +156,14 @@ fn on_bridge(
     // From here on the places are given back whatever happens.
     let mut joined = Joined::plain(runtime::Network::None);
     joined.place = Some((store.clone(), container.id.clone()));
-    let mut join_up = || -> Result<(), Failure> {
+    let join_up = || -> Result<(), Failure> {
         let first = connect::connect(&networks, container, &own, namespace.as_fd())?;
-        let (opened, ports) = publish(config, &namespace, first.address)?;
+        let (mut opened, ports) = publish(config, &namespace, first.address)?;
+        if name != DEFAULT {
+            let (networks, container) = (networks.dir.clone(), container.id.clone());
+            let known = names::Known { networks, container, servers };
+            names::serve(&mut opened, namespace.as_fd(), known)?;
+        }
         joined.ports = Some(opened);
         let hosts = hosts::path(&container.dir);
         let (hostname, given) = (hostname(container, config), config.names.hosts());
@@ -219,6 +231,7 @@ pub(crate) fn new_network(
         gateway,
         internal: false,
         labels: std::collections::BTreeMap::new(),
+        driver: Driver::Bridge,
     })
 }
 

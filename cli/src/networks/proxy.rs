@@ -42,7 +42,10 @@ impl Ports {
         Ok(Ports { stop: Some(stop), stopped, threads: Vec::new() })
     }
 
-    fn serve(&mut self, serve: impl FnOnce(PipeReader) + Send + 'static) -> io::Result<()> {
+    pub(super) fn serve(
+        &mut self,
+        serve: impl FnOnce(PipeReader) + Send + 'static,
+    ) -> io::Result<()> {
         let stopped = self.stopped.try_clone()?;
         let thread = thread::Builder::new().name("port".into()).spawn(move || serve(stopped))?;
         self.threads.push(thread);
@@ -61,7 +64,7 @@ impl Drop for Ports {
 }
 
 /// Waits until something has come; false when it is time to stop.
-fn has_come(socket: BorrowedFd<'_>, stopped: &PipeReader) -> bool {
+pub(super) fn has_come(socket: BorrowedFd<'_>, stopped: &PipeReader) -> bool {
     loop {
         let mut both =
             [PollFd::new(&socket, PollFlags::IN), PollFd::new(stopped, PollFlags::empty())];

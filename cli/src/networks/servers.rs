@@ -24,6 +24,11 @@ pub(crate) fn reachable(machine: &str, behind: Option<&str>) -> String {
     text
 }
 
+/// The servers that a `resolv.conf` names.
+pub(crate) fn all(conf: &str) -> Vec<IpAddr> {
+    conf.lines().filter_map(server).collect()
+}
+
 /// The server that a line names.
 fn server(line: &str) -> Option<IpAddr> {
     let mut words = line.split_whitespace();

@@ -9,6 +9,10 @@ use super::netlink::Request;
 /// `VETH_INFO_PEER` of linux/veth.h.
 const VETH_INFO_PEER: u16 = 1;
 
+/// Of linux/if_link.h: containers of one interface reach each other.
+const IFLA_MACVLAN_MODE: u16 = 1;
+const MACVLAN_MODE_BRIDGE: u32 = 4;
+
 const CREATE: u16 = libc::NLM_F_CREATE as u16 | libc::NLM_F_EXCL as u16;
 
 /// Attributes one after the other.
@@ -89,6 +93,21 @@ impl NewLink {
             &Attributes::default()
                 .text(libc::IFLA_IFNAME, outside)
                 .number(libc::IFLA_MASTER, master)
+                .within(libc::IFLA_LINKINFO, &info),
+        )
+    }
+
+    /// One more interface on the link of one of the machine's, in a namespace.
+    pub(super) fn macvlan(inside: &str, namespace: RawFd, parent: u32) -> Self {
+        let data = Attributes::default().number(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+        let info = Attributes::default()
+            .text(libc::IFLA_INFO_KIND, "macvlan")
+            .within(libc::IFLA_INFO_DATA, &data);
+        Self::with(
+            &Attributes::default()
+                .text(libc::IFLA_IFNAME, inside)
+                .number(libc::IFLA_LINK, parent)
+                .number(libc::IFLA_NET_NS_FD, namespace.cast_unsigned())
                 .within(libc::IFLA_LINKINFO, &info),
         )
     }

@@ -20,6 +20,14 @@ pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
+/// What of the head of an answer matters.
+#[derive(Default)]
+struct Head {
+    status: String,
+    length: Option<u64>,
+    location: Option<String>,
+}
+
 impl Connection {
     /// Connects.
     pub(crate) fn open(address: &str) -> Result<Self> {
@@ -36,7 +44,49 @@ impl Connection {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: {ACCEPT}\r\n\r\n", self.address);
         self.stream.get_mut().write_all(request.as_bytes()).map_err(failed)?;
-        let mut length = None;
+        let head = self.head(path)?;
+        if head.status != "200" {
+            return Err(format!("cannot get {path}: the registry said {}", head.status));
+        }
+        head.length.ok_or_else(|| format!("cannot get {path}: no length is given"))
+    }
+
+    /// Sends something, and answers with the place that is given for what comes next: the path of
+    /// it alone.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        parts: &[&[u8]],
+    ) -> Result<Option<String>> {
+        let failed = |e| format!("cannot {method} {path}: {e}");
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {length}\r\n\r\n",
+            self.address
+        );
+        let stream = self.stream.get_mut();
+        stream.write_all(request.as_bytes()).map_err(failed)?;
+        parts.iter().try_for_each(|part| stream.write_all(part)).map_err(failed)?;
+        let head = self.head(path)?;
+        let length = head.length.unwrap_or_default();
+        std::io::copy(&mut (&mut self.stream).take(length), &mut std::io::sink())
+            .map_err(failed)?;
+        if !head.status.starts_with('2') {
+            return Err(format!("cannot {method} {path}: the registry said {}", head.status));
+        }
+        Ok(head.location.map(|place| match place.split_once("://") {
+            Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]).to_owned(),
+            None => place,
+        }))
+    }
+
+    /// Reads the head of an answer.
+    fn head(&mut self, path: &str) -> Result<Head> {
+        let failed = |e| format!("cannot read the answer about {path}: {e}");
+        let mut head = Head::default();
         let mut status = String::new();
         self.stream.read_line(&mut status).map_err(failed)?;
         loop {
@@ -47,16 +97,15 @@ impl Connection {
             if line.trim().is_empty() {
                 break;
             }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().ok();
+            let Some((name, value)) = line.split_once(':') else { continue };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => head.length = value.trim().parse().ok(),
+                "location" => head.location = Some(value.trim().to_owned()),
+                _ => {}
             }
         }
-        if status.split_whitespace().nth(1) != Some("200") {
-            return Err(format!("cannot get {path}: the registry said `{}`", status.trim()));
-        }
-        length.ok_or_else(|| format!("cannot get {path}: no length is given"))
+        head.status = status.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        Ok(head)
     }
 
     /// A document, whole.

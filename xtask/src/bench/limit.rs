@@ -66,6 +66,11 @@ pub(crate) fn copy_again(p: &Probe, load: Load) -> f64 {
     look(p, load) + mb(load.uncompressed) / p.sha256 / p.cores
 }
 
+/// Blobs that a registry takes: hashed and written, from loopback.
+pub(crate) fn receive(p: &Probe, bytes: f64) -> f64 {
+    (mb(bytes) / p.sha256 + mb(bytes) / p.write + mb(bytes) / p.loopback) / p.cores
+}
+
 /// Processes, one after the other.
 pub(crate) fn processes(p: &Probe, count: f64) -> f64 {
     count * start(p)
@@ -134,5 +139,6 @@ mod tests {
         near(diff(&probe(), 1000.0), 0.001 + 0.002);
         near(commit(&probe(), 1000.0, 5e6), 0.003 + 0.005);
         near(serve(&probe(), 8e9), 2.0);
+        near(receive(&probe(), 8e9), (8.0 + 4.0 + 2.0) / 2.0);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Server<'a> {
 
 /// A registry on a port of its own, with its data in a folder of its own; it ends with this.
 pub(crate) struct Registry {
+    /// Tierce, if it is not Distribution's.
+    binary: Option<PathBuf>,
     address: String,
     data: PathBuf,
     child: Child,
@@ -46,7 +48,11 @@ impl Registry {
         std::fs::create_dir_all(data)
             .map_err(|e| format!("cannot create {}: {e}", data.display()))?;
         let child = launch(server, data, &address)?;
-        let mut registry = Registry { address, data: data.to_owned(), child };
+        let binary = match server {
+            Server::DockerRegistry => None,
+            Server::Tierce(binary) => Some(binary.to_owned()),
+        };
+        let mut registry = Registry { binary, address, data: data.to_owned(), child };
         registry.wait()?;
         Ok(registry)
     }
@@ -60,7 +66,7 @@ impl Registry {
                 Err(e) if start.elapsed() > START => {
                     return Err(format!("the registry does not answer: {e}"));
                 }
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
         }
     }
@@ -95,7 +101,8 @@ impl Registry {
         remove(&self.data)?;
         std::fs::create_dir_all(&self.data)
             .map_err(|e| format!("cannot create {}: {e}", self.data.display()))?;
-        self.child = launch(Server::DockerRegistry, &self.data, &self.address)?;
+        let server = self.binary.as_deref().map_or(Server::DockerRegistry, Server::Tierce);
+        self.child = launch(server, &self.data, &self.address)?;
         self.wait()
     }
 

@@ -4,6 +4,7 @@
 mod build;
 mod change;
 mod copy;
+mod load;
 mod pull;
 mod push;
 mod run;
@@ -97,6 +98,7 @@ pub(crate) fn all() -> Vec<Box<dyn Scenario>> {
     all.extend(run::scenarios());
     all.extend(change::scenarios());
     all.extend(serve::scenarios());
+    all.extend(load::scenarios());
     all
 }
 

@@ -1,6 +1,6 @@
 //! Whom a container knows by name: `--add-host`, `--dns`, …
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,17 @@ impl Names {
         (lines.join("\n") + "\n").into_bytes()
     }
 
+    /// `/etc/resolv.conf` of a container that has a name server of its own, which asks the others.
+    pub(crate) fn resolv_conf_for(&self, server: Ipv4Addr, machine: Vec<u8>) -> Vec<u8> {
+        let names = Names { dns: vec![server.into()], ..self.clone() };
+        let mut conf = String::from_utf8_lossy(&names.resolv_conf(machine)).into_owned();
+        if !conf.contains("ndots:") {
+            // It knows names without a dot.
+            conf += "options ndots:0\n";
+        }
+        conf.into_bytes()
+    }
+
     /// Lines for `/etc/hosts`.
     pub(crate) fn hosts(&self) -> String {
         self.add_host.iter().map(|(name, address)| format!("{address}\t{name}\n")).collect()
@@ -79,6 +90,9 @@ mod tests {
         let conf = String::from_utf8(names.resolv_conf(machine.clone())).unwrap();
         assert_eq!(conf, "nameserver 1.2.3.4\nsearch a.b\noptions ndots:2\n");
         assert_eq!(Names::default().resolv_conf(machine.clone()), machine);
+        let own = names.resolv_conf_for(Ipv4Addr::new(127, 0, 0, 11), machine);
+        let expected = "nameserver 127.0.0.11\nsearch a.b\noptions ndots:2\n";
+        assert_eq!(String::from_utf8(own).unwrap(), expected);
     }
 
     #[test]
