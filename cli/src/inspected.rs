@@ -1,6 +1,7 @@
 //! Images and containers with the fields that `docker inspect` gives them: scripts read those.
 
 mod container;
+mod host_config;
 
 use layerfs::{ImageRecord, Store};
 use oci::{Reference, RuntimeConfig};

@@ -54,4 +54,5 @@ pub use spec::{
     Namespaces, Network, Process, Propagation, ProvidedFile, Resource, Rootfs, Seccomp, Spec,
     Stdio, Stream, SystemPaths, Tmpfs,
 };
+pub use system_path::system_paths;
 pub use user::User;

@@ -121,6 +121,13 @@ pub fn remove_bridge(name: &str) -> Result<(), Error> {
     remove().map_err(|errno| Error::setup(format!("remove the bridge {name}"), errno))
 }
 
+/// The address that an interface with this address has on its link: as docker's did, so that who
+/// remembers one finds the container again.
+pub fn link_address(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}
+
 /// What a namespace is connected to.
 #[derive(Debug, Clone, Copy)]
 pub enum Uplink<'a> {
@@ -160,15 +167,18 @@ pub fn connect(
         names.find(|name| !is_there(name)).ok_or(Errno::NOSPC.into())
     });
     let inside = inside.map_err(failed_inside)?;
+    let link_address = link_address(interface.address);
     let make = || {
         let netlink = Netlink::open()?;
         let (upper, namespace) = (index_of(name)?, namespace.as_raw_fd());
         match uplink {
             Uplink::Bridge { outside, .. } => {
-                netlink.ask(&NewLink::pair(outside, &inside, namespace, upper))?;
+                netlink.ask(&NewLink::pair(outside, &inside, link_address, namespace, upper))?;
                 netlink.ask(&message::Up { index: index_of(outside)? })
             }
-            Uplink::Macvlan { .. } => netlink.ask(&NewLink::macvlan(&inside, namespace, upper)),
+            Uplink::Macvlan { .. } => {
+                netlink.ask(&NewLink::macvlan(&inside, link_address, namespace, upper))
+            }
         }
     };
     make().map_err(failed)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::plan::Step;
+use crate::spec::SystemPaths;
 
 /// Hidden: they say much about the machine, or let it be changed.
 pub(crate) const MASKED: &[&str] = &[
@@ -23,6 +24,16 @@ pub(crate) const MASKED: &[&str] = &[
 /// Readable only.
 pub(crate) const READ_ONLY: &[&str] =
     &["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
+
+/// What of the kernel's files is hidden from a container, and what can only be read in it: paths in
+/// the container.
+pub fn system_paths(choice: SystemPaths) -> (Vec<String>, Vec<String>) {
+    let absolute = |paths: &[&str]| paths.iter().map(|path| format!("/{path}")).collect();
+    match choice {
+        SystemPaths::Protected => (absolute(MASKED), absolute(READ_ONLY)),
+        SystemPaths::Open => (Vec::new(), Vec::new()),
+    }
+}
 
 /// Hidden where the processor has them: a side channel to what others compute.
 pub(crate) fn thermal_throttle() -> impl Iterator<Item = String> {

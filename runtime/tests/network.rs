@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use runtime::network::{
-    Interface, connect, ensure_bridge, in_namespace, new_namespace, remove_bridge, way_out,
+    Interface, Uplink, connect, ensure_bridge, in_namespace, new_namespace, remove_bridge, way_out,
 };
 
 fn is_there(interface: &str) -> bool {
@@ -27,8 +27,20 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_the_machine() {
     let (one, two) = (new_namespace().unwrap(), new_namespace().unwrap());
     let outside = |side: &str| format!("tct{}{side}", std::process::id());
     let gateway = Some(address(1).address);
-    connect(one.as_fd(), &bridge, &outside("a"), address(2), gateway).unwrap();
-    connect(two.as_fd(), &bridge, &outside("b"), address(3), gateway).unwrap();
+    connect(
+        one.as_fd(),
+        Uplink::Bridge { name: &bridge, outside: &outside("a") },
+        address(2),
+        gateway,
+    )
+    .unwrap();
+    connect(
+        two.as_fd(),
+        Uplink::Bridge { name: &bridge, outside: &outside("b") },
+        address(3),
+        gateway,
+    )
+    .unwrap();
     let listener = in_namespace(one.as_fd(), || TcpListener::bind("0.0.0.0:80")).unwrap();
     let serving = thread::spawn(move || {
         for _ in 0..2 {
@@ -64,7 +76,13 @@ fn a_bridge_with_a_way_out_reaches_what_the_machine_reaches_and_leaves_no_trace(
     let server = in_namespace(world.as_fd(), || {
         ensure_bridge("world", at(192, 0, 2, 1)).unwrap();
         let router = Some(Ipv4Addr::new(192, 0, 2, 1));
-        connect(machine.as_fd(), "world", "machine", at(192, 0, 2, 2), router).unwrap();
+        connect(
+            machine.as_fd(),
+            Uplink::Bridge { name: "world", outside: "machine" },
+            at(192, 0, 2, 2),
+            router,
+        )
+        .unwrap();
         TcpListener::bind("192.0.2.1:80")
     })
     .unwrap();
@@ -72,7 +90,13 @@ fn a_bridge_with_a_way_out_reaches_what_the_machine_reaches_and_leaves_no_trace(
     in_namespace(machine.as_fd(), || {
         ensure_bridge(bridge, at(10, 213, 9, 1)).unwrap();
         let gateway = Some(Ipv4Addr::new(10, 213, 9, 1));
-        connect(container.as_fd(), bridge, "inside", at(10, 213, 9, 2), gateway).unwrap();
+        connect(
+            container.as_fd(),
+            Uplink::Bridge { name: bridge, outside: "inside" },
+            at(10, 213, 9, 2),
+            gateway,
+        )
+        .unwrap();
         assert!(way_out::open(bridge, at(10, 213, 9, 0)).unwrap());
         assert!(way_out::open(bridge, at(10, 213, 9, 0)).unwrap(), "opened again");
         assert!(is_forwarding("eth0"));

@@ -1,14 +1,16 @@
 //! What is kept of a container.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use layerfs::Container;
 use oci::RuntimeConfig;
 use runtime::Signal;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::limits::LimitsConfig;
-use super::mounts::MountConfig;
+use super::mounts::{MountConfig, as_given};
 use super::options::isolation::Isolation;
 use super::options::names::Names;
 use super::options::sharing::Sharing;
@@ -93,6 +95,16 @@ impl ContainerConfig {
     pub(crate) fn of(container: &Container) -> Result<ContainerConfig, Failure> {
         serde_json::from_value(container.config.clone())
             .doing(|| format!("container {} was not made by this program", container.name))
+    }
+
+    /// The size of its /dev/shm in bytes, if one was chosen.
+    pub(crate) fn shm_size(&self) -> Option<u64> {
+        self.mounts.iter().find(|mount| mount.target == Path::new("/dev/shm"))?.tmpfs_size()
+    }
+
+    /// Its mounts with docker's fields of `HostConfig`, as they are given to `run`.
+    pub(crate) fn mounts_as_given(&self) -> Value {
+        as_given(&self.mounts)
     }
 
     /// Program and arguments.

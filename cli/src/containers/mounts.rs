@@ -100,6 +100,40 @@ pub(crate) struct TmpfsConfig {
     dev: bool,
 }
 
+impl MountConfig {
+    /// The size of a file system in memory, in bytes, if this is one that has a limit.
+    pub(super) fn tmpfs_size(&self) -> Option<u64> {
+        match self.content {
+            MountContent::Tmpfs(options) => options.size,
+            _ => None,
+        }
+    }
+}
+
+/// Mounts as `-v` and `--tmpfs` take them, with docker's names for both.
+pub(super) fn as_given(mounts: &[MountConfig]) -> Value {
+    let (mut binds, mut in_memory) = (Vec::new(), serde_json::Map::new());
+    for mount in mounts {
+        let target = mount.target.display();
+        let mode = if mount.read_only { ":ro" } else { "" };
+        match &mount.content {
+            MountContent::Bind { source, .. } => {
+                binds.push(format!("{}:{target}{mode}", source.display()));
+            }
+            MountContent::Volume { name, .. } => binds.push(format!("{name}:{target}{mode}")),
+            MountContent::Tmpfs(options) => {
+                let size = options.size.map(|size| format!("size={size}")).unwrap_or_default();
+                in_memory.insert(target.to_string(), size.into());
+            }
+        }
+    }
+    let mut value = json!({ "Binds": if binds.is_empty() { Value::Null } else { json!(binds) } });
+    if !in_memory.is_empty() {
+        value["Tmpfs"] = Value::Object(in_memory);
+    }
+    value
+}
+
 impl Default for TmpfsConfig {
     fn default() -> TmpfsConfig {
         let Tmpfs { size, inodes, mode, owner, executable, set_user_id, devices } =

@@ -1,9 +1,12 @@
 //! A container with the fields that `docker inspect` gives it.
 
+use std::net::Ipv4Addr;
+
 use jiff::Timestamp;
 use layerfs::{Container, ContainerState, Health};
 use serde_json::{Value, json};
 
+use super::host_config::host_config;
 use super::runtime_config;
 use crate::containers::{ContainerConfig, hostname, mounts, status};
 use crate::keeper::health::Results;
@@ -38,6 +41,9 @@ pub(crate) fn container(container: &Container) -> Value {
         "Platform": "linux",
         "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": container.upper() } },
         "Layers": container.layers,
+        "AppArmorProfile": "",
+        "MountLabel": "",
+        "ProcessLabel": "",
     });
     if let Some(config) = &config {
         value["HostConfig"] = host_config(config);
@@ -100,52 +106,6 @@ fn state(container: &Container) -> Value {
     value
 }
 
-fn host_config(config: &ContainerConfig) -> Value {
-    let isolation = &config.isolation;
-    let list = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };
-    let names = &config.names;
-    let hosts: Vec<String> =
-        names.add_host.iter().map(|(name, address)| format!("{name}:{address}")).collect();
-    let options: Vec<String> =
-        isolation.security_opt.iter().map(|option| option.as_str().to_owned()).collect();
-    let limit = |value: Option<u64>| value.map_or(-1, |value| value as i64);
-    let limits: Vec<Value> = isolation
-        .ulimit
-        .iter()
-        .map(|one| json!({ "Name": one.name, "Soft": limit(one.soft), "Hard": limit(one.hard) }))
-        .collect();
-    let log = match config.log {
-        Some(limits) => json!({
-            "Type": "json-file",
-            "Config": {
-                "max-file": limits.files.to_string(),
-                "max-size": limits.size.to_string(),
-            },
-        }),
-        None => json!({ "Type": "none", "Config": {} }),
-    };
-    json!({
-        "LogConfig": log,
-        "NetworkMode": config.network,
-        "RestartPolicy": {
-            "Name": config.restart.name(),
-            "MaximumRetryCount": config.restart.times(),
-        },
-        "AutoRemove": config.auto_remove,
-        "CapAdd": list(&isolation.cap_add),
-        "CapDrop": list(&isolation.cap_drop),
-        "Dns": names.dns,
-        "DnsOptions": names.dns_option,
-        "DnsSearch": names.dns_search,
-        "ExtraHosts": list(&hosts),
-        "Privileged": isolation.privileged,
-        "ReadonlyRootfs": isolation.read_only,
-        "SecurityOpt": list(&options),
-        "Init": isolation.init,
-        "Ulimits": limits,
-    })
-}
-
 fn runtime(container: &Container, config: &ContainerConfig) -> Value {
     let mut value = runtime_config(&config.runtime);
     for (name, content) in [
@@ -170,8 +130,6 @@ fn runtime(container: &Container, config: &ContainerConfig) -> Value {
 /// Where a container is reached, while it runs.
 fn network(container: &Container, config: &ContainerConfig) -> Value {
     let addresses = Addresses::of(container);
-    let text =
-        |address: Option<std::net::Ipv4Addr>| address.map_or(String::new(), |a| a.to_string());
     let name = String::from(config.network.clone());
     let mut ports = serde_json::Map::new();
     for port in &addresses.ports {
@@ -181,21 +139,76 @@ fn network(container: &Container, config: &ContainerConfig) -> Value {
         places.as_array_mut().into_iter().for_each(|places| places.push(place.clone()));
     }
     let mut networks = serde_json::Map::new();
-    let mut on = |name: &str, address: String, gateway: String, aliases: &[String]| {
-        let place = json!({ "IPAddress": address, "Gateway": gateway, "Aliases": aliases });
-        networks.insert(name.to_owned(), place);
+    let first = Place {
+        id: &addresses.network_id,
+        address: addresses.address,
+        gateway: addresses.gateway,
+        prefix: addresses.prefix,
     };
-    on(&name, text(addresses.address), text(addresses.gateway), &config.network_aliases);
+    networks.insert(name, place(container, first, &config.network_aliases));
     for connection in &config.connections {
-        let place = addresses.more.iter().find(|place| place.network == connection.network);
-        let address = text(place.map(|place| place.address));
-        let gateway = text(place.map(|place| place.gateway));
-        on(&connection.network, address, gateway, &connection.aliases);
+        let found = addresses.more.iter().find(|place| place.network == connection.network);
+        let found = Place {
+            id: found.map_or("", |place| &place.network_id),
+            address: found.map(|place| place.address),
+            gateway: found.map(|place| place.gateway),
+            prefix: found.map_or(0, |place| place.prefix),
+        };
+        let shown = place(container, found, &connection.aliases);
+        networks.insert(connection.network.clone(), shown);
     }
+    let pid = match container.state {
+        ContainerState::Running(run) => format!("/proc/{}/ns/net", run.process.pid),
+        _ => String::new(),
+    };
     json!({
         "IPAddress": text(addresses.address),
+        "IPPrefixLen": addresses.prefix,
         "Gateway": text(addresses.gateway),
+        "MacAddress": link_address(addresses.address),
         "Ports": ports,
+        "SandboxKey": pid,
         "Networks": networks,
     })
+}
+
+/// Where a container is on a network.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    id: &'a str,
+    address: Option<Ipv4Addr>,
+    gateway: Option<Ipv4Addr>,
+    prefix: u8,
+}
+
+fn place(container: &Container, place: Place<'_>, aliases: &[String]) -> Value {
+    let mut names = vec![container.name.clone()];
+    names.extend(aliases.iter().cloned());
+    names.push(container.id.chars().take(12).collect());
+    json!({
+        "IPAMConfig": null,
+        "Links": null,
+        "Aliases": aliases,
+        "DriverOpts": null,
+        "NetworkID": place.id,
+        "EndpointID": if place.address.is_some() { container.id.as_str() } else { "" },
+        "IPAddress": text(place.address),
+        "IPPrefixLen": place.prefix,
+        "Gateway": text(place.gateway),
+        "MacAddress": link_address(place.address),
+        "DNSNames": names,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+    })
+}
+
+fn text(address: Option<Ipv4Addr>) -> String {
+    address.map_or(String::new(), |address| address.to_string())
+}
+
+fn link_address(address: Option<Ipv4Addr>) -> String {
+    let bytes = address.map(runtime::network::link_address);
+    let hex = bytes.map(|bytes| bytes.map(|byte| format!("{byte:02x}")));
+    hex.map_or(String::new(), |hex| hex.join(":"))
 }

@@ -40,7 +40,14 @@ impl Connected {
     /// The place, as it is shown.
     pub(super) fn place(&self) -> PlaceOn {
         let (network, gateway) = (self.network.name.clone(), self.network.gateway);
-        PlaceOn { network, address: self.address, gateway, aliases: self.aliases.clone() }
+        PlaceOn {
+            network,
+            address: self.address,
+            gateway,
+            aliases: self.aliases.clone(),
+            network_id: self.network.id.clone(),
+            prefix: self.network.subnet.prefix(),
+        }
     }
 
     /// Tells the container, which has a file of names already, of itself and the others there.
@@ -213,6 +220,8 @@ impl Networks<'_> {
             addresses.network = next.as_ref().map(|place| place.network.clone());
             addresses.address = next.as_ref().map(|place| place.address);
             addresses.gateway = next.as_ref().map(|place| place.gateway);
+            addresses.prefix = next.as_ref().map_or(0, |place| place.prefix);
+            addresses.network_id = next.map(|place| place.network_id).unwrap_or_default();
         }
         addresses.write(container)?;
         // The way out may have gone with the interface; another network may have one.

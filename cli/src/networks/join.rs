@@ -37,6 +37,11 @@ pub(crate) struct Addresses {
     pub(crate) network: Option<String>,
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) gateway: Option<Ipv4Addr>,
+    /// The id of the network, and how many bits of the address are the network's.
+    #[serde(default)]
+    pub(crate) network_id: String,
+    #[serde(default)]
+    pub(crate) prefix: u8,
     pub(crate) ports: Vec<Published>,
     /// The networks beside that one.
     #[serde(default)]
@@ -50,6 +55,10 @@ pub(crate) struct PlaceOn {
     pub(crate) address: Ipv4Addr,
     pub(crate) gateway: Ipv4Addr,
     pub(crate) aliases: Vec<String>,
+    #[serde(default)]
+    pub(crate) network_id: String,
+    #[serde(default)]
+    pub(crate) prefix: u8,
 }
 
 impl Addresses {
@@ -175,6 +184,8 @@ fn on_bridge(
             network: Some(first.network.name.clone()),
             address: Some(first.address),
             gateway: Some(first.network.gateway),
+            network_id: first.network.id.clone(),
+            prefix: first.network.subnet.prefix(),
             ports,
             more: Vec::new(),
         };

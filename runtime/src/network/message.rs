@@ -80,9 +80,16 @@ impl NewLink {
     }
 
     /// Two connected ones: `outside` on the bridge `master`, `inside` in a namespace.
-    pub(super) fn pair(outside: &str, inside: &str, namespace: RawFd, master: u32) -> Self {
+    pub(super) fn pair(
+        outside: &str,
+        inside: &str,
+        link_address: [u8; 6],
+        namespace: RawFd,
+        master: u32,
+    ) -> Self {
         let inside = Attributes::default()
             .text(libc::IFLA_IFNAME, inside)
+            .add(libc::IFLA_ADDRESS, &link_address)
             .number(libc::IFLA_NET_NS_FD, namespace.cast_unsigned());
         let peer = Attributes([link(0, 0), inside.0].concat());
         let data = Attributes::default().within(VETH_INFO_PEER, &peer);
@@ -98,7 +105,12 @@ impl NewLink {
     }
 
     /// One more interface on the link of one of the machine's, in a namespace.
-    pub(super) fn macvlan(inside: &str, namespace: RawFd, parent: u32) -> Self {
+    pub(super) fn macvlan(
+        inside: &str,
+        link_address: [u8; 6],
+        namespace: RawFd,
+        parent: u32,
+    ) -> Self {
         let data = Attributes::default().number(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
         let info = Attributes::default()
             .text(libc::IFLA_INFO_KIND, "macvlan")
@@ -106,6 +118,7 @@ impl NewLink {
         Self::with(
             &Attributes::default()
                 .text(libc::IFLA_IFNAME, inside)
+                .add(libc::IFLA_ADDRESS, &link_address)
                 .number(libc::IFLA_LINK, parent)
                 .number(libc::IFLA_NET_NS_FD, namespace.cast_unsigned())
                 .within(libc::IFLA_LINKINFO, &info),
