@@ -75,6 +75,16 @@ impl Storage {
     pub fn bucket(bucket: &Bucket) -> Result<Storage> {
         Ok(Storage(Arc::new(bucket::Remote::open(bucket)?)))
     }
+
+    /// Whether several processes may serve this at once. A bucket is asked whether it keeps the
+    /// conditions of writes: some services take them and do not look at them, and with those an
+    /// image that one process takes can be lost by what another one takes.
+    ///
+    /// # Errors
+    /// If the bucket does not answer, or does not let us write.
+    pub async fn can_be_shared(&self) -> Result<bool> {
+        self.0.can_be_shared().await
+    }
 }
 
 /// The state of a repository, to be looked at briefly.
@@ -147,6 +157,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// holding does not do that.
     fn sweep(&self, _grace: Duration) -> BoxFuture<'_, Result<()>> {
         std::future::ready(Ok(())).boxed()
+    }
+
+    /// Whether several processes can change one repository without losing what the other did.
+    fn can_be_shared(&self) -> BoxFuture<'_, Result<bool>> {
+        std::future::ready(Ok(true)).boxed()
     }
 
     /// A place for bytes whose digest is not yet known.

@@ -104,13 +104,16 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             let mut settings = Settings::read(&args.place)?;
             settings.collect.untagged |= args.untagged;
             let collection = settings.collection(args.dry_run);
-            app.network()?.block_on(collect(settings.open()?, &collection))
+            let storage = settings.open()?;
+            app.network()?.block_on(settings.check_shared(&storage))?;
+            app.network()?.block_on(collect(storage, &collection))
         }
     }
 }
 
 fn serve(settings: &Settings, app: &App) -> Outcome {
     let storage = settings.open()?;
+    app.network()?.block_on(settings.check_shared(&storage))?;
     let listen = settings.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
     let (webhooks, posting) = Webhooks::open(&settings.webhooks, app)?;
     let mut rules = settings.rules(app)?;

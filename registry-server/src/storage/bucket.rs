@@ -160,6 +160,27 @@ impl Shared {
         Ok(Some(known))
     }
 
+    /// Whether the second of two writes that must be the first is refused.
+    async fn keeps_conditions(&self) -> Result<bool> {
+        let key = self.keys.trial(&crate::session::new_id());
+        let failed = |e| Error::bucket("write", &key, e);
+        let create = || {
+            let options = PutOptions::from(PutMode::Create);
+            self.store.put_opts(&key, Bytes::from_static(b"trial").into(), options)
+        };
+        create().await.map_err(failed)?;
+        let second = create().await;
+        self.delete(&key).await?;
+        match second {
+            Ok(_) => Ok(false),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(true),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
     fn turn(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<()>> {
         locked(&self.turns).entry(repository.clone()).or_default().clone()
     }
@@ -313,6 +334,10 @@ impl Backend for Remote {
             made.await.unwrap_or(Err(interrupted))
         }
         .boxed()
+    }
+
+    fn can_be_shared(&self) -> BoxFuture<'_, Result<bool>> {
+        self.0.keeps_conditions().boxed()
     }
 
     fn repositories<'a>(

@@ -61,6 +61,16 @@ async fn two_servers_over_one_bucket_lose_nothing_to_each_other() {
 }
 
 #[tokio::test]
+async fn a_store_that_ignores_conditions_is_found_out() {
+    let store = Store::start().await;
+    assert!(Storage::memory().can_be_shared().await.unwrap());
+    assert!(Storage::bucket(&store.bucket("p")).unwrap().can_be_shared().await.unwrap());
+    store.ignore_conditions();
+    assert!(!Storage::bucket(&store.bucket("p")).unwrap().can_be_shared().await.unwrap());
+    assert_eq!(store.count("p"), 0, "the trial leaves nothing");
+}
+
+#[tokio::test]
 async fn a_store_that_fails_is_asked_again_and_then_told_of() {
     let store = Store::start().await;
     let server = server(&store.bucket(""));

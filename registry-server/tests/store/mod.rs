@@ -5,8 +5,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::Bucket;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -24,6 +25,7 @@ pub(crate) struct Store {
     root: tempfile::TempDir,
     address: SocketAddr,
     failing: Arc<AtomicU32>,
+    careless: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -34,8 +36,12 @@ impl Store {
         builder.set_auth(SimpleAuth::from_single("key", "secret"));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, failing) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
-        tokio::spawn(listen(listener, builder.build(), failing.clone()));
-        Store { root, address, failing }
+        let careless = Arc::new(AtomicBool::new(false));
+        let (failing_too, careless_too) = (failing.clone(), careless.clone());
+        let place = root.path().to_owned();
+        let faults = Faults { failing: failing_too, careless: careless_too, root: place };
+        tokio::spawn(listen(listener, builder.build(), faults));
+        Store { root, address, failing, careless }
     }
 
     /// The bucket, all keys below `prefix`.
@@ -57,6 +63,12 @@ impl Store {
         self.failing.store(count, Ordering::SeqCst);
     }
 
+    /// From now on conditions of writes are not looked at, as some services have it.
+    #[allow(dead_code, reason = "not every test that includes this has a careless one")]
+    pub(crate) fn ignore_conditions(&self) {
+        self.careless.store(true, Ordering::SeqCst);
+    }
+
     /// How many objects there are below a prefix.
     #[allow(dead_code, reason = "not every test that includes this counts")]
     pub(crate) fn count(&self, prefix: &str) -> usize {
@@ -72,12 +84,22 @@ impl Store {
     }
 }
 
-async fn listen(listener: tokio::net::TcpListener, store: S3Service, failing: Arc<AtomicU32>) {
+/// What a store is made to do.
+#[derive(Clone)]
+struct Faults {
+    failing: Arc<AtomicU32>,
+    careless: Arc<AtomicBool>,
+    /// Where its objects are.
+    root: PathBuf,
+}
+
+async fn listen(listener: tokio::net::TcpListener, store: S3Service, faults: Faults) {
     let turn = Arc::new(tokio::sync::Mutex::new(()));
     while let Ok((stream, _)) = listener.accept().await {
-        let (store, failing, turn) = (store.clone(), failing.clone(), turn.clone());
+        let (store, faults, turn) = (store.clone(), faults.clone(), turn.clone());
         let answer = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
-            let (store, failing, turn) = (store.clone(), failing.clone(), turn.clone());
+            let (store, turn) = (store.clone(), turn.clone());
+            let Faults { failing, careless, root } = faults.clone();
             async move {
                 let fails = failing
                     .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
@@ -85,6 +107,11 @@ async fn listen(listener: tokio::net::TcpListener, store: S3Service, failing: Ar
                     let mut response = Response::new(s3s::Body::empty());
                     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                     return Ok::<_, Infallible>(response);
+                }
+                if careless.load(Ordering::SeqCst) && request.method() == Method::PUT {
+                    // Without what was there, every condition that it be the first holds.
+                    let object = root.join(request.uri().path().trim_start_matches('/'));
+                    let _ = std::fs::remove_file(object);
                 }
                 let headers = request.headers();
                 let conditional = request.method() == Method::PUT

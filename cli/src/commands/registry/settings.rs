@@ -47,6 +47,9 @@ struct BucketPlace {
     #[serde(default)]
     prefix: String,
     redirect: Option<Span>,
+    /// Whether no other process has to do with the bucket.
+    #[serde(default)]
+    alone: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -220,6 +223,20 @@ impl Settings {
             }
             (None, None) => Ok(Storage::memory()),
         }
+    }
+
+    /// Refuses a bucket that several processes cannot share, unless it is said that one has it for
+    /// itself. Who changes nothing loses nothing.
+    pub(super) async fn check_shared(&self, storage: &Storage) -> Result<(), Failure> {
+        let Some(bucket) = self.bucket.as_ref().filter(|bucket| !bucket.alone) else {
+            return Ok(());
+        };
+        let cannot = || format!("cannot open bucket {}", bucket.name);
+        if self.read_only || storage.can_be_shared().await.doing(cannot)? {
+            return Ok(());
+        }
+        Err(Failure::new(format!("bucket {} does not keep the conditions of writes", bucket.name))
+            .hint("with `alone: true` one process may have it for itself, and collect it"))
     }
 
     /// What the server keeps to.

@@ -67,6 +67,11 @@ impl Keys {
         self.below(&format!("uploads/{id}"))
     }
 
+    /// What is written to see whether conditions of writes are kept.
+    pub(super) fn trial(&self, id: &str) -> Path {
+        self.below(&format!("uploads/trial-{id}"))
+    }
+
     pub(super) fn catalog(&self) -> Path {
         self.below("catalog")
     }
