@@ -4,6 +4,7 @@
 mod blobs;
 mod documents;
 mod flight;
+mod lists;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use self::documents::Tags;
 use self::flight::Flights;
+use self::lists::Lists;
 use crate::name::Repository;
 use crate::problem::{Code, Problem};
 use crate::upstream::{Mirror, Unanswered};
@@ -25,6 +27,7 @@ pub(crate) struct Mirrors {
     flights: Flights,
     room: Arc<Semaphore>,
     tags: Tags,
+    lists: Lists,
 }
 
 impl Default for Mirrors {
@@ -33,6 +36,7 @@ impl Default for Mirrors {
             flights: Flights::default(),
             room: Arc::new(Semaphore::new(MOST_FLIGHTS)),
             tags: Tags::default(),
+            lists: Lists::default(),
         }
     }
 }
@@ -106,9 +110,14 @@ impl Registry {
         sources.max_by_key(|source| source.mirror.prefix.len())
     }
 
+    /// Whether a repository mirrors another.
+    pub(crate) fn is_mirror(&self, repository: &Repository) -> bool {
+        self.source(repository).is_some()
+    }
+
     /// Refuses a push to a repository whose content is decided elsewhere.
     pub(crate) fn refuse_push_to_mirror(&self, repository: &Repository) -> Result<(), Problem> {
-        if self.source(repository).is_none() {
+        if !self.is_mirror(repository) {
             return Ok(());
         }
         let message = format!("{repository} mirrors another registry: nothing can be pushed to it");

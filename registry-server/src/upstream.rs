@@ -56,6 +56,12 @@ pub trait Upstream: Send + Sync + 'static {
         digest: &'a Digest,
     ) -> Asked<'a, Option<PulledManifest>>;
 
+    /// All tags; `None` if there is no such repository.
+    fn tags<'a>(&'a self, repository: &'a str) -> Asked<'a, Option<Vec<String>>>;
+
+    /// The manifests that refer to one.
+    fn referrers<'a>(&'a self, repository: &'a str, subject: &'a Digest) -> Asked<'a, Vec<Digest>>;
+
     /// The size of a blob in bytes; `None` if there is no such blob.
     fn blob_size<'a>(&'a self, repository: &'a str, digest: &'a Digest) -> Asked<'a, Option<u64>>;
 

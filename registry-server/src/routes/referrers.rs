@@ -32,6 +32,7 @@ pub(crate) async fn answer(
         Some(text) => Some(digest_of(&text)?),
         None => None,
     };
+    registry.pull_referrers(repository, &subject).await;
     let state = registry.0.storage.0.state(repository).await?;
     let mut all = state.map(|state| look(&state).referrers(&subject)).unwrap_or_default();
     all.retain(|(digest, _)| after.as_ref().is_none_or(|after| digest > after));

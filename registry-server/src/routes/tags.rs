@@ -19,15 +19,24 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     only_get(head)?;
     let page = Page::of(head)?;
-    let state = registry.0.storage.0.state(repository).await?.ok_or_else(|| {
-        Problem::unknown(Code::NameUnknown, format!("repository {repository} is unknown"))
-    })?;
+    let unknown =
+        || Problem::unknown(Code::NameUnknown, format!("repository {repository} is unknown"));
     let after = page.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let (tags, more) = {
+    let range = (after, Bound::Unbounded);
+    // One more than are given tells whether there are more.
+    let some = |rest: &mut dyn Iterator<Item = &Tag>| {
+        let mut tags: Vec<Tag> = rest.take(page.limit.saturating_add(1)).cloned().collect();
+        let more = tags.len() > page.limit;
+        tags.truncate(page.limit);
+        (tags, more)
+    };
+    let (tags, more) = if registry.is_mirror(repository) {
+        let all = registry.all_tags(repository).await?.ok_or_else(unknown)?;
+        some(&mut all.range::<str, _>(range))
+    } else {
+        let state = registry.0.storage.0.state(repository).await?.ok_or_else(unknown)?;
         let state = look(&state);
-        let mut rest = state.tags().range::<str, _>((after, Bound::Unbounded)).map(|(tag, _)| tag);
-        let tags: Vec<Tag> = rest.by_ref().take(page.limit).cloned().collect();
-        (tags, rest.next().is_some())
+        some(&mut state.tags().range::<str, _>(range).map(|(tag, _)| tag))
     };
     let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
     let mut response =

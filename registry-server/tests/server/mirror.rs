@@ -34,6 +34,7 @@ struct Inner {
     gate: Semaphore,
     blobs: AtomicUsize,
     resolved: AtomicUsize,
+    listed: AtomicUsize,
 }
 
 const PIECE: usize = 1000;
@@ -48,6 +49,7 @@ impl Origin {
             gate: Semaphore::new(1 << 20),
             blobs: AtomicUsize::default(),
             resolved: AtomicUsize::default(),
+            listed: AtomicUsize::default(),
         }))
     }
 
@@ -92,6 +94,27 @@ impl Upstream for Origin {
         Box::pin(async move {
             let found = self.ask(&format!("GET /v2/{repository}/manifests/{digest}")).await?;
             Ok(found.map(|(media_type, bytes)| PulledManifest { media_type, bytes }))
+        })
+    }
+
+    fn tags<'a>(&'a self, repository: &'a str) -> Asked<'a, Option<Vec<String>>> {
+        Box::pin(async move {
+            self.0.listed.fetch_add(1, Ordering::SeqCst);
+            let found = self.ask(&format!("GET /v2/{repository}/tags/list")).await?;
+            Ok(found.map(|(_, bytes)| {
+                let list: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+                let tags = list["tags"].as_array().unwrap().iter();
+                tags.map(|tag| tag.as_str().unwrap().to_owned()).collect()
+            }))
+        })
+    }
+
+    fn referrers<'a>(&'a self, repository: &'a str, subject: &'a Digest) -> Asked<'a, Vec<Digest>> {
+        Box::pin(async move {
+            let found = self.ask(&format!("GET /v2/{repository}/referrers/{subject}")).await?;
+            let list: serde_json::Value = serde_json::from_slice(&found.unwrap().1).unwrap();
+            let all = list["manifests"].as_array().unwrap().iter();
+            Ok(all.map(|one| one["digest"].as_str().unwrap().parse().unwrap()).collect())
         })
     }
 
@@ -182,6 +205,50 @@ async fn what_was_pulled_once_is_there_without_the_upstream() {
     }
     assert_eq!(origin.0.blobs.load(Ordering::SeqCst), 1);
     assert_eq!(origin.0.resolved.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn lists_are_those_of_the_upstream_while_it_answers() {
+    let origin = Origin::new();
+    for tag in ["v1", "v2", "v3"] {
+        push(&origin.0.server, tag, tag.as_bytes()).await;
+    }
+    let (_, manifest) = push(&origin.0.server, "v3", b"v3").await;
+    let subject = Digest::sha256(&manifest);
+    let referrer = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+            "artifactType":"a/sbom","annotations":{{"by":"us"}},"layers":[],
+            "config":{{"mediaType":"x/y","size":2,"digest":"{}"}},
+            "subject":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":{},"digest":"{subject}"}}}}"#,
+        Digest::sha256(b"v3"),
+        manifest.len()
+    );
+    let put = format!("PUT /v2/app/manifests/{}", Digest::sha256(referrer.as_bytes()));
+    assert_eq!(call(&origin.0.server, &put, referrer.as_bytes()).await.0, 201);
+
+    let mirror = origin.mirrored(LONG);
+    let list = "GET /v2/hub/app/tags/list";
+    let all = |tags: &str| format!(r#"{{"name":"hub/app","tags":[{tags}]}}"#);
+    let referrers = format!("GET /v2/hub/app/referrers/{subject}");
+    for down in [false, true] {
+        origin.0.down.store(down, Ordering::SeqCst);
+        assert_eq!(call(&mirror, list, b"").await, (200, all(r#""v1","v2","v3""#).into()));
+        let page = call(&mirror, &format!("{list}?n=1&last=v1"), b"").await;
+        assert_eq!(page, (200, all(r#""v2""#).into()));
+        let (status, body) = call(&mirror, &referrers, b"").await;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        assert!(status == 200 && body.contains("a/sbom") && body.contains("by"), "{body}");
+    }
+    assert_eq!(origin.0.listed.load(Ordering::SeqCst), 1);
+    origin.0.down.store(false, Ordering::SeqCst);
+    assert_eq!(call(&mirror, "GET /v2/hub/nothing/tags/list", b"").await.0, 404);
+
+    // One that forgets at once lists what is here when it has nobody to ask.
+    let forgetful = origin.mirrored(Duration::ZERO);
+    assert_eq!(call(&forgetful, "GET /v2/hub/app/manifests/v2", b"").await.0, 200);
+    origin.0.down.store(true, Ordering::SeqCst);
+    assert_eq!(call(&forgetful, list, b"").await, (200, all(r#""v2""#).into()));
+    assert_eq!(call(&forgetful, "GET /v2/hub/other/tags/list", b"").await.0, 502);
 }
 
 #[tokio::test]

@@ -184,6 +184,21 @@ impl Upstream for Remote {
         })
     }
 
+    fn tags<'a>(&'a self, repository: &'a str) -> Asked<'a, Option<Vec<String>>> {
+        Box::pin(async move {
+            let name = self.place.reference(repository, None, None)?;
+            answered(self.client.tags(&name).await)
+        })
+    }
+
+    fn referrers<'a>(&'a self, repository: &'a str, subject: &'a Digest) -> Asked<'a, Vec<Digest>> {
+        Box::pin(async move {
+            let name = self.place.reference(repository, None, None)?;
+            let found = answered(self.client.referrers(&name, subject, None).await)?;
+            Ok(found.unwrap_or_default().into_iter().map(|one| one.digest).collect())
+        })
+    }
+
     fn blob_size<'a>(&'a self, repository: &'a str, digest: &'a Digest) -> Asked<'a, Option<u64>> {
         Box::pin(async move {
             let name = self.place.reference(repository, None, None)?;
