@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use oci::Digest;
 use registry_server::{Bucket, Registry, Storage, router};
@@ -74,14 +74,27 @@ async fn a_store_that_ignores_conditions_is_found_out() {
 async fn a_store_that_fails_is_asked_again_and_then_told_of() {
     let store = Store::start().await;
     let server = server(&store.bucket(""));
-    let push = format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(b"bytes"));
-    store.fail(2);
-    assert_eq!(call(&server, &push, b"bytes".to_vec()).await.0, 201);
-    store.fail(u32::MAX);
+    let push = |bytes: &[u8]| format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(bytes));
+    for (bytes, status) in [
+        (&b"bytes"[..], StatusCode::SERVICE_UNAVAILABLE),
+        (b"more", StatusCode::INTERNAL_SERVER_ERROR),
+        (b"most", StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        store.fail(2, status);
+        assert_eq!(call(&server, &push(bytes), bytes.to_vec()).await.0, 201, "{status}");
+    }
+    store.slow_down(std::time::Duration::from_millis(300));
+    assert_eq!(call(&server, &push(b"late"), b"late".to_vec()).await.0, 201);
+    store.slow_down(std::time::Duration::ZERO);
+    store.fail(u32::MAX, StatusCode::SERVICE_UNAVAILABLE);
     let get = format!("GET /v2/a/blobs/{}", Digest::sha256(b"bytes"));
     let (status, headers, _) = call(&server, &get, vec![]).await;
     assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "5"));
-    store.fail(0);
+    store.fail(0, StatusCode::OK);
+    for bytes in [&b"more"[..], b"most", b"late"] {
+        let get = format!("GET /v2/a/blobs/{}", Digest::sha256(bytes));
+        assert_eq!(call(&server, &get, vec![]).await.2, bytes);
+    }
     assert_eq!(call(&server, &get, vec![]).await.2, b"bytes");
 }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::Bucket;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -25,6 +26,8 @@ pub(crate) struct Store {
     root: tempfile::TempDir,
     address: SocketAddr,
     failing: Arc<AtomicU32>,
+    status: Arc<AtomicU32>,
+    slowness: Arc<AtomicU32>,
     careless: Arc<AtomicBool>,
 }
 
@@ -37,11 +40,16 @@ impl Store {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, failing) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
         let careless = Arc::new(AtomicBool::new(false));
-        let (failing_too, careless_too) = (failing.clone(), careless.clone());
-        let place = root.path().to_owned();
-        let faults = Faults { failing: failing_too, careless: careless_too, root: place };
+        let (status, slowness) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+        let faults = Faults {
+            failing: failing.clone(),
+            status: status.clone(),
+            slowness: slowness.clone(),
+            careless: careless.clone(),
+            root: root.path().to_owned(),
+        };
         tokio::spawn(listen(listener, builder.build(), faults));
-        Store { root, address, failing, careless }
+        Store { root, address, failing, status, slowness, careless }
     }
 
     /// The bucket, all keys below `prefix`.
@@ -57,10 +65,18 @@ impl Store {
         Bucket { name: NAME.to_owned(), prefix: prefix.to_owned(), settings, redirect: None }
     }
 
-    /// The next `count` requests fail with 503.
+    /// The next `count` requests fail with this status.
     #[allow(dead_code, reason = "not every test that includes this lets it fail")]
-    pub(crate) fn fail(&self, count: u32) {
+    pub(crate) fn fail(&self, count: u32, status: StatusCode) {
+        self.status.store(status.as_u16().into(), Ordering::SeqCst);
         self.failing.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on every request takes this long.
+    #[allow(dead_code, reason = "not every test that includes this has a slow one")]
+    pub(crate) fn slow_down(&self, span: Duration) {
+        let millis = u32::try_from(span.as_millis()).unwrap();
+        self.slowness.store(millis, Ordering::SeqCst);
     }
 
     /// From now on conditions of writes are not looked at, as some services have it.
@@ -88,6 +104,9 @@ impl Store {
 #[derive(Clone)]
 struct Faults {
     failing: Arc<AtomicU32>,
+    status: Arc<AtomicU32>,
+    /// In milliseconds.
+    slowness: Arc<AtomicU32>,
     careless: Arc<AtomicBool>,
     /// Where its objects are.
     root: PathBuf,
@@ -99,13 +118,16 @@ async fn listen(listener: tokio::net::TcpListener, store: S3Service, faults: Fau
         let (store, faults, turn) = (store.clone(), faults.clone(), turn.clone());
         let answer = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
             let (store, turn) = (store.clone(), turn.clone());
-            let Faults { failing, careless, root } = faults.clone();
+            let Faults { failing, status, slowness, careless, root } = faults.clone();
             async move {
+                let slowness = slowness.load(Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(slowness.into())).await;
                 let fails = failing
                     .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
                 if fails.is_ok() {
                     let mut response = Response::new(s3s::Body::empty());
-                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    let status = status.load(Ordering::SeqCst) as u16;
+                    *response.status_mut() = StatusCode::from_u16(status).unwrap();
                     return Ok::<_, Infallible>(response);
                 }
                 if careless.load(Ordering::SeqCst) && request.method() == Method::PUT {
