@@ -2,30 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
-use testutil::{Tierce, busybox};
-
-/// Both sides of a terminal of 33 rows and 77 columns.
-fn terminal() -> (File, File) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&ours).expect("a terminal");
-    unlockpt(&ours).expect("a terminal");
-    let name = ptsname(&ours, Vec::new()).expect("a name");
-    let theirs = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().expect("a text"))
-        .expect("the other side");
-    let size = Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&ours, size).expect("a size");
-    (ours.into(), theirs)
-}
+use rustix::termios::tcgetattr;
+use testutil::{Session, Tierce, busybox, terminal};
 
 #[test]
 fn a_container_with_a_terminal_has_its_size_its_keys_and_leaves_ours_as_it_was() {
@@ -58,45 +40,6 @@ fn a_container_with_a_terminal_has_its_size_its_keys_and_leaves_ours_as_it_was()
     let after = tcgetattr(&theirs).expect("modes");
     assert_eq!(before.local_modes, after.local_modes);
     assert_eq!(before.input_modes, after.input_modes);
-}
-
-/// A command at a terminal of ours.
-struct Session {
-    ours: File,
-    theirs: File,
-    child: std::process::Child,
-    seen: String,
-}
-
-impl Session {
-    fn start(tierce: &Tierce, args: &[&str]) -> Session {
-        let (ours, theirs) = terminal();
-        let stream = || Stdio::from(OwnedFd::from(theirs.try_clone().unwrap()));
-        let mut command = tierce.command(args);
-        let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
-        Session { ours, theirs, child, seen: String::new() }
-    }
-
-    fn until(&mut self, text: &str) {
-        let mut buffer = [0; 1024];
-        while !self.seen.contains(text) {
-            let count = self.ours.read(&mut buffer).unwrap();
-            self.seen += &String::from_utf8_lossy(&buffer[..count]);
-        }
-    }
-
-    fn type_keys(&mut self, keys: &[u8]) {
-        self.ours.write_all(keys).unwrap();
-    }
-
-    /// The exit status; the terminal is as it was.
-    fn end(mut self, before: &Termios) -> i32 {
-        let code = self.child.wait().unwrap().code().unwrap();
-        let after = tcgetattr(&self.theirs).unwrap();
-        assert_eq!(before.local_modes, after.local_modes);
-        assert_eq!(before.output_modes, after.output_modes);
-        code
-    }
 }
 
 #[test]
@@ -142,8 +85,7 @@ fn a_command_in_a_container_has_a_terminal_of_its_own() {
     let script = "tty; stty size; echo ready; trap 'stty size' WINCH; read line; echo got $line; \
                   while sleep 0.01; do :; done";
     let mut session = Session::start(&tierce, &["exec", "-it", "box", "sh", "-c", script]);
-    session.until("ready");
-    assert!(session.seen.contains("/dev/pts/0\r\n33 77\r\n"), "{:?}", session.seen);
+    session.until("/dev/pts/0\r\n33 77\r\nready");
     session.type_keys(b"typed\r");
     session.until("got typed");
     session.type_keys(b"\x03");

@@ -5,7 +5,7 @@ mod prune;
 use clap::Subcommand;
 
 use super::{
-    attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename,
+    attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, port, ps, rename,
     restart, rm, run, start, stats, stop, top, unpause, wait,
 };
 use crate::app::App;
@@ -48,6 +48,8 @@ enum Action {
     Pause(pause::Args),
     /// Remove the containers that do not run
     Prune(prune::Args),
+    /// Show to which ports of the machine a container's are published
+    Port(port::Args),
     /// Give a container another name
     Rename(rename::Args),
     /// Stop containers and start them again
@@ -93,6 +95,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Action::Logs(args) => logs::run(args, app),
         Action::Ls(args) => ps::run(args, app),
         Action::Pause(args) => pause::run(args, app),
+        Action::Port(args) => port::run(args, app),
         Action::Prune(args) => prune::run(args, app),
         Action::Rename(args) => rename::run(args, app),
         Action::Restart(args) => restart::run(args, app),
