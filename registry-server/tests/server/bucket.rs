@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use oci::Digest;
-use registry_server::{Bucket, Registry, Storage, router};
+use registry_server::{Bucket, Collection, Registry, Storage, router};
 use tower::ServiceExt;
 
 use crate::store::Store;
@@ -58,6 +58,52 @@ async fn two_servers_over_one_bucket_lose_nothing_to_each_other() {
     assert_eq!(call(&servers[1], "GET /v2/a/manifests/t0", vec![]).await.0, 404);
     let (_, _, body) = call(&servers[1], "GET /v2/_catalog", vec![]).await;
     assert_eq!(body, br#"{"repositories":["a"]}"#);
+}
+
+/// Both servers take pushes and collect all the while. The grace period is longer than any push.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_that_collect_lose_nothing_of_what_they_took() {
+    let store = Store::start().await;
+    let registries = [(); 2].map(|()| Registry::new(Storage::bucket(&store.bucket("")).unwrap()));
+    let servers = registries.clone().map(router);
+    let grace = std::time::Duration::from_secs(2);
+    let rules = Collection { grace, untagged: true, retention: Vec::new(), dry_run: false };
+    let collecting = registries.map(|registry| {
+        let rules = rules.clone();
+        tokio::spawn(async move {
+            loop {
+                registry.collect(&rules).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+    });
+    let begin = std::time::Instant::now();
+    let (mut number, mut taken) = (0, 0);
+    // Past two grace periods, so that what is not needed does go.
+    while begin.elapsed() < 3 * grace {
+        let config = format!("config {number}").into_bytes();
+        let (first, second) = (&servers[number % 2], &servers[(number + 1) % 2]);
+        let blob = format!("POST /v2/a/blobs/uploads/?digest={}", Digest::sha256(&config));
+        assert_eq!(call(first, &blob, config.clone()).await.0, 201);
+        // One tag of ten moves on: what it named before is for the collection.
+        let put = format!("PUT /v2/a/manifests/t{}", number % 10);
+        assert_eq!(call(second, &put, manifest(&config, number)).await.0, 201);
+        (number, taken) = (number + 1, taken + 1);
+    }
+    assert!(taken > 20, "only {taken} pushes");
+    collecting.iter().for_each(tokio::task::JoinHandle::abort);
+    for last in number - 10..number {
+        let config = format!("config {last}").into_bytes();
+        for server in &servers {
+            let get = format!("GET /v2/a/manifests/t{}", last % 10);
+            assert_eq!(call(server, &get, vec![]).await.2, manifest(&config, last));
+            let get = format!("GET /v2/a/blobs/{}", Digest::sha256(&config));
+            assert_eq!(call(server, &get, vec![]).await.2, config);
+        }
+    }
+    // The first ones are long gone.
+    let first = format!("GET /v2/a/blobs/{}", Digest::sha256(b"config 0"));
+    assert_eq!(call(&servers[0], &first, vec![]).await.0, 404);
 }
 
 #[tokio::test]
