@@ -109,7 +109,8 @@ impl Ledger {
 
     fn least(&self, sums: &Sums, quotas: &[usize]) -> Room {
         let room = |&index: &usize| {
-            let (quota, held) = (self.quotas[index].bytes, sums.held[index] + sums.reserved[index]);
+            let held = sums.held[index].saturating_add(sums.reserved[index]);
+            let quota = self.quotas[index].bytes;
             Room { bytes: quota.saturating_sub(held), quota, held }
         };
         quotas.iter().map(room).min_by_key(|room| room.bytes).unwrap_or(Room::ENDLESS)

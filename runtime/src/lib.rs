@@ -50,7 +50,7 @@ pub use inmates::processes;
 pub use process_stat::ProcessStat;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
-    BindFlags, Chroot, FileContent, GroupsSeen, Inmate, Join, Limit, Mount, MountSource, Namespace,
+    BindFlags, Chroot, FileContent, GroupsSeen, Join, Limit, Mount, MountSource, Namespace,
     Namespaces, Network, Process, Propagation, ProvidedFile, Resource, Rootfs, Seccomp, Spec,
     Stdio, Stream, SystemPaths, Tmpfs,
 };

@@ -81,15 +81,8 @@ pub enum Namespace {
     Own,
     /// The machine's.
     Machine,
-    /// That of a process of another container.
-    Of(Inmate),
-}
-
-/// A process of a container that runs.
-#[derive(Debug)]
-pub struct Inmate {
-    /// A descriptor of it (pidfd_open(2)).
-    pub process: OwnedFd,
+    /// That of a process of another container: a descriptor of it (pidfd_open(2)).
+    Of(OwnedFd),
 }
 
 /// What a container sees of control groups.

@@ -29,6 +29,8 @@ const PORT: u16 = 53;
 const MOST: usize = 64;
 /// How long a server of the machine may take, with two tries.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How many answers to other questions are passed over.
+const STRAYS: usize = 8;
 /// The largest message by datagram.
 const DATAGRAM: usize = 4096;
 
@@ -191,13 +193,15 @@ fn ask(server: IpAddr, message: &[u8]) -> io::Result<Vec<u8>> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send(message)?;
     let mut datagram = vec![0; DATAGRAM];
-    loop {
+    // What comes for another question is passed over, but not for ever.
+    for _ in 0..STRAYS {
         let length = socket.recv(&mut datagram)?;
         if datagram.get(..2) == message.get(..2) {
             datagram.truncate(length);
             return Ok(datagram);
         }
     }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 #[cfg(test)]

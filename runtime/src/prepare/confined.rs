@@ -9,10 +9,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags};
 use rustix::thread::CapabilitySet;
 
-use super::{Prepared, Privileges, Undo, privileges, program, streams};
+use super::{Prepared, Privileges, Undo, privileges, program, shared, streams};
 use crate::cgroup::Groups;
 use crate::device;
 use crate::error::Error;
@@ -49,11 +48,7 @@ pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     plan.steps.push(Step::Umask(spec.process.umask));
     plan.steps.extend(spec.process.limits.iter().copied().map(Step::Limit));
     streams(&mut plan, spec.stdio, owner)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let proc = rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())
-        .map_err(|errno| Error::setup("open /proc", errno))?;
-    let proc = plan.keep(proc);
-    plan.steps.push(Step::Reaper(proc));
+    shared::stay_behind(&mut plan)?;
 
     let Rootfs::Chroot(chroot) = spec.rootfs else {
         return Err(Error::NeedsNamespaces { what: "the root file system".into() });

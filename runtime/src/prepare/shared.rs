@@ -41,14 +41,11 @@ pub(super) fn new_namespaces(network: &Network, others: &Namespaces) -> u64 {
 /// Has the new process enter the namespaces of other containers, and gives the file system that
 /// they have for shared memory, if the container is to see that.
 pub(super) fn enter(plan: &mut Plan, shared: Namespaces) -> Result<Option<OwnedFd>, Error> {
-    let keep = |fd: BorrowedFd<'_>| {
-        fd.try_clone_to_owned().map_err(|e| Error::setup("keep a process of a container", e))
-    };
-    if let Namespace::Of(inmate) = shared.processes {
-        plan.joins = Some(plan.keep(inmate.process));
+    if let Namespace::Of(process) = shared.processes {
+        plan.joins = Some(plan.keep(process));
     }
-    if let Namespace::Of(inmate) = &shared.name {
-        let process = plan.keep(keep(inmate.process.as_fd())?);
+    if let Namespace::Of(process) = shared.name {
+        let process = plan.keep(process);
         let namespaces = ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME;
         plan.steps.push(Step::Join { process, namespaces });
     }
@@ -56,9 +53,9 @@ pub(super) fn enter(plan: &mut Plan, shared: Namespaces) -> Result<Option<OwnedF
     match shared.ipc {
         Namespace::Own => Ok(None),
         Namespace::Machine => shared_memory().map(Some).map_err(failed),
-        Namespace::Of(inmate) => {
-            let tree = shared_memory_of(inmate.process.as_fd()).map_err(failed)?;
-            let process = plan.keep(inmate.process);
+        Namespace::Of(process) => {
+            let tree = shared_memory_of(process.as_fd()).map_err(failed)?;
+            let process = plan.keep(process);
             let namespaces = ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
             plan.steps.push(Step::Join { process, namespaces });
             Ok(Some(tree))

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use layerfs::{ContainerState, ProcessId, Store};
-use runtime::{GroupsSeen, Inmate, Mount, MountSource, Namespace, Namespaces};
+use runtime::{GroupsSeen, Mount, MountSource, Namespace, Namespaces};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
@@ -265,7 +266,7 @@ impl Sharing {
 }
 
 /// The first process of another container.
-fn inmate(store: &Store, name: &str) -> Result<Inmate, Failure> {
+fn inmate(store: &Store, name: &str) -> Result<OwnedFd, Failure> {
     let not_running =
         || Failure::new(format!("container {name}, whose namespace is wanted, does not run"));
     let ContainerState::Running(run) = store.container(name)?.state else {
@@ -278,7 +279,7 @@ fn inmate(store: &Store, name: &str) -> Result<Inmate, Failure> {
     if ProcessId::of(run.process.pid) != Some(run.process) {
         return Err(not_running());
     }
-    Ok(Inmate { process })
+    Ok(process)
 }
 
 #[cfg(test)]
