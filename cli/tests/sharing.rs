@@ -71,6 +71,13 @@ fn what_would_change_the_machine_or_cannot_be_had_is_refused_and_leaves_nothing(
 }
 
 #[test]
+fn an_unknown_option_is_no_image() {
+    let run = tierce().run(["run", "--rm", "--devise", "/dev/null", "busybox", "true"]);
+    assert_eq!(run.code, 125);
+    assert!(run.stderr.contains("unknown option `--devise`"), "{}", run.stderr);
+}
+
+#[test]
 fn containers_share_processes_and_memory() {
     let tierce = tierce();
     let script = "echo from there > /dev/shm/word; exec sleep 1011";

@@ -134,6 +134,11 @@ pub(crate) fn create(
     let Some((image_name, command)) = args.image_and_command.split_first() else {
         return Err(Failure::new("no image is named"));
     };
+    // Whatever follows the image is its command's: so what is before it looks like an image.
+    if image_name.starts_with('-') {
+        return Err(Failure::new(format!("unknown option `{image_name}`"))
+            .hint("`--help` lists those that there are"));
+    }
     if args.rm && args.restart != RestartPolicy::No {
         return Err(Failure::new("`--rm` and `--restart` exclude each other"));
     }
