@@ -42,12 +42,18 @@ impl Report {
 }
 
 /// Carries the plan out and becomes its program. A failure is written to `report`, which closes
-/// when the program starts. `reader` is the other end, open in this process as well. Returns only
-/// after a failure, for the process to end.
-pub(crate) fn run(plan: &Plan, report: BorrowedFd<'_>, reader: Option<OwnedFd>) {
+/// when the program starts. `reader` is the other end, open in this process as well. The event
+/// counter `gate` says when the process's warden is there. Returns only after a failure, for the
+/// process to end.
+pub(crate) fn run(
+    plan: &Plan,
+    report: BorrowedFd<'_>,
+    gate: Option<BorrowedFd<'_>>,
+    reader: Option<OwnedFd>,
+) {
     drop(reader);
     sys::reset_signal_actions();
-    let mut child = Child { plan, report, clone: None, root: None };
+    let mut child = Child { plan, report, gate, clone: None, root: None };
     let mut step = 0;
     while let Some(next) = plan.steps.get(step as usize) {
         if let Err(errno) = child.perform(next) {
@@ -67,6 +73,8 @@ fn tell(report: BorrowedFd<'_>, step: u32, errno: Errno) {
 struct Child<'plan> {
     plan: &'plan Plan,
     report: BorrowedFd<'plan>,
+    /// Where it waits for its warden.
+    gate: Option<BorrowedFd<'plan>>,
     /// The tree that becomes `/`.
     root: Option<Handle>,
     /// The read-only clone of it that does instead.
@@ -273,7 +281,17 @@ impl Child<'_> {
         // Changing the user cleared the signal and made the process dumpable by that user.
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-        if is_read(self.report)? { Ok(()) } else { sys::exit(127) }
+        if !is_read(self.report)? {
+            sys::exit(127)
+        }
+        self.wait_for_warden()
+    }
+
+    /// From here on the kernel ends this process with its parent until the program changes its
+    /// user, and the warden does from then on: so the program begins when both are there.
+    fn wait_for_warden(&self) -> Result<(), Errno> {
+        let Some(gate) = self.gate else { return Ok(()) };
+        rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8; 8])).map(drop)
     }
 
     /// The end of the plan. Returns only after a failure, for the process to end.

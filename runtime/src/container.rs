@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions};
@@ -224,6 +225,7 @@ fn start(mut plan: Plan, name: &str, killer: i32) -> Result<Started, Error> {
         .map_err(|errno| failed("make a pipe", errno))?;
     drop(writer);
     let mut reader = Some(reader);
+    let gate = plan.needs_warden().then(gate).transpose().map_err(|e| failed("make a gate", e))?;
     if let Some(process) = plan.joins {
         // For the children of this thread, which has no other.
         let namespace = ThreadNameSpaceType::PROCESS_ID;
@@ -231,17 +233,19 @@ fn start(mut plan: Plan, name: &str, killer: i32) -> Result<Started, Error> {
             .map_err(|errno| failed("enter the container's process namespace", errno))?;
     }
     let (pid, pidfd) = sys::clone_child(plan.namespaces, || {
-        child::run(&plan, report.as_fd(), reader.take());
+        child::run(&plan, report.as_fd(), gate.as_ref().map(AsFd::as_fd), reader.take());
     })
     .map_err(|errno| failed("start a process in new namespaces", errno))?;
     drop(report);
-    // As early as can be: later than this the container's program may change its user. An init
-    // never does, so that the kernel's own signal is enough; and who joined ends with the init.
-    let needs_warden = !plan.has_init() && !plan.has_reaper() && plan.joins.is_none();
-    let warden = needs_warden.then(|| Warden::over(pidfd.as_fd())).transpose();
+    // The container's program may change its user, and waits at the gate for the warden. Where
+    // there is none the gate opens, too: the failure ends the process below.
+    let warden = gate.as_ref().map(|_| Warden::over(pidfd.as_fd())).transpose();
+    let opened =
+        gate.map_or(Ok(()), |gate| rustix::io::write(&gate, &1_u64.to_ne_bytes()).map(drop));
     plan.close();
     let result = outcome(reader, &plan, name).and_then(|()| {
         let warden = warden.map_err(|errno| failed("start a process to watch it", errno))?;
+        opened.map_err(|errno| failed("open the gate", errno))?;
         let held = rustix::io::fcntl_dupfd_cloexec(&pidfd, 3)
             .map_err(|errno| failed("keep the process", errno))?;
         Ok((held, warden))
@@ -254,6 +258,12 @@ fn start(mut plan: Plan, name: &str, killer: i32) -> Result<Started, Error> {
             Err(error)
         }
     }
+}
+
+/// Where the new process waits for its warden. Not among the three descriptors that it replaces.
+fn gate() -> Result<OwnedFd, Errno> {
+    let gate = eventfd(0, EventfdFlags::CLOEXEC)?;
+    rustix::io::fcntl_dupfd_cloexec(&gate, 3)
 }
 
 /// What the new process has to say: nothing, once its program runs.

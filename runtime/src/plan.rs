@@ -58,6 +58,13 @@ impl Plan {
         self.steps.iter().any(|step| matches!(step, Step::Reaper(_)))
     }
 
+    /// Whether nobody but a warden ends the container of a killed program for certain: an init
+    /// never changes its user, so that the kernel's own signal is enough; and who joined ends with
+    /// the init.
+    pub(crate) fn needs_warden(&self) -> bool {
+        !self.has_init() && !self.has_reaper() && self.joins.is_none()
+    }
+
     /// Closes the descriptors: in the caller, once the new process has its copies. A reader of
     /// the container's output would wait for ever for the end of what the caller holds open.
     pub(crate) fn close(&mut self) {
