@@ -1,7 +1,7 @@
 //! Build contexts: directories of the machine, less what their ignore files leave out.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use layerfs::{FileKind, FileStat, IdMode, Metadata, Root, StatIndex, Store};
@@ -17,6 +17,8 @@ use crate::tree::{FileTree, failed};
 
 /// The context, opened when the first step reads it. Only what steps select is looked at.
 pub(crate) struct Context {
+    /// Where it is, without symlinks.
+    path: PathBuf,
     root: Root,
     /// What is left out; none where the files are taken as they are.
     ignore: Option<Ignore>,
@@ -52,7 +54,12 @@ impl Context {
             }
         };
         let root = Root::open(&real).map_err(|e| failed("open", Path::new(""), e))?;
-        Ok(Context { root, ignore, index, ids, threads })
+        Ok(Context { path: real, root, ignore, index, ids, threads })
+    }
+
+    /// Where it is, if it will be there for the next build as well.
+    pub(crate) fn lasting_path(&self) -> Option<&Path> {
+        self.index.as_ref().map(|_| self.path.as_path())
     }
 
     /// The files that steps see.

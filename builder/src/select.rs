@@ -29,6 +29,8 @@ pub(crate) struct Selected {
     pub(crate) path: PathBuf,
     /// Itself and what it holds, directories first.
     pub(crate) entries: Vec<Entry>,
+    /// The digests of its regular files, in their order, once they are [known](content_digest).
+    pub(crate) digests: Vec<[u8; 32]>,
     /// What a directory is selected for.
     pub(crate) of_directory: OfDirectory,
 }
@@ -91,7 +93,8 @@ impl<'a> Wanted<'a> {
             Take::Below(_) => (OfDirectory::Parts, 2),
         };
         let there = entries.len() >= least;
-        Ok(there.then_some(Selected { name, path, entries, of_directory }))
+        let digests = Vec::new();
+        Ok(there.then_some(Selected { name, path, entries, digests, of_directory }))
     }
 
     /// What a source of a copy asks for, unless it is a here-document.
@@ -211,10 +214,10 @@ fn has_wildcard(part: &str) -> bool {
 }
 
 /// The digest of everything that a copy of `selected` can depend on: names, kinds, modes,
-/// owners, links, attributes and bytes, and no times.
+/// owners, links, attributes and bytes, and no times. Those of the files are kept there.
 pub(crate) fn content_digest(
     tree: &FileTree<'_>,
-    selected: &[Selected],
+    selected: &mut [Selected],
     index: Option<&dyn DigestIndex>,
     threads: usize,
 ) -> Result<CacheKey, StepCause> {
@@ -224,11 +227,15 @@ pub(crate) fn content_digest(
         .filter(|(_, entry)| entry.metadata.kind == FileKind::File)
         .map(|(item, entry)| (joined(&item.path, &entry.path), &entry.metadata))
         .collect();
-    let digests = file_digests(tree, &files, index, threads)?;
-    let mut digests = digests.iter();
+    let mut digests = file_digests(tree, &files, index, threads)?.into_iter();
+    for item in &mut *selected {
+        let files = item.entries.iter().filter(|e| e.metadata.kind == FileKind::File).count();
+        item.digests = digests.by_ref().take(files).collect();
+    }
     let mut hasher = KeyHasher::new("content/1");
     hasher.number(selected.len() as u64);
-    for item in selected {
+    for item in &*selected {
+        let mut digests = item.digests.iter();
         let top_is_dir = item.entries.first().is_some_and(|e| e.metadata.kind == FileKind::Dir);
         // The contents of a directory are copied, not the directory: neither its name nor its
         // mode shows in the result.

@@ -2,6 +2,7 @@
 //! whose results are not there already.
 
 mod ahead;
+mod earlier;
 mod mounts;
 mod remote;
 mod session;

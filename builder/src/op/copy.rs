@@ -1,6 +1,7 @@
 //! COPY and ADD: how the result is keyed and made.
 
 mod attributes;
+mod earlier;
 mod file;
 mod fill;
 mod owner;
@@ -10,13 +11,14 @@ mod real_path;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use layerfs::{ExtractOptions, FileKind, IdMode, Root, Timestamp};
+use layerfs::{Contents, ExtractOptions, FileKind, IdMode, Root, Timestamp};
 use oci::DiffId;
 
 use self::attributes::Attributes;
 use self::place::Placer;
 use self::real_path::real_path;
 
+pub(crate) use self::earlier::{Earlier, is_worth_it, key as earlier_key};
 pub(crate) use self::owner::{read as read_account_file, resolve as resolve_owner};
 use super::{Copy, CopySource, SourceTree, Times};
 use crate::cache::{CacheKey, KeyHasher};
@@ -97,6 +99,8 @@ pub(crate) struct Place<'a> {
     /// Where new files of that tree lie, if it is an overlay: what is written into a directory
     /// that is new need not go through it.
     pub(crate) upper: Option<&'a Root>,
+    /// What the instruction made before, if its files may be parts of the tree.
+    pub(crate) earlier: Option<&'a Earlier>,
     /// How many threads copy.
     pub(crate) threads: usize,
     /// Which owners can be given.
@@ -105,14 +109,22 @@ pub(crate) struct Place<'a> {
     pub(crate) cancel: &'a Cancel,
 }
 
-/// Copies what was found. Answers whether all of it was as it had been when it was found:
-/// otherwise the result belongs to no key.
+/// What came of a copy.
+pub(crate) struct Copied {
+    /// Whether all of it was as it had been when it was found: otherwise the result belongs to no
+    /// key.
+    pub(crate) unchanged: bool,
+    /// What the files hold of directories that were copied as a whole.
+    pub(crate) contents: Contents,
+}
+
+/// Copies what was found.
 pub(crate) fn run<'t>(
     op: &Copy,
     found: &[Found],
     trees: &dyn Fn(SourceTree) -> FileTree<'t>,
     place: &Place<'_>,
-) -> Result<bool, StepCause> {
+) -> Result<Copied, StepCause> {
     let owner = match &op.owner {
         None => None,
         Some(spec) => Some(resolve_owner(spec, place.into)?),
@@ -136,8 +148,8 @@ pub(crate) fn run<'t>(
             }
         }
     }
-    placer.finish()?;
-    Ok(unchanged)
+    let contents = placer.finish()?;
+    Ok(Copied { unchanged, contents })
 }
 
 /// Unpacks a file that is an archive; answers whether it was one.
@@ -210,5 +222,5 @@ pub(crate) fn make_directories(
     let attributes = Attributes { owner, chmod: None, times, ids: place.ids };
     let mut placer = Placer::new(place, attributes);
     placer.make_directories(Path::new(path))?;
-    placer.finish()
+    placer.finish().map(drop)
 }

@@ -84,8 +84,8 @@ impl Session<'_> {
         }
         let view = self.view(&inputs[part.input], graph)?;
         let files = FileTree { root: &view.root, ignore: None, ids: self.ids, threads: 1 };
-        let selected = select(&files, &Wanted::itself(&part.path))?;
-        let digest = content_digest(&files, &selected, None, self.parallelism())?;
+        let mut selected = select(&files, &Wanted::itself(&part.path))?;
+        let digest = content_digest(&files, &mut selected, None, self.parallelism())?;
         self.record_digest(key, digest)?;
         Ok(digest)
     }

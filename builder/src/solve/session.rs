@@ -113,7 +113,12 @@ impl Session<'_> {
         self.put(key, &value, &[])
     }
 
-    fn put(&self, key: CacheKey, value: &Value, layers: &[DiffId]) -> Result<(), StepCause> {
+    pub(super) fn put(
+        &self,
+        key: CacheKey,
+        value: &Value,
+        layers: &[DiffId],
+    ) -> Result<(), StepCause> {
         self.store
             .put_record(&key.0, value, layers)
             .map_err(StepCause::store("write to the build cache"))

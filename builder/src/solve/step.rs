@@ -43,11 +43,11 @@ impl Work {
 
 /// What a copy reads.
 pub(super) struct Sources {
-    context: Option<Arc<Context>>,
+    pub(super) context: Option<Arc<Context>>,
     /// The trees of stages and images, by the number of the input.
     views: Vec<(usize, View)>,
     /// What is copied, in the order of the instruction.
-    found: Vec<Found>,
+    pub(super) found: Vec<Found>,
     ids: IdMode,
     threads: usize,
 }
@@ -147,9 +147,10 @@ impl Session<'_> {
         if let Some(contents) = self.known_digests(op, inputs)? {
             return Ok((contents, None));
         }
-        let sources = self.find(op, graph, inputs)?;
+        let mut sources = self.find(op, graph, inputs)?;
         let mut contents = Vec::new();
-        for (source, found) in op.sources.iter().zip(&sources.found) {
+        let mut all = std::mem::take(&mut sources.found);
+        for (source, found) in op.sources.iter().zip(&mut all) {
             let (Some(wanted), Found::Files { tree, selected, .. }) =
                 (Wanted::of(op, source), found)
             else {
@@ -169,6 +170,7 @@ impl Session<'_> {
             }
             contents.push(digest);
         }
+        sources.found = all;
         Ok((contents, Some(sources)))
     }
 
@@ -251,7 +253,7 @@ impl Session<'_> {
         let prepared = self.store.prepare(self.lease, &below.layers);
         let snapshot =
             prepared.map_err(StepCause::store("put the layers together")).map_err(bare)?;
-        let mut keep = true;
+        let (mut keep, mut before) = (true, None);
         let mut times = DirectoryTimes::Keep;
         match &graph.get(step).op {
             Op::Base(_) | Op::Remote(_) | Op::Stack => {}
@@ -283,15 +285,26 @@ impl Session<'_> {
                 };
                 let upper = Root::open(&snapshot.active.direct);
                 let upper = upper.map_err(StepCause::store("open the new layer")).map_err(bare)?;
-                let place = self.place(&snapshot.active.root, Some(&upper));
+                before = self.copied_before(op, &sources, &snapshot);
+                let earlier = before.and_then(|key| self.earlier(key));
+                let mut place = self.place(&snapshot.active.root, Some(&upper));
+                place.earlier = earlier.as_ref();
                 let trees = |tree| sources.tree(tree);
-                keep = copy::run(op, &sources.found, &trees, &place).map_err(bare)?;
+                let copied = copy::run(op, &sources.found, &trees, &place).map_err(bare)?;
+                keep = copied.unchanged;
+                if before.is_some() && keep {
+                    let kept = snapshot.keep_contents(&copied.contents);
+                    kept.map_err(StepCause::store("note what was copied")).map_err(bare)?;
+                }
             }
         }
         let latest = latest(&graph.get(step).op).map(Timestamp::at);
         let record = self.commit(snapshot, times, latest).map_err(bare)?;
         if !keep {
             return Ok(below.with(record));
+        }
+        if let Some(before) = before {
+            self.keep_copied(before, &record.layer).map_err(bare)?;
         }
         let Some(key) = work.key else { return Ok(below.with(record)) };
         if is_pure(&graph.get(step).op)
@@ -305,7 +318,8 @@ impl Session<'_> {
 
     pub(super) fn place<'r>(&'r self, into: &'r Root, upper: Option<&'r Root>) -> copy::Place<'r> {
         let threads = self.parallelism();
-        copy::Place { into, upper, threads, ids: self.ids, cancel: self.cancel }
+        let (earlier, ids, cancel) = (None, self.ids, self.cancel);
+        copy::Place { into, upper, earlier, threads, ids, cancel }
     }
 
     pub(super) fn commit(

@@ -1,5 +1,5 @@
-//! Copies into directories that are new go another way than those into directories that are
-//! there: both must come to the same.
+//! Copies into directories that are empty go another way than those into directories that hold
+//! something: both must come to the same.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -26,9 +26,10 @@ fn context(dir: &Path) {
     fs::set_permissions(dir.join("empty"), fs::Permissions::from_mode(0o1777)).unwrap();
 }
 
-/// The DiffIDs and trees of the same copy into a directory that is there and one that is new.
+/// The trees of the same copy into a directory that is new, one that is empty, and one that holds
+/// something.
 #[test]
-fn a_new_directory_gets_the_same_files_as_one_that_is_there() {
+fn a_directory_gets_the_same_files_whether_it_is_new_or_there() {
     for flags in ["", "--chown=12:34", "--chmod=u=rwX,go=", "--exclude=d1"] {
         let world = World::new();
         let dir = world.dir.path().join("context");
@@ -44,7 +45,13 @@ fn a_new_directory_gets_the_same_files_as_one_that_is_there() {
             (built, listed)
         };
         let (new, fresh) = tree(format!("FROM busybox\nCOPY {flags} . /to\n"));
-        let (_, there) = tree(format!("FROM busybox\nRUN mkdir /to\nCOPY {flags} . /to\n"));
+        let into = |made: &str| format!("FROM busybox\nRUN {made}\nCOPY {flags} . /to\n");
+        let (_, empty) = tree(into("mkdir /to"));
+        assert_eq!(fresh, empty, "{flags}");
+        let (_, emptied) = tree(into("mkdir /to && touch /to/old\nRUN rm /to/old"));
+        assert_eq!(fresh, emptied, "{flags}");
+        let (_, mut there) = tree(into("mkdir /to && touch /to/old"));
+        there.retain(|line| !line.contains(" /to/old "));
         assert_eq!(fresh, there, "{flags}");
         let time = |path: &str| world.stat(&new, path).mtime.seconds;
         assert_eq!(time("/to/big"), fs::metadata(dir.join("big")).unwrap().mtime());
@@ -103,4 +110,22 @@ fn more_can_be_copied_to_where_something_was_copied() {
         (read("/to/new/one"), read("/to/new/two"), read("/to/new/d/x")),
         ("a".into(), "b".into(), "b".into())
     );
+}
+
+#[test]
+fn a_directory_that_was_empty_keeps_what_it_is() {
+    let world = World::new();
+    let dir = world.dir.path().join("context");
+    fs::create_dir(&dir).unwrap();
+    context(&dir);
+    let made = "mkdir -m 2751 /to && chown 12:34 /to";
+    let dockerfile = format!("FROM busybox\nRUN {made}\nCOPY . /to\n");
+    let built = world.build(&request(&dockerfile, Some(&dir))).unwrap();
+    let to = world.stat(&built, "/to");
+    assert_eq!((to.mode, to.uid, to.gid), (0o2751, 12, 34));
+    assert_eq!(world.stat(&built, "/to/d0").gid, 0);
+    // The root of an empty image is such a directory, too.
+    let built = world.build(&request("FROM scratch\nCOPY . /\n", Some(&dir))).unwrap();
+    let layer = world.store.layer(built.config.rootfs.diff_ids.last().unwrap()).unwrap().unwrap();
+    assert_eq!(fs::metadata(layer.tree().join("big")).unwrap().len(), 9 << 20);
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 
+mod again;
 mod cache;
 mod cases;
 mod common;

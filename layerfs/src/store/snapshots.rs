@@ -34,7 +34,7 @@ pub struct BuildSnapshot {
     /// The tree; its mount's descriptor goes to the process that runs in it.
     pub active: Active,
     /// What becomes the layer's directory.
-    staged: PathBuf,
+    pub(super) staged: PathBuf,
 }
 
 /// A layer made of a snapshot.

@@ -69,6 +69,19 @@ impl Attributes<'_> {
         }
     }
 
+    /// Whether a regular file is what a copy of `entry` would be, its bytes aside.
+    pub(super) fn are_those_of(&self, file: &Metadata, entry: &Entry) -> bool {
+        let source = &entry.metadata;
+        // Where one id stands for all, owners are kept elsewhere.
+        self.ids == IdMode::Full
+            && entry.xattrs.is_empty()
+            && file.kind == FileKind::File
+            && file.size == source.size
+            && (file.uid, file.gid) == self.owner(source)
+            && file.mode == self.mode(source)
+            && file.mtime == self.time(source)
+    }
+
     /// Finishes the regular file `name` of `dir`, which is open as `file`. The order matters:
     /// a change of the owner clears set-user-ID bits and capabilities.
     pub(super) fn finish_file(

@@ -1,5 +1,6 @@
 //! Copies one file to where nothing is.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -28,6 +29,27 @@ pub(super) fn is_linked(entry: &Entry) -> bool {
     entry.metadata.kind == FileKind::File && entry.metadata.nlink > 1
 }
 
+/// The regular files that have several names among those that are copied. A file whose other names
+/// lie elsewhere, as all files do that some package managers install, is a file like any other.
+pub(super) struct Several(HashSet<(u64, u64)>);
+
+impl Several {
+    pub(super) fn among(entries: &[Entry]) -> Several {
+        let mut seen = HashSet::new();
+        let linked = entries.iter().filter(|entry| is_linked(entry)).map(inode);
+        Several(linked.filter(|inode| !seen.insert(*inode)).collect())
+    }
+
+    /// Whether an entry is one of the names of such a file.
+    pub(super) fn has(&self, entry: &Entry) -> bool {
+        is_linked(entry) && self.0.contains(&inode(entry))
+    }
+}
+
+fn inode(entry: &Entry) -> (u64, u64) {
+    (entry.metadata.dev, entry.metadata.ino)
+}
+
 impl<'a> FileCopier<'a> {
     pub(super) fn new(attributes: Attributes<'a>) -> FileCopier<'a> {
         FileCopier { attributes, live: false, buffer: Vec::new() }
@@ -36,6 +58,14 @@ impl<'a> FileCopier<'a> {
     /// One that copies in the same way, for another thread.
     pub(super) fn another(&self) -> FileCopier<'a> {
         FileCopier { attributes: self.attributes, live: self.live, buffer: Vec::new() }
+    }
+
+    /// Takes the file of the same name and the same bytes from `before`, by another name for it.
+    /// Answers whether that could be done: it must be like a copy in all else, too.
+    pub(super) fn take(&self, before: &Dir, (to, name): (&Dir, &OsStr), entry: &Entry) -> bool {
+        let there = before.stat(name).ok().flatten();
+        there.is_some_and(|there| self.attributes.are_those_of(&there, entry))
+            && to.hard_link(before, name, name).is_ok()
     }
 
     /// Copies what is no directory. Answers whether it still was as it had been found.

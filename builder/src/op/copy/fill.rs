@@ -1,7 +1,8 @@
-//! Copies a directory into one that is new and empty, on several threads.
+//! Copies a directory into one that is empty, on several threads.
 //!
 //! Nothing can be in the way there, so nothing is looked for; and what lies below an overlay has
-//! no say in it, so the files are written where the overlay keeps what is new.
+//! no say in it, so the files are written where the overlay keeps what is new. What the
+//! instruction copied before and has not changed becomes another name of the file made then.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use layerfs::{Dir, FileKind, Root};
 use rustix::io::Errno;
 
-use super::file::{FileCopier, is_linked};
+use super::earlier::note;
+use super::file::{FileCopier, Several};
 use super::place::Placer;
 use crate::cancel::Cancel;
 use crate::error::StepCause;
@@ -29,18 +31,24 @@ const AHEAD: usize = 4;
 struct Pair {
     from: Dir,
     to: Dir,
+    /// What it was copied to before, if it was and files of it are the same.
+    before: Option<Dir>,
 }
 
 /// Files of one directory.
 struct Job<'e> {
     pair: Arc<Pair>,
     entries: &'e [Entry],
+    /// Which of them were copied before.
+    same: &'e [bool],
 }
 
 /// What all threads share.
 struct Filling<'a> {
     source: &'a Path,
     target: &'a Path,
+    /// Files that are copied later.
+    several: &'a Several,
     cancel: &'a Cancel,
     unchanged: AtomicBool,
     failure: Mutex<Option<StepCause>>,
@@ -56,12 +64,20 @@ impl Filling<'_> {
 
     /// Copies the files of a job; those with several names are left for later.
     fn run(&self, job: &Job<'_>, files: &mut FileCopier<'_>) -> Result<(), StepCause> {
-        for entry in job.entries.iter().filter(|entry| is_leaf(entry) && !is_linked(entry)) {
+        for (entry, same) in job.entries.iter().zip(job.same) {
+            if !is_leaf(entry) || self.several.has(entry) {
+                continue;
+            }
             if self.cancel.is_cancelled() {
                 return Err(StepCause::Cancelled);
             }
             if self.failed.load(Ordering::Relaxed) {
                 return Ok(());
+            }
+            let name = entry.path.file_name().unwrap_or_default();
+            let before = job.pair.before.as_ref().filter(|_| *same);
+            if before.is_some_and(|before| files.take(before, (&job.pair.to, name), entry)) {
+                continue;
             }
             self.copy(&job.pair, entry, files)?;
         }
@@ -91,7 +107,7 @@ fn is_leaf(entry: &Entry) -> bool {
 impl Placer<'_> {
     /// Copies what the selected directory holds into `target`, a new directory in `upper`.
     pub(super) fn fill(
-        &self,
+        &mut self,
         upper: &Root,
         target: &Path,
         tree: &FileTree<'_>,
@@ -99,15 +115,24 @@ impl Placer<'_> {
     ) -> Result<bool, StepCause> {
         let from = tree.root.subtree(&item.path).map_err(|e| failed("open", &item.path, e))?;
         let to = upper.subtree(target).map_err(|e| failed("open", target, e))?;
+        let several = Several::among(&item.entries);
         let filling = Filling {
             source: &item.path,
             target,
+            several: &several,
             cancel: self.place.cancel,
             unchanged: AtomicBool::new(true),
             failure: Mutex::new(None),
             failed: AtomicBool::new(false),
         };
         let entries = &item.entries[1..];
+        let earlier = self.place.earlier;
+        let same = match earlier {
+            Some(earlier) => earlier.has(target, item, &several),
+            None => vec![false; item.entries.len()],
+        };
+        let before = earlier.filter(|_| same.contains(&true)).map(|earlier| &earlier.tree);
+        let trees = Trees { from: &from, to: &to, before };
         let threads = self.place.threads.min(entries.len() / FILES + 1);
         let (jobs, queue) = crossbeam_channel::bounded::<Job<'_>>(threads * AHEAD);
         std::thread::scope(|scope| {
@@ -122,7 +147,7 @@ impl Placer<'_> {
                 });
             }
             drop(queue);
-            if let Err(cause) = hand_out(&filling, (&from, &to), entries, &jobs) {
+            if let Err(cause) = hand_out(&filling, trees, (entries, &same[1..]), &jobs) {
                 filling.fail(cause);
             }
             drop(jobs);
@@ -131,8 +156,9 @@ impl Placer<'_> {
             return Err(cause);
         }
         let unchanged = filling.unchanged.into_inner();
-        let linked = self.linked(upper, target, tree, item)?;
+        let linked = self.linked(upper, target, tree, item, &several)?;
         self.finish_directories(&to, target, entries)?;
+        note(&mut self.contents, target, item, &several);
         Ok(unchanged && linked)
     }
 
@@ -143,11 +169,12 @@ impl Placer<'_> {
         target: &Path,
         tree: &FileTree<'_>,
         item: &Selected,
+        several: &Several,
     ) -> Result<bool, StepCause> {
         let mut first = std::collections::HashMap::<_, PathBuf>::new();
         let mut files = self.files.another();
         let mut unchanged = true;
-        for entry in item.entries[1..].iter().filter(|entry| is_linked(entry)) {
+        for entry in item.entries[1..].iter().filter(|entry| several.has(entry)) {
             let (source, path) = (item.path.join(&entry.path), target.join(&entry.path));
             let inode = (entry.metadata.dev, entry.metadata.ino);
             if let Some(first) = first.get(&inode) {
@@ -181,21 +208,32 @@ impl Placer<'_> {
     }
 }
 
+/// Where directories are found, and where they are made.
+#[derive(Clone, Copy)]
+struct Trees<'t> {
+    from: &'t Root,
+    to: &'t Root,
+    /// The tree of the whole layer that was made before.
+    before: Option<&'t Root>,
+}
+
 /// Makes the directories, and hands out the files in them.
 fn hand_out<'e>(
     filling: &Filling<'_>,
-    (from, to): (&Root, &Root),
-    entries: &'e [Entry],
+    Trees { from, to, before }: Trees<'_>,
+    (entries, same): (&'e [Entry], &'e [bool]),
     jobs: &crossbeam_channel::Sender<Job<'e>>,
 ) -> Result<(), StepCause> {
     let open = |path: &Path| -> Result<Arc<Pair>, StepCause> {
         let (source, target) = (filling.source.join(path), filling.target.join(path));
         let from = from.open_dir(path).map_err(|e| failed("open", &source, e))?;
         let to = to.open_dir(path).map_err(|e| failed("open", &target, e))?;
-        Ok(Arc::new(Pair { from, to }))
+        // What is not there any more is copied.
+        let before = before.and_then(|before| before.open_dir(&target).ok());
+        Ok(Arc::new(Pair { from, to, before }))
     };
     let mut here = (Path::new(""), open(Path::new(""))?);
-    let mut rest = entries;
+    let (mut rest, mut same) = (entries, same);
     while let Some(entry) = rest.first() {
         if filling.failed.load(Ordering::Relaxed) {
             return Ok(());
@@ -205,17 +243,18 @@ fn hand_out<'e>(
             let made = to.mkdir(&entry.path, 0o700);
             made.map_err(|e| failed("create the directory", &path, e))?;
             here = (&entry.path, open(&entry.path)?);
-            rest = &rest[1..];
+            (rest, same) = (&rest[1..], &same[1..]);
             continue;
         }
         let parent = entry.path.parent().unwrap_or(Path::new(""));
         if here.0 != parent {
             here = (parent, open(parent)?);
         }
-        let (job, after) = rest.split_at(one_job(rest, parent));
-        rest = after;
+        let count = one_job(rest, parent);
+        let job = Job { pair: Arc::clone(&here.1), entries: &rest[..count], same: &same[..count] };
+        (rest, same) = (&rest[count..], &same[count..]);
         // Who takes jobs ends only after us.
-        let _ = jobs.send(Job { pair: Arc::clone(&here.1), entries: job });
+        let _ = jobs.send(job);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use layerfs::{Dir, FileKind, Metadata, Root, Timestamp};
+use layerfs::{Contents, Dir, FileKind, Metadata, Root, Timestamp};
 use rustix::io::Errno;
 
 use super::Place;
@@ -29,6 +29,8 @@ pub(super) struct Placer<'a> {
     /// The directory that was made last, while nothing has been looked for in it.
     fresh: Option<PathBuf>,
     pub(super) files: FileCopier<'a>,
+    /// What the files hold of directories that were [filled](Placer::fill).
+    pub(super) contents: Contents,
 }
 
 /// A directory that is being filled.
@@ -44,7 +46,8 @@ struct Level {
 impl<'a> Placer<'a> {
     pub(super) fn new(place: &'a Place<'a>, attributes: Attributes<'a>) -> Placer<'a> {
         let (directory_times, files) = (BTreeMap::new(), FileCopier::new(attributes));
-        Placer { place, attributes, directory_times, fresh: None, files }
+        let contents = Contents::default();
+        Placer { place, attributes, directory_times, fresh: None, files, contents }
     }
 
     fn root(&self) -> &'a Root {
@@ -71,11 +74,10 @@ impl<'a> Placer<'a> {
             self.make_directories(&target)?;
             self.remember(&target)?;
             self.files.live = tree.is_context();
-            let unchanged = match (self.fresh.take(), self.place.upper) {
-                (Some(fresh), Some(upper)) if fresh == target => {
-                    self.fill(upper, &target, tree, item)?
-                }
-                _ => self.merge(&target, tree, item)?,
+            let is_empty = self.is_empty(&target)?;
+            let unchanged = match self.place.upper.filter(|_| is_empty) {
+                Some(upper) => self.fill(upper, &target, tree, item)?,
+                None => self.merge(&target, tree, item)?,
             };
             self.finish_target(&target, item)?;
             return Ok(unchanged);
@@ -150,13 +152,30 @@ impl<'a> Placer<'a> {
         Ok(real)
     }
 
-    /// Gives the directories their times.
-    pub(super) fn finish(self) -> Result<(), StepCause> {
+    /// Whether there is nothing in a directory, which then stands where the tree keeps what is new.
+    fn is_empty(&mut self, directory: &Path) -> Result<bool, StepCause> {
+        if self.fresh.take().is_some_and(|fresh| fresh == directory) {
+            return Ok(true);
+        }
+        let dir = self.root().open_dir(directory).map_err(|e| failed("open", directory, e))?;
+        if !dir.read().map_err(|e| failed_io("list", directory, e.into()))?.is_empty() {
+            return Ok(false);
+        }
+        // Any change of a directory of the layers below takes it up to the new one, even into
+        // what it is already.
+        let there = dir.metadata().map_err(|e| failed_io("examine", directory, e.into()))?;
+        dir.chmod(".", there.mode)
+            .map_err(|e| failed_io("set the mode of", directory, e.into()))?;
+        Ok(true)
+    }
+
+    /// Gives the directories their times, and says what the files hold as far as that is known.
+    pub(super) fn finish(self) -> Result<Contents, StepCause> {
         for (path, time) in &self.directory_times {
             let dir = self.place.into.open_dir(path).map_err(|e| failed("open", path, e))?;
             dir.set_mtime(".", *time).map_err(|e| failed_io("set the time of", path, e.into()))?;
         }
-        Ok(())
+        Ok(self.contents)
     }
 
     /// Makes the directories that `destination` needs, and says where it really is and what is
