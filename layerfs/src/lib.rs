@@ -14,6 +14,7 @@ mod error;
 mod extract;
 mod gc;
 mod lease;
+mod new_files;
 mod owner;
 mod root;
 mod snapshot;
@@ -34,6 +35,7 @@ pub use error::Error;
 pub use extract::{ExtractOptions, extract_archive};
 pub use gc::{PruneImages, PruneOptions, PruneReport};
 pub use lease::Lease;
+pub use new_files::NewFiles;
 pub use owner::{as_intended, give};
 pub use root::{Dir, FileKind, Metadata, Root, Timestamp};
 pub use snapshot::{

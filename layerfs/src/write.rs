@@ -148,10 +148,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn enter(&mut self, dir: Dir, path: PathBuf) -> Result<Level> {
+    fn enter(&mut self, mut dir: Dir, path: PathBuf) -> Result<Level> {
         let failed = |e| Error::tree("list the directory", &path, e);
         let mut todo = Vec::new();
-        for (name, kind) in dir.read().map_err(failed)? {
+        for (name, kind) in dir.read_by_itself().map_err(failed)? {
             let of_layer = self.form == Form::Layer;
             if of_layer && name.as_bytes().starts_with(PREFIX) {
                 return Err(Error::ReservedName { path: path.join(name) });

@@ -11,7 +11,7 @@ mod real_path;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use layerfs::{Contents, ExtractOptions, FileKind, IdMode, Root, Timestamp};
+use layerfs::{Contents, ExtractOptions, FileKind, IdMode, NewFiles, Root, Timestamp};
 use oci::DiffId;
 
 use self::attributes::Attributes;
@@ -130,7 +130,10 @@ pub(crate) fn run<'t>(
         Some(spec) => Some(resolve_owner(spec, place.into)?),
     };
     let (chmod, times, ids) = (op.chmod.as_ref(), op.times, place.ids);
-    let mut placer = Placer::new(place, Attributes { owner, chmod, times, ids });
+    let mut placer = Placer::new(
+        place,
+        Attributes { owner, chmod, times, ids, new_files: NewFiles::of_this_process() },
+    );
     let mut unchanged = true;
     for found in found {
         match found {
@@ -219,7 +222,8 @@ pub(crate) fn make_directories(
     times: Times,
     place: &Place<'_>,
 ) -> Result<(), StepCause> {
-    let attributes = Attributes { owner, chmod: None, times, ids: place.ids };
+    let new_files = NewFiles::of_this_process();
+    let attributes = Attributes { owner, chmod: None, times, ids: place.ids, new_files };
     let mut placer = Placer::new(place, attributes);
     placer.make_directories(Path::new(path))?;
     placer.finish().map(drop)

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::parents::Parent;
 use super::{Entry, IdMode};
+use crate::new_files::NewFiles;
 use crate::root::FileKind;
 use crate::whiteout::{self, Intended, IntendedDevice};
 
@@ -46,23 +47,14 @@ fn given(owner: (u32, u32), answer: rustix::io::Result<()>) -> Result<(), Refusa
 pub(super) struct Attributes {
     ids: IdMode,
     overrides: Overrides,
-    /// The owner of what this process creates.
-    uid: u32,
-    /// The permission bits that files lose when they are created.
-    umask: u32,
+    new_files: NewFiles,
     /// How many extended attributes were not set.
     pub(super) skipped: u64,
 }
 
 impl Attributes {
     pub(super) fn new(ids: IdMode, overrides: Overrides) -> Attributes {
-        Attributes {
-            ids,
-            overrides,
-            uid: rustix::process::geteuid().as_raw(),
-            umask: process_umask(),
-            skipped: 0,
-        }
+        Attributes { ids, overrides, new_files: NewFiles::of_this_process(), skipped: 0 }
     }
 
     fn owner(&self, entry: &Entry) -> (u32, u32) {
@@ -79,11 +71,11 @@ impl Attributes {
         parent: &Parent,
     ) -> Result<(), Refusal> {
         let (uid, gid) = self.owner(entry);
-        let mut set_mode = entry.mode & (0o7000 | self.umask) != 0;
+        let mut set_mode = !self.new_files.keep(entry.mode);
         match self.ids {
             IdMode::Full => {
                 let group = parent.group_of_new(file).map_err(|e| errno(&e))?;
-                if (uid, gid) != (self.uid, group) {
+                if (uid, gid) != (self.new_files.uid, group) {
                     let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
                     given((uid, gid), rustix::fs::fchown(file, Some(user), Some(group)))?;
                 }
@@ -192,17 +184,6 @@ impl Attributes {
         tracing::debug!(?key, "extended attribute not set");
         Ok(())
     }
-}
-
-/// The bits that the kernel takes from new files' modes. There is no call that asks for them
-/// without changing them for all threads; where the kernel does not tell, every mode is set.
-fn process_umask() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Umask:"))
-        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
-        .unwrap_or(0o777)
 }
 
 /// The system's answer inside an I/O error.

@@ -51,7 +51,9 @@ pub(super) fn split_xattrs(
     name: &OsStr,
     metadata: &mut Metadata,
 ) -> Result<Vec<(OsString, Vec<u8>)>, Failure> {
-    let mut xattrs = dir.xattrs(name)?;
+    // What overlayfs keeps there for itself need not be read.
+    let wanted = |key: &OsStr| !whiteout::is_private(key) || key == Intended::key();
+    let mut xattrs = dir.xattrs_if(name, wanted)?;
     if let Some((_, value)) = xattrs.iter().find(|(key, _)| key == Intended::key())
         && let Some(intended) = Intended::from_value(value)
     {

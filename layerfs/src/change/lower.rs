@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 
-use crate::root::{Dir, FileKind, Metadata};
+use crate::root::{Dir, Metadata};
 use crate::whiteout;
 
 /// What the layers below an upper directory show together. The default shows nothing: there are
@@ -80,14 +80,16 @@ impl LowerDir {
     pub(crate) fn open_dir(&self, name: &OsStr) -> Result<LowerDir> {
         let mut shown = Vec::new();
         for dir in &self.0 {
-            match dir.stat(name)? {
-                None => continue,
-                Some(found) if found.kind == FileKind::Dir => {}
+            let opened = match dir.open_dir(name) {
+                Ok(opened) => opened,
+                Err(Errno::NOENT) => continue,
                 // A whiteout, or something else: it hides what is below.
-                Some(_) => break,
-            }
-            shown.push(dir.open_dir(name)?);
-            if whiteout::is_opaque(dir, name)? {
+                Err(Errno::NOTDIR | Errno::LOOP) => break,
+                Err(e) => return Err(e),
+            };
+            let opaque = whiteout::is_opaque(&opened, OsStr::new("."))?;
+            shown.push(opened);
+            if opaque {
                 break;
             }
         }

@@ -142,6 +142,10 @@ impl Found {
             }
             return Ok(None);
         }
+        if now.kind == FileKind::Dir {
+            let before = before.map(|(before, _)| before);
+            return self.visit_dir(level, name, path, &now, before.as_ref()).map(Some);
+        }
         let kind = match &before {
             None => Some(ChangeKind::Added),
             Some((before, _)) if before.kind != now.kind => Some(ChangeKind::Modified),
@@ -149,10 +153,6 @@ impl Found {
                 (!same(&level.upper, lower, name, &now, before)?).then_some(ChangeKind::Modified)
             }
         };
-        if now.kind == FileKind::Dir {
-            let before = before.as_ref().map(|(before, _)| before);
-            return self.visit_dir(level, name, path, &now, before, kind).map(Some);
-        }
         match kind {
             Some(kind) => self.change(path.to_owned(), kind),
             None => {
@@ -162,6 +162,7 @@ impl Found {
         Ok(None)
     }
 
+    /// A directory, compared by handles on it: calls by its path would walk that again each time.
     fn visit_dir(
         &mut self,
         level: &Level,
@@ -169,16 +170,24 @@ impl Found {
         path: &Path,
         now: &Metadata,
         before: Option<&Metadata>,
-        kind: Option<ChangeKind>,
     ) -> Result<(Dir, Option<LowerDir>, bool, Option<usize>), Failure> {
+        let this = OsStr::new(".");
+        let upper = level.upper.open_dir(name)?;
         let merges = before.filter(|before| before.kind == FileKind::Dir);
-        let opaque = whiteout::is_opaque(&level.upper, name)?;
-        let pending = kind.is_none().then_some(self.changes.len());
-        self.change(path.to_owned(), kind.unwrap_or(ChangeKind::Modified));
         let lower = match (&level.lower, merges) {
             (Some(lower), Some(_)) => Some(lower.open_dir(name)?),
             _ => None,
         };
+        let kind = match (before, merges.zip(lower.as_ref().and_then(LowerDir::shown))) {
+            (None, _) => Some(ChangeKind::Added),
+            (Some(_), None) => Some(ChangeKind::Modified),
+            (Some(_), Some((before, shown))) => {
+                (!same(&upper, shown, this, now, before)?).then_some(ChangeKind::Modified)
+            }
+        };
+        let opaque = whiteout::is_opaque(&upper, this)?;
+        let pending = kind.is_none().then_some(self.changes.len());
+        self.change(path.to_owned(), kind.unwrap_or(ChangeKind::Modified));
         self.dirs.push(UpperDir {
             path: path.to_owned(),
             mtime: now.mtime,
@@ -186,7 +195,7 @@ impl Found {
             opaque,
         });
         let hides = level.hides || opaque;
-        Ok((level.upper.open_dir(name)?, lower, hides, pending))
+        Ok((upper, lower, hides, pending))
     }
 
     /// Takes back a directory that turned out to be no change.
@@ -206,7 +215,7 @@ impl Found {
 
 impl Level {
     fn enter(
-        upper: Dir,
+        mut upper: Dir,
         lower: Option<LowerDir>,
         path: PathBuf,
         hides: bool,
@@ -214,7 +223,7 @@ impl Level {
     ) -> Result<Level> {
         let failed = |e| Error::tree("list the directory", &path, e);
         let mut todo: Vec<(OsString, Place)> = upper
-            .read()
+            .read_by_itself()
             .map_err(failed)?
             .into_iter()
             .map(|(name, kind)| (name, Place::Upper(kind)))

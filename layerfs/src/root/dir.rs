@@ -10,10 +10,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, SeekFrom, Uid, XattrFlags,
+};
 use rustix::io::{Errno, Result};
 
-use super::opened::{listed_xattrs, opened_xattr, opened_xattrs};
+use super::opened::{listed_xattrs, opened_xattr, opened_xattrs_if};
 use super::{FileKind, Metadata, Timestamp};
 
 /// The kernel's limit for one attribute's value and for the list of their names, in bytes.
@@ -184,8 +186,20 @@ impl Dir {
     /// # Errors
     /// If it does not exist or the system refuses; a file system without them has none.
     pub fn xattrs(&self, name: &OsStr) -> Result<Vec<(OsString, Vec<u8>)>> {
+        self.xattrs_if(name, |_| true)
+    }
+
+    /// As [`xattrs`](Dir::xattrs), those with names that are wanted.
+    ///
+    /// # Errors
+    /// As [`xattrs`](Dir::xattrs).
+    pub(crate) fn xattrs_if(
+        &self,
+        name: &OsStr,
+        wanted: impl Fn(&OsStr) -> bool,
+    ) -> Result<Vec<(OsString, Vec<u8>)>> {
         if name == "." {
-            return opened_xattrs(&self.0);
+            return opened_xattrs_if(&self.0, wanted);
         }
         let path = self.through_proc(name)?;
         let mut list: Vec<u8> = Vec::new();
@@ -194,7 +208,7 @@ impl Dir {
             Err(Errno::NOTSUP) => return Ok(Vec::new()),
             Err(e) => return Err(e),
         }
-        listed_xattrs(&list, |key| read_xattr(&path, key))
+        listed_xattrs(&list, wanted, |key| read_xattr(&path, key))
     }
 
     /// The extended attribute `key` of `name`; `None` if it has no such.
@@ -266,10 +280,22 @@ impl Dir {
     /// # Errors
     /// If it cannot be read.
     pub fn read(&self) -> Result<Vec<(OsString, FileKind)>> {
-        let mut names = Vec::new();
         // A handle of its own, because reading moves the handle's position.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.0, ".", flags, Mode::empty())?;
+        self.read_from(rustix::fs::openat(&self.0, ".", flags, Mode::empty())?.as_fd())
+    }
+
+    /// As [`read`](Dir::read), without a further handle: nobody else reads by this one.
+    ///
+    /// # Errors
+    /// As [`read`](Dir::read).
+    pub(crate) fn read_by_itself(&mut self) -> Result<Vec<(OsString, FileKind)>> {
+        rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
+        self.read_from(self.0.as_fd())
+    }
+
+    fn read_from(&self, fd: BorrowedFd<'_>) -> Result<Vec<(OsString, FileKind)>> {
+        let mut names = Vec::new();
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
         let mut entries = RawDir::new(fd, &mut buffer);
         while let Some(entry) = entries.next() {

@@ -40,24 +40,36 @@ pub(super) fn regular(fd: OwnedFd) -> Result<(File, Metadata)> {
 /// # Errors
 /// If the system refuses; a file system without them has none.
 pub(crate) fn opened_xattrs(file: impl AsFd) -> Result<Vec<(OsString, Vec<u8>)>> {
+    opened_xattrs_if(file, |_| true)
+}
+
+/// As [`opened_xattrs`], those with names that are wanted.
+///
+/// # Errors
+/// As [`opened_xattrs`].
+pub(super) fn opened_xattrs_if(
+    file: impl AsFd,
+    wanted: impl Fn(&OsStr) -> bool,
+) -> Result<Vec<(OsString, Vec<u8>)>> {
     let mut list = Vec::new();
     match sized(&mut list, |list| rustix::fs::flistxattr(&file, list)) {
         Ok(()) => {}
         Err(Errno::NOTSUP) => return Ok(Vec::new()),
         Err(e) => return Err(e),
     }
-    listed_xattrs(&list, |key| opened_xattr(&file, key))
+    listed_xattrs(&list, wanted, |key| opened_xattr(&file, key))
 }
 
 /// The attributes of a list as the system gives it, each ended by a zero byte, sorted by their
 /// names.
 pub(super) fn listed_xattrs(
     list: &[u8],
+    wanted: impl Fn(&OsStr) -> bool,
     read: impl Fn(&OsStr) -> Result<Option<Vec<u8>>>,
 ) -> Result<Vec<(OsString, Vec<u8>)>> {
     let mut found = Vec::new();
-    for key in list.split(|b| *b == 0).filter(|key| !key.is_empty()) {
-        let key = OsStr::from_bytes(key);
+    let keys = list.split(|b| *b == 0).filter(|key| !key.is_empty()).map(OsStr::from_bytes);
+    for key in keys.filter(|key| wanted(key)) {
         // It may have gone meanwhile.
         if let Some(value) = read(key)? {
             found.push((key.to_owned(), value));

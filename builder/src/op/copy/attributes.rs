@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 
-use layerfs::{Dir, FileKind, IdMode, Metadata, Timestamp};
+use layerfs::{Dir, FileKind, IdMode, Metadata, NewFiles, Timestamp};
 use rustix::fs::{Mode, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -31,6 +31,8 @@ pub(super) struct Attributes<'a> {
     pub(super) times: Times,
     /// Which owners can be given.
     pub(super) ids: IdMode,
+    /// What files have that are created.
+    pub(super) new_files: NewFiles,
 }
 
 impl Attributes<'_> {
@@ -54,6 +56,15 @@ impl Attributes<'_> {
 
     fn owner(&self, source: &Metadata) -> (u32, u32) {
         self.owner.unwrap_or((source.uid, source.gid))
+    }
+
+    /// The mode to create a regular file with. Where its owner is written down beside it, it is
+    /// one that can be written to until it is finished.
+    pub(super) fn creation_mode(&self, source: &Metadata) -> u32 {
+        match self.ids {
+            IdMode::Full => self.mode(source),
+            IdMode::Single => 0o600,
+        }
     }
 
     fn mode(&self, source: &Metadata) -> u32 {
@@ -82,17 +93,21 @@ impl Attributes<'_> {
             && file.mtime == self.time(source)
     }
 
-    /// Finishes the regular file `name` of `dir`, which is open as `file`. The order matters:
-    /// a change of the owner clears set-user-ID bits and capabilities.
+    /// Finishes the regular file `name` of `dir`, which was created with
+    /// [its mode](Self::creation_mode) and is open as `file`; `group` is the one that new files in
+    /// `dir` get, if that is known. The order matters: a change of the owner clears set-user-ID
+    /// bits and capabilities.
     pub(super) fn finish_file(
         &self,
         (dir, name): (&Dir, &OsStr),
         file: &File,
         entry: &Entry,
+        group: Option<u32>,
     ) -> io::Result<()> {
         let source = &entry.metadata;
         let owner = self.owner(source);
         match self.ids {
+            IdMode::Full if group.is_some_and(|group| owner == (self.new_files.uid, group)) => {}
             IdMode::Full => {
                 let (uid, gid) = owner;
                 let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
@@ -101,7 +116,10 @@ impl Attributes<'_> {
             IdMode::Single => layerfs::give(dir, name, FileKind::File, owner, self.ids)?,
         }
         set_xattrs(dir, name, entry)?;
-        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode(source)))?;
+        let mode = self.mode(source);
+        if self.ids == IdMode::Single || !self.new_files.keep(mode) {
+            rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+        }
         let Timestamp { seconds, nanoseconds } = self.time(source);
         let time = Timespec { tv_sec: seconds, tv_nsec: i64::from(nanoseconds) };
         let times = Timestamps { last_access: time, last_modification: time };

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use layerfs::{Dir, FileKind, Metadata};
 use rustix::io::Errno;
@@ -15,6 +16,16 @@ use crate::tree::{Entry, failed_io};
 
 /// Files up to this size, in bytes, are copied by one read and one write.
 const SMALL: u64 = 128 << 10;
+
+/// Where a file is copied to.
+#[derive(Clone, Copy)]
+pub(super) struct New<'d> {
+    pub(super) dir: &'d Dir,
+    pub(super) name: &'d OsStr,
+    /// The group that files get by being created there, once a first one has told; none where
+    /// nobody remembers it.
+    pub(super) group: Option<&'d OnceLock<u32>>,
+}
 
 /// Copies files, one after the other.
 pub(super) struct FileCopier<'a> {
@@ -72,14 +83,15 @@ impl<'a> FileCopier<'a> {
     pub(super) fn copy(
         &mut self,
         (from, from_name): (&Dir, &OsStr),
-        (to, name): (&Dir, &OsStr),
+        new: New<'_>,
         entry: &Entry,
         (source, target): (&Path, &Path),
     ) -> Result<bool, StepCause> {
+        let New { dir: to, name, .. } = new;
         let failed = |operation| move |e: Errno| failed_io(operation, target, e.into());
         match entry.metadata.kind {
             FileKind::File => {
-                return self.regular((from, from_name), (to, name), entry, (source, target));
+                return self.regular((from, from_name), new, entry, (source, target));
             }
             FileKind::Dir => return Ok(true),
             FileKind::Symlink => {
@@ -97,7 +109,7 @@ impl<'a> FileCopier<'a> {
     fn regular(
         &mut self,
         (from, from_name): (&Dir, &OsStr),
-        (to, name): (&Dir, &OsStr),
+        New { dir: to, name, group }: New<'_>,
         entry: &Entry,
         (source, target): (&Path, &Path),
     ) -> Result<bool, StepCause> {
@@ -107,12 +119,14 @@ impl<'a> FileCopier<'a> {
             let now = rustix::fs::fstat(&input).map_err(|e| reading("examine")(e.into()))?;
             same_state(&Metadata::from(&now), &entry.metadata)
         };
+        let mode = self.attributes.creation_mode(&entry.metadata);
         let mut output =
-            to.create_file(name, 0o600).map_err(|e| failed_io("create", target, e.into()))?;
+            to.create_file(name, mode).map_err(|e| failed_io("create", target, e.into()))?;
         self.bytes(&mut input, &mut output, entry.metadata.size)
             .map_err(|e| failed_io("copy", source, e))?;
+        let group = group.map(|group| *group.get_or_init(|| group_of(&output)));
         self.attributes
-            .finish_file((to, name), &output, entry)
+            .finish_file((to, name), &output, entry, group)
             .map_err(|e| failed_io("set the attributes of", target, e))?;
         Ok(unchanged)
     }
@@ -134,6 +148,11 @@ impl<'a> FileCopier<'a> {
         // It changed since it was looked at, or the read was cut short.
         if count as u64 == size { Ok(()) } else { io::copy(input, output).map(drop) }
     }
+}
+
+/// The group that a new file has; that of nobody if it cannot be told.
+fn group_of(file: &File) -> u32 {
+    rustix::fs::fstat(file).map_or(u32::MAX, |stat| stat.st_gid)
 }
 
 /// Sockets mean nothing where no process listens: they become empty files, as the sockets of

@@ -7,13 +7,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use layerfs::{Dir, FileKind, Root};
 use rustix::io::Errno;
 
 use super::earlier::note;
-use super::file::{FileCopier, Several};
+use super::file::{FileCopier, New, Several};
 use super::place::Placer;
 use crate::cancel::Cancel;
 use crate::error::StepCause;
@@ -31,6 +31,8 @@ const AHEAD: usize = 4;
 struct Pair {
     from: Dir,
     to: Dir,
+    /// The group that files get in the copy.
+    group: OnceLock<u32>,
     /// What it was copied to before, if it was and files of it are the same.
     before: Option<Dir>,
 }
@@ -92,7 +94,8 @@ impl Filling<'_> {
     ) -> Result<(), StepCause> {
         let name = entry.path.file_name().unwrap_or_default();
         let (source, path) = (self.source.join(&entry.path), self.target.join(&entry.path));
-        let same = files.copy((&pair.from, name), (&pair.to, name), entry, (&source, &path))?;
+        let new = New { dir: &pair.to, name, group: Some(&pair.group) };
+        let same = files.copy((&pair.from, name), new, entry, (&source, &path))?;
         if !same {
             self.unchanged.store(false, Ordering::Relaxed);
         }
@@ -184,7 +187,8 @@ impl Placer<'_> {
             let from = tree.root.parent(&source).map_err(|e| failed("open", &source, e))?;
             let to = upper.parent(&path).map_err(|e| failed("open", &path, e))?;
             let names = (&*source, &*path);
-            unchanged &= files.copy((&from.0, from.1), (&to.0, to.1), entry, names)?;
+            let new = New { dir: &to.0, name: to.1, group: None };
+            unchanged &= files.copy((&from.0, from.1), new, entry, names)?;
             first.insert(inode, path);
         }
         Ok(unchanged)
@@ -230,7 +234,7 @@ fn hand_out<'e>(
         let to = to.open_dir(path).map_err(|e| failed("open", &target, e))?;
         // What is not there any more is copied.
         let before = before.and_then(|before| before.open_dir(&target).ok());
-        Ok(Arc::new(Pair { from, to, before }))
+        Ok(Arc::new(Pair { from, to, group: OnceLock::new(), before }))
     };
     let mut here = (Path::new(""), open(Path::new(""))?);
     let (mut rest, mut same) = (entries, same);

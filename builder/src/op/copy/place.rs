@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::Place;
 use super::attributes::Attributes;
-use super::file::{FileCopier, is_linked};
+use super::file::{FileCopier, New, is_linked};
 use super::real_path::real_path;
 use crate::error::StepCause;
 use crate::paths::{clean_absolute, names_directory, parent};
@@ -107,9 +107,11 @@ impl<'a> Placer<'a> {
             let target = &target;
             move |e: io::Error| failed_io(operation, target, e)
         };
-        let mut file = dir.create_file(&file_name, 0o600).map_err(|e| write("create")(e.into()))?;
+        let document = self.document();
+        let mode = self.attributes.creation_mode(&document.metadata);
+        let mut file = dir.create_file(&file_name, mode).map_err(|e| write("create")(e.into()))?;
         file.write_all(content).map_err(write("write"))?;
-        let finished = self.attributes.finish_file((&dir, &file_name), &file, &self.document());
+        let finished = self.attributes.finish_file((&dir, &file_name), &file, &document, None);
         finished.map_err(write("set the attributes of"))
     }
 
@@ -321,7 +323,8 @@ impl<'a> Placer<'a> {
             }
             links.insert(inode, target.to_owned());
         }
-        self.files.copy((from, from_name), (to, name), entry, (source, target))
+        let new = New { dir: to, name, group: None };
+        self.files.copy((from, from_name), new, entry, (source, target))
     }
 
     /// Removes what is in the way of a file.
