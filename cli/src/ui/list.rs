@@ -54,7 +54,7 @@ impl<'a> List<'a> {
     /// Prints the list; `id` is the field that `--quiet` prints.
     pub(crate) fn print(self, id: &str) -> Outcome {
         let mut text = String::new();
-        match self.form {
+        match &self.form {
             Form::Table => {
                 let headings: Vec<String> = self.columns.iter().map(|c| heading(c)).collect();
                 let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
@@ -73,14 +73,64 @@ impl<'a> List<'a> {
                 ids.filter(|id| seen.insert(id.clone())).for_each(|id| text += &format!("{id}\n"));
             }
             Form::Template(template) => {
-                for row in &self.rows {
-                    text += &(template.render(row).map_err(Failure::new)? + "\n");
+                let heading = template.is_table.then(|| self.heading_row(template));
+                let mut lines = Vec::new();
+                for row in heading.iter().chain(&self.rows) {
+                    lines.push(template.render(row).map_err(Failure::new)?);
+                }
+                match template.is_table {
+                    true => text = lined_up(&lines),
+                    false => lines.iter().for_each(|line| text += &format!("{line}\n")),
                 }
             }
         }
         super::say_bytes(text.as_bytes())?;
         Ok(0)
     }
+
+    /// What a template that is a table has above its rows: each field it shows, by its heading.
+    fn heading_row(&self, template: &Template) -> Value {
+        let heading_of = |field_name: &str| {
+            let column = self.columns.iter().find(|column| field(column) == field_name);
+            match (column, field_name) {
+                (Some(column), _) => heading(column),
+                (None, "ID") if self.columns.contains(&"ContainerID") => heading("ContainerID"),
+                (None, "RunningFor") => heading("CreatedSince"),
+                (None, _) => words(field_name).to_uppercase(),
+            }
+        };
+        let fields = template.fields().into_iter();
+        fields.map(|field| (field.to_owned(), Value::String(heading_of(field)))).collect()
+    }
+}
+
+/// Lines whose cells are apart by tabs, as a table.
+fn lined_up(lines: &[String]) -> String {
+    let cells = |line: &String| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<Vec<String>> = lines.iter().map(cells).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut rows = rows.into_iter().map(|mut row| {
+        row.resize(columns, String::new());
+        row
+    });
+    let first = rows.next().unwrap_or_default();
+    let mut table = Table::new(&first.iter().map(String::as_str).collect::<Vec<_>>());
+    rows.for_each(|row| table.row(row));
+    table.render()
+}
+
+/// `CreatedAt` as its words.
+fn words(field: &str) -> String {
+    let mut text = String::new();
+    let mut was_lower = false;
+    for character in field.chars() {
+        if character.is_uppercase() && was_lower {
+            text.push(' ');
+        }
+        was_lower = character.is_lowercase();
+        text.push(character);
+    }
+    text
 }
 
 /// The field of a column, which may be followed by a heading of its own: `Name|VOLUME NAME`.
@@ -95,6 +145,7 @@ fn heading(column: &str) -> String {
         "ContainerID" => "CONTAINER ID".into(),
         "CreatedSince" => "CREATED".into(),
         "CreatedBy" => "CREATED BY".into(),
+        "CreatedAt" => "CREATED AT".into(),
         other => match other.split_once('|') {
             Some((_, heading)) => heading.to_owned(),
             None => other.to_uppercase(),

@@ -1,137 +1,54 @@
-//! `--format`: placeholders over what `--format json` shows.
+//! `--format`: Go's templates over what `--format json` shows, as scripts for docker write them.
 //!
-//! Scripts written for docker use a few forms of Go's templates: `{{.Field}}`, `{{.A.B}}`,
-//! `{{json .A}}`, `{{index .A 0}}`, `{{join .A ","}}`. These are read; conditions and loops are
-//! not, and are refused by name instead of being printed wrongly.
+//! * `lex` takes the text apart, `parse` makes of it what is to be done, `render` does that.
+//! * `function` has Go's functions and those that docker adds, `format` what `printf` does.
+//! * `nothing` knows what docker prints of an empty field.
+//!
+//! What is not understood is refused by name instead of being printed wrongly.
+
+mod format;
+mod function;
+mod lex;
+mod nothing;
+mod parse;
+mod render;
 
 use serde_json::Value;
 
+use parse::Node;
+
 /// A parsed `--format`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Template(Vec<Part>);
-
-#[derive(Debug, Clone, PartialEq)]
-enum Part {
-    Text(String),
-    Field(Vec<String>),
-    Json(Vec<String>),
-    Index(Vec<String>, String),
-    Join(Vec<String>, String),
+pub(crate) struct Template {
+    nodes: Vec<Node>,
+    /// Whether it began with `table`, which wants columns below headings.
+    pub(crate) is_table: bool,
 }
 
 impl Template {
     /// Reads a template. `\t` and `\n` written as two characters are the characters they name.
     pub(crate) fn parse(text: &str) -> Result<Template, String> {
-        let text = text.replace("\\t", "\t").replace("\\n", "\n");
-        let mut parts = Vec::new();
-        let mut rest = text.strip_prefix("table ").unwrap_or(&text);
-        while let Some((before, after)) = rest.split_once("{{") {
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
+        let (text, is_table) = match text.strip_prefix("table ") {
+            Some(rest) => (rest.trim_start(), true),
+            None => (text, false),
+        };
+        let mut pieces = lex::pieces(text)?;
+        for piece in &mut pieces {
+            if let lex::Piece::Text(text) = piece {
+                *text = text.replace("\\t", "\t").replace("\\n", "\n");
             }
-            let (inside, behind) =
-                after.split_once("}}").ok_or("a placeholder `{{` has no `}}`")?;
-            parts.push(placeholder(inside.trim_matches(|c| c == '-' || c == ' '))?);
-            rest = behind;
         }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        Ok(Template(parts))
+        Ok(Template { nodes: parse::nodes(pieces)?, is_table })
     }
 
     /// Fills the placeholders in. A field that is not there is an error that names those that are.
     pub(crate) fn render(&self, value: &Value) -> Result<String, String> {
-        let mut out = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Field(path) => out.push_str(&plain(look_up(value, path)?)),
-                Part::Json(path) => out.push_str(&look_up(value, path)?.to_string()),
-                Part::Index(path, key) => out.push_str(&plain(index(look_up(value, path)?, key)?)),
-                Part::Join(path, separator) => {
-                    let list = look_up(value, path)?;
-                    let items: Vec<String> =
-                        list.as_array().into_iter().flatten().map(plain).collect();
-                    out.push_str(&items.join(separator));
-                }
-            }
-        }
-        Ok(out)
+        render::render(&self.nodes, value)
     }
-}
 
-fn placeholder(inside: &str) -> Result<Part, String> {
-    let unknown = || {
-        format!(
-            "`{{{{{inside}}}}}` is not a placeholder; these are: {{{{.Field}}}}, \
-             {{{{json .Field}}}}, {{{{index .Field KEY}}}}, {{{{join .Field \",\"}}}}; for more, \
-             use `--format json` with a JSON tool"
-        )
-    };
-    let words: Vec<&str> = inside.split_whitespace().collect();
-    match words[..] {
-        [field] => Ok(Part::Field(path(field).ok_or_else(unknown)?)),
-        ["json", field] => Ok(Part::Json(path(field).ok_or_else(unknown)?)),
-        ["index", field, key] => {
-            Ok(Part::Index(path(field).ok_or_else(unknown)?, key.trim_matches('"').to_owned()))
-        }
-        ["join", field, ..] => {
-            let separator = inside.split_once('"').and_then(|(_, s)| s.strip_suffix('"'));
-            let field = path(field).ok_or_else(unknown)?;
-            Ok(Part::Join(field, separator.ok_or_else(unknown)?.to_owned()))
-        }
-        _ => Err(unknown()),
-    }
-}
-
-/// `.A.B` as its names; `.` alone is the whole value.
-fn path(word: &str) -> Option<Vec<String>> {
-    let names = word.strip_prefix('.')?;
-    if names.is_empty() {
-        return Some(Vec::new());
-    }
-    let name = |n: &str| !n.is_empty() && n.chars().all(|c| c.is_alphanumeric() || c == '_');
-    names.split('.').all(name).then(|| names.split('.').map(str::to_owned).collect())
-}
-
-fn look_up<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, String> {
-    let mut value = value;
-    for name in path {
-        let Value::Object(fields) = value else {
-            return Err(format!("there is no field `{name}` in what has no fields"));
-        };
-        value = fields.get(name).ok_or_else(|| {
-            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-            format!("there is no field `{name}`; these are: {}", known.join(", "))
-        })?;
-    }
-    Ok(value)
-}
-
-fn index<'a>(value: &'a Value, key: &str) -> Result<&'a Value, String> {
-    let found = match value {
-        Value::Array(items) => key.parse::<usize>().ok().and_then(|i| items.get(i)),
-        Value::Object(fields) => Some(fields.get(key).unwrap_or(&Value::Null)),
-        _ => None,
-    };
-    found.ok_or_else(|| format!("there is no element {key}"))
-}
-
-/// A text as itself, a list and a map as Go prints them, nothing as nothing.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" "))
-        }
-        Value::Object(fields) => {
-            let pairs: Vec<String> =
-                fields.iter().map(|(k, v)| format!("{k}:{}", plain(v))).collect();
-            format!("map[{}]", pairs.join(" "))
-        }
-        other => other.to_string(),
+    /// The fields that it shows, of the value itself.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        parse::fields(&self.nodes)
     }
 }
 
@@ -141,8 +58,15 @@ mod tests {
     use serde_json::json;
 
     fn render(template: &str) -> Result<String, String> {
-        let value =
-            json!({"ID": "abc", "Config": {"Cmd": ["sh", "-c"], "Labels": {"a": "b"}}, "N": 3});
+        let value = json!({
+            "ID": "abc",
+            "Config": { "Cmd": ["sh", "-c"], "Labels": {"a": "b"}, "Entrypoint": null },
+            "N": 3,
+            "Labels": "x=1,y=2,3,z=4",
+            "Networks": { "two": { "IP": "10.0.0.2" }, "one": { "IP": "10.0.0.1" } },
+            "State": { "Running": true, "Health": { "Status": "healthy" } },
+            "Ports": { "80/tcp": [{ "HostPort": "8080" }], "81/tcp": null },
+        });
         Template::parse(template)?.render(&value)
     }
 
@@ -151,20 +75,83 @@ mod tests {
         for (template, expected) in [
             ("{{.ID}}\\t{{ .N }}!", "abc\t3!"),
             ("{{.Config.Cmd}}", "[sh -c]"),
-            ("{{json .Config.Cmd}}", r#"["sh","-c"]"#),
+            (
+                "{{.Config.Entrypoint}} {{.Config}}",
+                "[] map[Cmd:[sh -c] Entrypoint:<nil> Labels:map[a:b]]",
+            ),
+            ("{{json .Config.Cmd}} {{json .Nope}}", r#"["sh","-c"] null"#),
             ("{{index .Config.Cmd 1}}", "-c"),
-            ("{{index .Config.Labels \"a\"}}", "b"),
+            ("{{index .Config.Labels \"a\"}}{{index .Config.Labels \"none\"}}", "b"),
             ("{{join .Config.Cmd \", \"}}", "sh, -c"),
             ("{{.Config.Labels}}", "map[a:b]"),
+            ("{{.Label \"y\"}} {{.Label \"z\"}}{{.Label \"w\"}}", "2,3 4"),
         ] {
             assert_eq!(render(template).as_deref(), Ok(expected), "{template}");
         }
     }
 
     #[test]
+    fn what_goes_through_lists_and_asks_is_done() {
+        for (template, expected) in [
+            ("{{range .Networks}}{{.IP}} {{end}}", "10.0.0.1 10.0.0.2 "),
+            (
+                "{{range $name, $net := .Networks}}{{$name}}={{$net.IP}},{{end}}",
+                "one=10.0.0.1,two=10.0.0.2,",
+            ),
+            (
+                "{{range $p, $c := .Ports}}{{$p}}->{{if $c}}{{(index $c 0).HostPort}}{{else}}no{{end}} {{end}}",
+                "80/tcp->8080 81/tcp->no ",
+            ),
+            ("{{(index (index .Ports \"80/tcp\") 0).HostPort}}", "8080"),
+            ("{{range .Config.Entrypoint}}x{{else}}none{{end}}", "none"),
+            ("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}", "healthy"),
+            ("{{if .State.Nope}}a{{else if eq .ID \"abc\"}}b{{else}}c{{end}}", "b"),
+            ("{{with .State.Health}}{{.Status}} {{$.ID}}{{end}}", "healthy abc"),
+            ("{{if and .State.Running (ne .N 4) (not .Nope)}}yes{{end}}", "yes"),
+            ("{{if or .Nope .Config.Entrypoint}}yes{{else}}no{{end}}", "no"),
+            ("{{ .ID | upper | printf \"%-5s|%05d|%q|\" }}", "`%d` has no value"),
+            ("{{printf \"%-5s|%05d|%q|%.2f%%\" .ID .N .ID .N}}", "abc  |00003|\"abc\"|3.00%"),
+            (
+                "{{.ID | upper}} {{title \"a bc\"}} {{truncate .ID 2}} {{pad .ID 1 1}}.",
+                "ABC A Bc ab  abc .",
+            ),
+            ("{{$x := .ID}}{{range .Config.Cmd}}{{$x}}{{.}}{{end}}", "abcshabc-c"),
+            ("a {{- /* no */ -}} b {{- .ID -}}  c", "ab abcc"),
+            ("{{len .Config.Cmd}} {{slice .ID 1}} {{println .ID}}", "2 bc abc\n"),
+            ("{{range split \"a:b\" \":\"}}[{{.}}]{{end}}", "[a][b]"),
+        ] {
+            let said = render(template);
+            assert_eq!(said.as_deref().unwrap_or_else(|error| error), expected, "{template}");
+        }
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
-        for template in ["{{.Nope}}", "{{range .X}}", "{{.ID", "{{if .ID}}x{{end}}", "{{ID}}"] {
+        for template in [
+            "{{.Nope}}",
+            "{{range .X}}",
+            "{{.ID",
+            "{{ID}}",
+            "{{}}",
+            "{{end}}",
+            "{{else}}",
+            "{{if .ID}}",
+            "{{.ID (}}",
+            "{{.ID)}}",
+            "{{nope .ID}}",
+            "{{$x}}",
+            "{{template \"a\"}}",
+            "{{index .Config.Cmd 7}}",
+            "{{.ID | .N}}",
+            "{{range .N}}{{end}}",
+            "{{lt .ID 1}}",
+            "{{\"a}}",
+            "{{.State.Nope.Status}}",
+            "{{if .ID}}{{else}}{{else}}{{end}}",
+        ] {
             assert!(render(template).is_err(), "{template}");
         }
+        assert!(render(&"{{if .ID}}".repeat(100)).is_err());
+        assert!(render(&format!("{{{{{}.ID", "(".repeat(100))).is_err());
     }
 }

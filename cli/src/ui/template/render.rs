@@ -1,0 +1,241 @@
+//! Fills a template in.
+
+use serde_json::Value;
+
+use super::function::{self, Function};
+use super::nothing::nothing;
+use super::parse::{Call, Node, Operand, Pipeline};
+
+/// Why a value is not there.
+pub(super) enum Lack {
+    /// It has no such field: as a condition, that is false.
+    Field(String),
+    /// It cannot be.
+    Wrong(String),
+}
+
+impl Lack {
+    fn message(self) -> String {
+        match self {
+            Lack::Field(message) | Lack::Wrong(message) => message,
+        }
+    }
+}
+
+/// What a template knows while it is filled in.
+struct Scope<'a> {
+    whole: &'a Value,
+    variables: Vec<(String, Value)>,
+    out: String,
+}
+
+/// Fills nodes in.
+pub(super) fn render(nodes: &[Node], value: &Value) -> Result<String, String> {
+    let mut scope = Scope { whole: value, variables: Vec::new(), out: String::new() };
+    scope.all(nodes, value)?;
+    Ok(scope.out)
+}
+
+impl Scope<'_> {
+    fn all(&mut self, nodes: &[Node], dot: &Value) -> Result<(), String> {
+        // Variables end with the block that they are made in.
+        let known = self.variables.len();
+        for node in nodes {
+            self.one(node, dot)?;
+        }
+        self.variables.truncate(known);
+        Ok(())
+    }
+
+    fn one(&mut self, node: &Node, dot: &Value) -> Result<(), String> {
+        match node {
+            Node::Text(text) => self.out.push_str(text),
+            Node::Print { name: None, value } => {
+                let found = self.pipeline(value, dot).map_err(Lack::message)?;
+                let shown = match (&found, value.field()) {
+                    (Value::Null, Some(name)) => nothing(name).to_owned(),
+                    _ => function::plain(&found),
+                };
+                self.out.push_str(&shown);
+            }
+            Node::Print { name: Some(name), value } => {
+                let found = self.pipeline(value, dot).map_err(Lack::message)?;
+                match self.variables.iter_mut().rev().find(|(known, _)| known == name) {
+                    Some((_, old)) => *old = found,
+                    None => self.variables.push((name.clone(), found)),
+                }
+            }
+            Node::If { condition, then, otherwise } => {
+                let holds = is_true(&self.condition(condition, dot)?);
+                self.all(if holds { then } else { otherwise }, dot)?;
+            }
+            Node::With { name, value, then, otherwise } => {
+                let found = self.condition(value, dot)?;
+                if !is_true(&found) {
+                    return self.all(otherwise, dot);
+                }
+                let known = self.variables.len();
+                self.variables.extend(name.clone().map(|name| (name, found.clone())));
+                self.all(then, &found)?;
+                self.variables.truncate(known);
+            }
+            Node::Range { names, over, body, otherwise } => {
+                let elements = elements(self.condition(over, dot)?)?;
+                if elements.is_empty() {
+                    return self.all(otherwise, dot);
+                }
+                for (key, element) in elements {
+                    let known = self.variables.len();
+                    match &names[..] {
+                        [] => {}
+                        [one] => self.variables.push((one.clone(), element.clone())),
+                        [first, second, ..] => self
+                            .variables
+                            .extend([(first.clone(), key), (second.clone(), element.clone())]),
+                    }
+                    self.all(body, &element)?;
+                    self.variables.truncate(known);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A value that may lack.
+    fn condition(&self, pipeline: &Pipeline, dot: &Value) -> Result<Value, String> {
+        match self.pipeline(pipeline, dot) {
+            Err(Lack::Field(_)) => Ok(Value::Null),
+            result => result.map_err(Lack::message),
+        }
+    }
+
+    fn pipeline(&self, pipeline: &Pipeline, dot: &Value) -> Result<Value, Lack> {
+        let mut last = None;
+        for call in &pipeline.0 {
+            last = Some(self.call(call, last, dot)?);
+        }
+        Ok(last.unwrap_or_default())
+    }
+
+    fn call(&self, call: &Call, piped: Option<Value>, dot: &Value) -> Result<Value, Lack> {
+        match call {
+            Call::Value(operand) => self.operand(operand, dot),
+            Call::Method(path, argument) => {
+                let (Some((name, owner)), argument) =
+                    (path.split_last(), self.operand(argument, dot)?)
+                else {
+                    return Err(Lack::Wrong("a value takes no arguments".into()));
+                };
+                function::method(look_up(dot, owner)?, name, &argument).map_err(Lack::Wrong)
+            }
+            Call::Function(function, operands) if function.may_stop() => {
+                self.stopping(*function, operands, piped, dot)
+            }
+            Call::Function(function, operands) => {
+                let mut arguments = Vec::with_capacity(operands.len() + 1);
+                for operand in operands {
+                    arguments.push(match self.operand(operand, dot) {
+                        Err(Lack::Field(_)) if function.takes_nothing() => Value::Null,
+                        result => result?,
+                    });
+                }
+                arguments.extend(piped);
+                function.call(&arguments).map_err(Lack::Wrong)
+            }
+        }
+    }
+
+    /// `and` and `or`: the first that decides is the answer, and what follows is not looked at.
+    fn stopping(
+        &self,
+        function: Function,
+        operands: &[Operand],
+        piped: Option<Value>,
+        dot: &Value,
+    ) -> Result<Value, Lack> {
+        let mut last = None;
+        for operand in operands {
+            let value = match self.operand(operand, dot) {
+                Err(Lack::Field(_)) => Value::Null,
+                result => result?,
+            };
+            if is_true(&value) == (function == Function::Or) {
+                return Ok(value);
+            }
+            last = Some(value);
+        }
+        piped.or(last).ok_or_else(|| Lack::Wrong("`and` and `or` take arguments".into()))
+    }
+
+    fn operand(&self, operand: &Operand, dot: &Value) -> Result<Value, Lack> {
+        match operand {
+            Operand::Literal(value) => Ok(value.clone()),
+            Operand::Field(path) => look_up(dot, path).cloned(),
+            Operand::Group(pipeline) => self.pipeline(pipeline, dot),
+            Operand::Variable(path) => {
+                let Some((name, path)) = path.split_first() else { return Ok(Value::Null) };
+                let value = match self.variables.iter().rev().find(|(known, _)| known == name) {
+                    Some((_, value)) => value,
+                    // `$` alone is what the template was given.
+                    None if name.is_empty() => self.whole,
+                    None => return Err(Lack::Wrong(format!("there is no variable ${name}"))),
+                };
+                look_up(value, path).cloned()
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    /// The name of the field that this is, and nothing else.
+    fn field(&self) -> Option<&str> {
+        match &self.0[..] {
+            [Call::Value(Operand::Field(path))] => path.last().map(String::as_str),
+            _ => None,
+        }
+    }
+}
+
+fn look_up<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, Lack> {
+    let mut value = value;
+    for name in path {
+        let Value::Object(fields) = value else {
+            return Err(Lack::Field(format!("there is no field `{name}` in what has no fields")));
+        };
+        value = fields.get(name).ok_or_else(|| {
+            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+            Lack::Field(format!("there is no field `{name}`; these are: {}", known.join(", ")))
+        })?;
+    }
+    Ok(value)
+}
+
+/// The elements of a list or a map, with their keys.
+fn elements(value: Value) -> Result<Vec<(Value, Value)>, String> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(items) => {
+            Ok(items.into_iter().enumerate().map(|(at, item)| (at.into(), item)).collect())
+        }
+        Value::Object(fields) => {
+            let mut all: Vec<(Value, Value)> =
+                fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
+            // In order, as Go goes through maps.
+            all.sort_by(|(a, _), (b, _)| a.as_str().cmp(&b.as_str()));
+            Ok(all)
+        }
+        other => Err(format!("`{{{{range}}}}` goes through lists and maps, not `{other}`")),
+    }
+}
+
+/// Go's rule: nothing, zero and what is empty are false.
+pub(super) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
