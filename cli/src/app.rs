@@ -8,7 +8,8 @@ use layerfs::{IdMode, SnapshotMode, Store, StoreOptions};
 use runtime::userns::{self, Entered, Ids, Isolation, Mode};
 
 use crate::error::{Doing, Failure};
-use crate::machine::Machine;
+use crate::machine::{Machine, is_in_first_user_namespace};
+use crate::members::Members;
 use crate::ui::transfer::Shown;
 
 /// The program while it carries out one command. Nothing is opened before it is needed.
@@ -41,7 +42,15 @@ impl App {
     /// An ordinary user handles files of many owners as root of a user namespace. Must come
     /// before any thread.
     pub(crate) fn become_root_of_a_namespace(&self) -> Result<(), Failure> {
-        let entered = userns::enter(Mode::Auto, self.isolation).map_err(|error| {
+        let members = match userns::is_needed(self.isolation) {
+            // The store says itself what is wrong with its place.
+            true => Members::lock(&self.root)
+                .inspect_err(|error| tracing::warn!(%error, "the namespace is not shared"))
+                .ok(),
+            false => None,
+        };
+        let others = members.as_ref().map(Members::processes).unwrap_or_default();
+        let entered = userns::enter(Mode::Auto, self.isolation, &others).map_err(|error| {
             let hint = match error {
                 userns::Error::NoSysAdmin(_) => {
                     "give the container the capability SYS_CHROOT or SYS_ADMIN, or a seccomp \
@@ -55,6 +64,9 @@ impl App {
             };
             Failure::from(error).hint(hint)
         })?;
+        if let Some(Err(error)) = members.map(Members::add_self) {
+            tracing::warn!(%error, "the namespace is not shared");
+        }
         let _ = self.namespace.set(entered);
         Ok(())
     }
@@ -100,6 +112,16 @@ impl App {
     pub(crate) fn has_one_id(&self) -> bool {
         self.inherits_one_id.get()
             || self.namespace.get().is_some_and(|entered| matches!(entered.ids, Ids::Single { .. }))
+    }
+
+    /// This process stays longer than the one that entered the namespace.
+    pub(crate) fn stay_in_namespace(&self) {
+        let stays = || Members::lock(&self.root)?.add_self();
+        if !is_in_first_user_namespace()
+            && let Err(error) = stays()
+        {
+            tracing::warn!(%error, "the namespace is not shared");
+        }
     }
 
     /// We were started in a namespace with one id. Must come before the store is opened.

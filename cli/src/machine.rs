@@ -97,13 +97,6 @@ impl Machine {
         std::fs::read("/etc/hosts").unwrap_or_else(|_| b"127.0.0.1\tlocalhost\n".to_vec())
     }
 
-    /// Whether we are in the user namespace that the machine began with: in any other, root may
-    /// not make interfaces of the machine's network.
-    pub(crate) fn is_in_first_user_namespace(&self) -> bool {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        map.split_whitespace().eq(["0", "0", "4294967295"])
-    }
-
     /// Whether people watch standard error.
     pub(crate) fn watches_stderr(&self) -> bool {
         std::io::stderr().is_terminal() && variable("TERM").as_deref() != Some("dumb")
@@ -128,6 +121,19 @@ impl Machine {
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         variable(name)
     }
+}
+
+/// Where programs are.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect()
+}
+
+/// Whether we are in the user namespace that the machine began with: in any other, root may not
+/// make interfaces of the machine's network.
+pub(crate) fn is_in_first_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -12,6 +12,7 @@ mod inspected;
 mod keeper;
 mod layouts;
 mod machine;
+mod members;
 mod networks;
 mod pulling;
 mod remotes;

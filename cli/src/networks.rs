@@ -13,6 +13,8 @@ mod proxy;
 pub(crate) mod publish;
 mod servers;
 mod subnet;
+mod switchboard;
+pub(crate) mod way_out;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,11 +27,13 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Failure};
+use crate::machine::is_in_first_user_namespace;
 
 pub(crate) use choice::NetworkChoice;
 pub(crate) use names::SERVER as NAMES;
 pub(crate) use servers::{BEHIND, all as servers_of, reachable};
 pub(crate) use subnet::Subnet;
+use switchboard::Switchboard;
 
 /// The network of containers that publish ports and choose none; made when it is first used.
 pub(crate) const DEFAULT: &str = "bridge";
@@ -100,6 +104,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Networks<'a> {
     store: &'a Store,
     dir: PathBuf,
+    switchboard: Switchboard,
     _lock: File,
 }
 
@@ -111,7 +116,8 @@ impl<'a> Networks<'a> {
         fs::create_dir_all(&dir).doing(failed)?;
         let lock = File::open(&dir).doing(failed)?;
         flock(&lock, FlockOperation::LockExclusive).doing(failed)?;
-        let networks = Networks { store, dir, _lock: lock };
+        let switchboard = Switchboard::find(&dir, is_in_first_user_namespace())?;
+        let networks = Networks { store, dir, switchboard, _lock: lock };
         networks.sweep()?;
         Ok(networks)
     }
@@ -123,15 +129,20 @@ impl<'a> Networks<'a> {
 
     /// The network of this name, or whose id begins so.
     pub(crate) fn find(&self, text: &str) -> Result<Network, Failure> {
+        self.look_up(text)?.ok_or_else(|| {
+            Failure::new(format!("no network `{text}`")).hint("`tierce network create` makes one")
+        })
+    }
+
+    /// The same; nothing if there is none.
+    pub(crate) fn look_up(&self, text: &str) -> Result<Option<Network>, Failure> {
         let all = self.all()?;
         let named = all.iter().find(|network| network.name == text);
         let by_id = || {
             let mut found = all.iter().filter(|n| text.len() >= 4 && n.id.starts_with(text));
             found.next().filter(|_| found.next().is_none())
         };
-        named.or_else(by_id).cloned().ok_or_else(|| {
-            Failure::new(format!("no network `{text}`")).hint("`tierce network create` makes one")
-        })
+        Ok(named.or_else(by_id).cloned())
     }
 
     /// Makes a network; it appears whole or not at all.
@@ -160,8 +171,13 @@ impl<'a> Networks<'a> {
         if !self.endpoints(network)?.is_empty() {
             return Err(Failure::new(format!("network {} has active endpoints", network.name)));
         }
-        runtime::network::remove_bridge(&network.bridge())?;
+        self.remove_bridge(network)?;
         remove_all(&self.dir.join(&network.name))
+    }
+
+    fn remove_bridge(&self, network: &Network) -> Result<(), Failure> {
+        let name = network.bridge();
+        self.switchboard.act(|| runtime::network::remove_bridge(&name)).map(drop)
     }
 
     /// Who is on a network, by address.
@@ -197,8 +213,10 @@ impl<'a> Networks<'a> {
                     left -= 1;
                 }
             }
-            if left == 0 && runtime::network::is_there(&network.bridge()) {
-                runtime::network::remove_bridge(&network.bridge())?;
+            let bridge = network.bridge();
+            let is_there = self.switchboard.act(|| Ok(runtime::network::is_there(&bridge)))?;
+            if left == 0 && is_there == Some(true) {
+                self.remove_bridge(&network)?;
             }
         }
         Ok(())
@@ -219,7 +237,7 @@ impl<'a> Networks<'a> {
 
     fn remove_if_empty(&self, network: &Network) -> Result<(), Failure> {
         match self.endpoints(network)?.is_empty() {
-            true => Ok(runtime::network::remove_bridge(&network.bridge())?),
+            true => self.remove_bridge(network),
             false => Ok(()),
         }
     }

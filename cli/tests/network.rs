@@ -223,6 +223,123 @@ fn a_container_reaches_what_its_machine_reaches_unless_its_network_is_internal()
     assert_eq!(visitor.join().unwrap(), Ipv4Addr::new(192, 0, 2, 2));
 }
 
+fn containers_of_an_ordinary_user_find_each_other(ids: SubordinateIds) {
+    let user = OrdinaryUser::new(ids);
+    let tierce = user.tierce(BINARY);
+    with_image(&tierce);
+    tierce.ok(["network", "create", "lan"]);
+    let on = ["run", "-d", "--name", "web", "--network", "lan", "-p", "127.0.0.1::80"];
+    tierce.ok([&on[..], &["busybox", "sh", "-c", SERVER]].concat());
+    assert!(page(tierce.ok(["port", "web", "80"]).trim()).ends_with("here\n"));
+    let fetch = "until wget -q -O - http://web/index.html; do sleep 0.1; done";
+    let look = ["run", "--rm", "--network", "lan", "busybox", "sh", "-c", fetch];
+    assert_eq!(tierce.ok(look), "here\n");
+    assert_eq!(
+        tierce
+            .ok(["run", "--rm", "--network", "container:web", "busybox", "hostname", "-i"])
+            .lines()
+            .count(),
+        1
+    );
+
+    // More networks, joined and left while it runs.
+    tierce.ok(["network", "create", "--internal", "inside"]);
+    tierce.ok(["run", "-d", "--name", "other", "--network", "inside", "busybox", "sleep", "1000"]);
+    let reaches = || {
+        tierce
+            .run([
+                "exec",
+                "other",
+                "timeout",
+                "3",
+                "wget",
+                "-q",
+                "-O",
+                "-",
+                "http://web/index.html",
+            ])
+            .stdout
+            == "here\n"
+    };
+    assert!(!reaches());
+    tierce.ok(["network", "connect", "inside", "web"]);
+    assert!(reaches());
+
+    // Each of those who hold the bridges may be killed: the others have them still.
+    kill_keeper(&tierce, "web");
+    tierce.ok(["start", "web"]);
+    wait_until("the server is there again", reaches);
+    kill_keeper(&tierce, "other");
+    assert_eq!(tierce.ok(look), "here\n");
+    // What runs can be copied from: all are in one namespace of users.
+    let file = tierce.scratch().join("base/page").display().to_string();
+    tierce.ok(["cp", "web:/www/index.html", &file]);
+    let refused = tierce.run(["network", "create", "-d", "macvlan", "-o", "parent=lo", "link"]);
+    assert_eq!(refused.code, 0, "{refused:?}");
+    let refused = tierce.run(["run", "--rm", "--network", "link", "busybox", "true"]);
+    assert!(refused.code == 125 && refused.stderr.contains("only root"), "{refused:?}");
+    tierce.ok(["rm", "-f", "web", "other"]);
+    tierce.ok(["network", "rm", "lan", "inside", "link"]);
+    assert_eq!(std::fs::read_dir(tierce.root().join("networks/.holders")).unwrap().count(), 0);
+    let mark = tierce.root().display().to_string();
+    wait_until("all processes are gone", || testutil::processes_with(&mark).is_empty());
+}
+
+fn kill_keeper(tierce: &Tierce, name: &str) {
+    let pid = tierce.ok(["inspect", "-f", "{{.State.Pid}}", name]);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+    let keeper = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap();
+    assert!(std::process::Command::new("kill").args(["-9", keeper]).status().unwrap().success());
+    wait_until("its end is known", || {
+        tierce.ok(["inspect", "-f", "{{.State.Status}}", name]) == "exited\n"
+    });
+}
+
+#[test]
+fn containers_of_an_ordinary_user_with_subordinate_ids_find_each_other() {
+    containers_of_an_ordinary_user_find_each_other(SubordinateIds::Many);
+}
+
+#[test]
+fn containers_of_an_ordinary_user_with_one_id_find_each_other() {
+    containers_of_an_ordinary_user_find_each_other(SubordinateIds::None);
+}
+
+/// Gives who starts a command the device by which slirp4netns reaches a namespace.
+const WITH_TUN: &str = "mount --bind \"$1\" /dev/net/tun; shift; exec \"$@\"";
+
+#[test]
+fn an_ordinary_users_containers_have_a_way_out_where_there_is_a_program_for_it() {
+    drop(testutil::Peer::command("slirp4netns"));
+    let user = OrdinaryUser::new(SubordinateIds::Many);
+    let device = testutil::Scratch::new();
+    let tun = device.join("tun").display().to_string();
+    let made =
+        std::process::Command::new("mknod").args(["-m", "666", &tun, "c", "10", "200"]).status();
+    assert!(made.unwrap().success());
+    let launcher =
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", WITH_TUN, "sh", &tun];
+    let words = launcher.into_iter().map(std::ffi::OsString::from).chain(user.launcher(BINARY));
+    let tierce = user.tierce(BINARY).launched_by(words);
+    with_image(&tierce);
+    let [world, machine] = [(); 2].map(|()| network::new_namespace().unwrap());
+    let visitor = world_of(world.as_fd(), machine.as_fd());
+    network::in_namespace(machine.as_fd(), || {
+        tierce.ok(["network", "create", "lan"]);
+        let say = "echo hello | nc 192.0.2.1 80";
+        let output = tierce.run(["run", "--rm", "--network", "lan", "busybox", "sh", "-c", say]);
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.contains("no way out")),
+            ("the world\n", false),
+            "{output:?}"
+        );
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(visitor.join().unwrap(), Ipv4Addr::new(192, 0, 2, 2));
+    wait_until("its program has ended", || testutil::processes_with("--exit-fd").is_empty());
+}
+
 #[test]
 fn what_a_killed_keeper_leaves_is_swept() {
     let tierce = Tierce::new(BINARY);

@@ -77,6 +77,7 @@ fn spec(options: &Options) -> Result<Spec, Box<dyn Error>> {
             limits: Vec::new(),
         },
         hostname: "example".into(),
+        domain: None,
         namespaces: Namespaces::default(),
         sysctls: Vec::new(),
         oom_score_adj: None,
@@ -102,7 +103,7 @@ fn spec(options: &Options) -> Result<Spec, Box<dyn Error>> {
 fn run() -> Result<i32, Box<dyn Error>> {
     let options = options()?;
     let mode = if options.single { Mode::Single } else { Mode::Auto };
-    let entered = enter(mode, Isolation::Namespaces)?;
+    let entered = enter(mode, Isolation::Namespaces, &[])?;
     match entered.ids {
         Ids::Own => {}
         Ids::Full { uids, gids } => eprintln!("{uids} users, {gids} groups"),

@@ -5,10 +5,11 @@ mod id_map;
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
-use rustix::thread::CapabilitySet;
+use rustix::thread::{CapabilitySet, LinkNameSpaceType};
 
 use crate::sys;
 use helper::{Helper, Means};
@@ -140,9 +141,13 @@ pub enum Error {
 /// maps the ids, because that has to be done from outside. The user's own id becomes 0, the
 /// subordinate ids 1 and up.
 ///
+/// `others` are processes of this user in such a namespace: that of the first which is still there
+/// and has the same ids is entered, instead of making one, so that processes in both can be
+/// connected with each other.
+///
 /// # Errors
 /// When the kernel refuses. The process may then be in a namespace without ids: it should end.
-pub fn enter(mode: Mode, isolation: Isolation) -> Result<Entered, Error> {
+pub fn enter(mode: Mode, isolation: Isolation, others: &[u32]) -> Result<Entered, Error> {
     let uid = rustix::process::geteuid().as_raw();
     let (holds_admin, holds_chroot) =
         (uid == 0 && holds(CapabilitySet::SYS_ADMIN), uid == 0 && holds(CapabilitySet::SYS_CHROOT));
@@ -152,7 +157,7 @@ pub fn enter(mode: Mode, isolation: Isolation) -> Result<Entered, Error> {
     if holds_admin {
         return Ok(Entered { ids: Ids::Own, chroot: None });
     }
-    let ids = match enter_namespace(uid, mode) {
+    let ids = match enter_namespace(uid, mode, others) {
         Err(Error::NoSysAdmin(_)) if isolation == Isolation::Auto && holds_chroot => {
             return Ok(Entered { ids: Ids::Own, chroot: Some(ChrootReason::NoNamespaces) });
         }
@@ -171,13 +176,30 @@ pub fn enter(mode: Mode, isolation: Isolation) -> Result<Entered, Error> {
     }
 }
 
-fn enter_namespace(uid: u32, mode: Mode) -> Result<Ids, Error> {
+/// Whether [`enter`] needs a user namespace.
+pub fn is_needed(isolation: Isolation) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    let is_to_be_confined = isolation == Isolation::Chroot && holds(CapabilitySet::SYS_CHROOT);
+    !(is_root && (holds(CapabilitySet::SYS_ADMIN) || is_to_be_confined))
+}
+
+fn enter_namespace(uid: u32, mode: Mode, others: &[u32]) -> Result<Ids, Error> {
     let gid = rustix::process::getegid().as_raw();
     let means = match mode {
         Mode::Single => Err(SingleReason::Asked),
         Mode::Auto if uid == 0 => Means::direct(),
         Mode::Auto => Means::programs(uid, gid),
     };
+    let counts = match &means {
+        Ok(means) => (means.uids.count(), means.gids.count()),
+        Err(_) => (1, 1),
+    };
+    if others.iter().any(|other| join(*other, counts)) {
+        return Ok(match means {
+            Ok(_) => Ids::Full { uids: counts.0, gids: counts.1 },
+            Err(reason) => Ids::Single { reason },
+        });
+    }
     match means {
         Ok(means) => full(uid, gid, &means),
         Err(reason) => {
@@ -197,6 +219,21 @@ fn unshare(uid: u32) -> Result<(), Error> {
         Errno::PERM if uid == 0 => Error::NoSysAdmin(errno.into()),
         errno => Error::Unshare { uid, source: errno.into() },
     })
+}
+
+/// Enters the user namespace of another process, and a mount namespace of this one's own, if there
+/// are so many user and group ids in it. One that cannot be entered is passed over.
+fn join(other: u32, counts: (u64, u64)) -> bool {
+    let map = |name: &str| {
+        fs::read_to_string(format!("/proc/{other}/{name}")).map_or(0, |map| id_map::count(&map))
+    };
+    if (map("uid_map"), map("gid_map")) != counts {
+        return false;
+    }
+    let Ok(namespace) = fs::File::open(format!("/proc/{other}/ns/user")) else { return false };
+    let user = Some(LinkNameSpaceType::User);
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), user).is_ok()
+        && sys::unshare(libc::CLONE_NEWNS).is_ok()
 }
 
 /// Maps many ids, with the help of a process that stays outside.

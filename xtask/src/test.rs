@@ -11,6 +11,7 @@ use crate::step::{self, Result, has_program, is_root};
 const PROGRAMS: &[Program] = &[
     Program { name: "git", package: "git" },
     Program { name: "skopeo", package: "skopeo" },
+    Program { name: "slirp4netns", package: "slirp4netns" },
     Program { name: "podman", package: "podman" },
     Program { name: "crun", package: "crun" },
     Program { name: "docker-registry", package: "docker-registry" },

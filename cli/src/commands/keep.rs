@@ -20,5 +20,6 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     if args.one_id {
         app.inherit_one_id();
     }
+    app.stay_in_namespace();
     keep(app, &args.container)
 }

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use oci::RuntimeConfig;
 
 use crate::error::Failure;
+use crate::machine::is_in_first_user_namespace;
 use crate::networks::choice::Link;
 use crate::networks::publish::{PublishFlag, Published, protocol, range};
-use crate::networks::{DEFAULT, NetworkChoice};
+use crate::networks::{DEFAULT, NetworkChoice, way_out};
 
 /// What `run` and `create` take about networks.
 #[derive(Debug, clap::Args)]
@@ -74,6 +75,18 @@ impl NetworkArgs {
             ports.clear();
         }
         Ok(ports)
+    }
+
+    /// Says what is missing for the way out of a network of an ordinary user's.
+    pub(crate) fn tell_of_limits(choice: &NetworkChoice) {
+        if matches!(choice, NetworkChoice::Named(_))
+            && !is_in_first_user_namespace()
+            && let Some(missing) = way_out::missing()
+        {
+            anstream::eprintln!(
+                "note: the networks of an ordinary user have no way out here: {missing}"
+            );
+        }
     }
 
     /// The network, given the ports.

@@ -11,9 +11,11 @@ use runtime::network::{
 use serde::{Deserialize, Serialize};
 
 use super::join::{Addresses, PlaceOn, random_name};
+use super::switchboard::Switchboard;
 use super::{Driver, Endpoint, Network, NetworkChoice, Networks, hosts};
 use crate::containers::ContainerConfig;
 use crate::error::Failure;
+use crate::machine::is_in_first_user_namespace;
 
 /// A network that a container is to be on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +62,7 @@ impl Connected {
 
 /// Connects a container by its namespace; the others there learn of it.
 pub(super) fn connect(
-    networks: &Networks<'_>,
+    networks: &mut Networks<'_>,
     container: &Container,
     connection: &Connection,
     namespace: BorrowedFd<'_>,
@@ -76,11 +78,22 @@ pub(super) fn connect(
     let interface = String::new();
     let mut endpoint = Endpoint { container: container.id.clone(), address, names, interface };
     let prefix = network.subnet.prefix();
+    if matches!(network.driver, Driver::Macvlan { .. }) && !is_in_first_user_namespace() {
+        let message = format!("network {} is on an interface of the machine", network.name);
+        return Err(Failure::new(message).hint("only root makes more of those"));
+    }
+    networks.switchboard.ensure()?;
+    let networks = &*networks;
     if network.driver == Driver::Bridge {
-        ensure_bridge(&network.bridge(), Interface { address: network.gateway, prefix })?;
-        if !network.internal {
-            open_way_out(&network);
-        }
+        let gateway = Interface { address: network.gateway, prefix };
+        let is_machines = matches!(networks.switchboard, Switchboard::Machines);
+        networks.switchboard.act(|| {
+            ensure_bridge(&network.bridge(), gateway)?;
+            if !network.internal {
+                open_way_out(&network, is_machines);
+            }
+            Ok(())
+        })?;
     }
     networks.note(&network, &endpoint)?;
     let gateway = (!network.internal).then_some(network.gateway);
@@ -91,16 +104,20 @@ pub(super) fn connect(
         Driver::Bridge => Uplink::Bridge { name: &bridge, outside: &outside },
         Driver::Macvlan { parent } => Uplink::Macvlan { name: parent },
     };
-    endpoint.interface = runtime::network::connect(namespace, uplink, interface, gateway)?;
+    let connected = networks
+        .switchboard
+        .act(|| runtime::network::connect(namespace, uplink, interface, gateway))?;
+    endpoint.interface = connected.unwrap_or_default();
     networks.note(&network, &endpoint)?;
     others.iter().for_each(|other| hosts::learn(networks.store, &other.container, &endpoint));
     Ok(Connected { network, endpoint, address, others, aliases: connection.aliases.clone() })
 }
 
 /// Without a way out the containers of a network still have each other and the machine.
-fn open_way_out(network: &Network) {
+fn open_way_out(network: &Network, is_machines: bool) {
     let range = Interface { address: network.gateway, prefix: network.subnet.prefix() };
-    match way_out::open(&network.bridge(), range) {
+    let open = if is_machines { way_out::open } else { way_out::open_in_own_namespace };
+    match open(&network.bridge(), range) {
         Ok(true) => {}
         Ok(false) => {
             tracing::debug!(network = %network.name, "the machine has no route that leads out");
@@ -135,7 +152,7 @@ fn wanted_address(
 impl Networks<'_> {
     /// Connects a container to one more network, at once if it runs.
     pub(crate) fn connect(
-        &self,
+        &mut self,
         container: &Container,
         connection: Connection,
     ) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ use super::choice::Link;
 use super::connect::{self, Connection};
 use super::proxy::{self, Ports, Target};
 use super::publish::{Protocol, Published};
+use super::switchboard::Holder;
 use super::{
     DEFAULT, Driver, Endpoint, Network, NetworkChoice, Networks, Subnet, hosts, names, servers_of,
 };
@@ -29,6 +30,8 @@ pub(crate) struct Joined {
     ports: Option<Ports>,
     /// Whose places are given back in the end.
     place: Option<(Store, String)>,
+    /// Keeps the bridges where they are, if they are not the machine's.
+    holder: Option<Holder>,
 }
 
 /// What is known of the network of a container that runs.
@@ -85,7 +88,7 @@ impl Joined {
     }
 
     fn plain(network: runtime::Network) -> Joined {
-        Joined { network: Some(network), hosts: None, ports: None, place: None }
+        Joined { network: Some(network), hosts: None, ports: None, place: None, holder: None }
     }
 }
 
@@ -98,6 +101,8 @@ impl Drop for Joined {
             // The next one who uses the networks sweeps.
             tracing::warn!(%failure, "the network is left as it is");
         }
+        // Not before: the bridges are where it was held.
+        drop(self.holder.take());
     }
 }
 
@@ -115,34 +120,20 @@ pub(crate) fn join(
         NetworkChoice::Container(name) => {
             let other = store.container(name)?;
             let ContainerState::Running(run) = other.state else {
-                return Err(Failure::new(format!("container {name}, whose network is wanted, does not run")));
+                return Err(Failure::new(format!(
+                    "container {name}, whose network is wanted, does not run"
+                )));
             };
             Ok(Joined::plain(runtime::Network::Namespace(namespace_of(run.process.pid)?)))
         }
-        NetworkChoice::Named(name) if app.machine.is_in_first_user_namespace() => {
+        NetworkChoice::Named(name) => {
             let servers = match config.names.dns.as_slice() {
                 [] => servers_of(&String::from_utf8_lossy(&app.machine.resolv_conf())),
                 chosen => chosen.to_vec(),
             };
             on_bridge(store, container, config, name, servers)
         }
-        NetworkChoice::Named(name) if name == DEFAULT => alone(container, config),
-        NetworkChoice::Named(name) => {
-            Err(Failure::new(format!("network {name} needs root, which makes its interfaces"))
-                .hint("an ordinary user has `--network host`, `none` and `bridge`, the last with published ports alone"))
-        }
     }
-}
-
-/// A namespace without interfaces, into which ports are published all the same.
-fn alone(container: &Container, config: &ContainerConfig) -> Result<Joined, Failure> {
-    let namespace = new_namespace()?;
-    let (opened, ports) = publish(config, &namespace, Ipv4Addr::LOCALHOST)?;
-    let addresses = Addresses { network: Some(DEFAULT.into()), ports, ..Addresses::default() };
-    fs::write(file(&container.dir), serde_json::to_vec(&addresses)?)?;
-    let mut joined = Joined::plain(runtime::Network::Namespace(namespace));
-    joined.ports = Some(opened);
-    Ok(joined)
 }
 
 fn on_bridge(
@@ -152,7 +143,7 @@ fn on_bridge(
     name: &str,
     servers: Vec<IpAddr>,
 ) -> Result<Joined, Failure> {
-    let networks = Networks::lock(store)?;
+    let mut networks = Networks::lock(store)?;
     if name == DEFAULT && networks.find(name).is_err() {
         networks.create(&new_network(&networks, name, None, None)?)?;
     }
@@ -166,7 +157,8 @@ fn on_bridge(
     let mut joined = Joined::plain(runtime::Network::None);
     joined.place = Some((store.clone(), container.id.clone()));
     let join_up = || -> Result<(), Failure> {
-        let first = connect::connect(&networks, container, &own, namespace.as_fd())?;
+        let first = connect::connect(&mut networks, container, &own, namespace.as_fd())?;
+        joined.holder = networks.switchboard.hold(&networks.dir)?;
         let (mut opened, ports) = publish(config, &namespace, first.address)?;
         if name != DEFAULT {
             let (networks, container) = (networks.dir.clone(), container.id.clone());
@@ -175,10 +167,11 @@ fn on_bridge(
         }
         joined.ports = Some(opened);
         let hosts = hosts::path(&container.dir);
-        let (hostname, given) = (hostname(container, config), config.names.hosts());
+        let hostname = config.host_names(hostname(container, config));
+        let given = config.names.hosts();
         let links = linked(store, config, &first.others)?;
         let given = given + &links;
-        fs::write(&hosts, hosts::content(&first.endpoint, hostname, &given, &first.others))?;
+        fs::write(&hosts, hosts::content(&first.endpoint, &hostname, &given, &first.others))?;
         joined.hosts = Some(hosts);
         let mut addresses = Addresses {
             network: Some(first.network.name.clone()),
@@ -190,7 +183,7 @@ fn on_bridge(
             more: Vec::new(),
         };
         for connection in &config.connections {
-            let next = connect::connect(&networks, container, connection, namespace.as_fd())?;
+            let next = connect::connect(&mut networks, container, connection, namespace.as_fd())?;
             next.tell_container(store);
             addresses.more.push(next.place());
         }

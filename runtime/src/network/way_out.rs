@@ -61,6 +61,22 @@ pub fn open(bridge: &str, network: Interface) -> Result<bool, Error> {
     Ok(!ways.is_empty())
 }
 
+/// The same in a network namespace that has nothing but bridges and their way out, and needs no
+/// record: all goes with it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in_own_namespace(bridge: &str, network: Interface) -> Result<bool, Error> {
+    let failed = |errno| Error::setup(format!("open the way out of the bridge {bridge}"), errno);
+    let ways = ways_out().map_err(|error| Error::setup("read the routes", error))?;
+    replace(bridge, &rules_of(bridge, network)).map_err(failed)?;
+    for interface in ways.iter().map(String::as_str).chain([bridge]) {
+        forward(interface, true)
+            .map_err(|e| Error::setup(format!("pass on what comes by {interface}"), e))?;
+    }
+    Ok(!ways.is_empty())
+}
+
 /// Closes the way out of a bridge, if it is open; after that of the last one the machine is as it
 /// was.
 ///

@@ -14,6 +14,12 @@ struct Extent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IdMap(Vec<Extent>);
 
+/// How many ids a map of the kernel's has: the text of `/proc/PID/uid_map`.
+pub(super) fn count(map: &str) -> u64 {
+    let counts = map.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse().ok());
+    counts.fold(0, u64::saturating_add)
+}
+
 /// As many lines as the kernel takes (user_namespaces(7)).
 const MOST_EXTENTS: usize = 340;
 
