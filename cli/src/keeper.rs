@@ -40,7 +40,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use layerfs::{ContainerState, Run, Store};
-use runtime::Freezer;
+use runtime::{Freezer, Inmates};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use enter::Household;
@@ -86,6 +86,7 @@ struct Record {
 pub(crate) struct Init {
     pidfd: OwnedFd,
     pid: i32,
+    inmates: Inmates,
     /// The directories of its control groups.
     groups: Vec<PathBuf>,
 }
@@ -111,8 +112,8 @@ impl Keeper {
     /// The container runs.
     pub(crate) fn started(&self, process: &runtime::Container) -> io::Result<()> {
         let pidfd = process.pidfd().try_clone_to_owned()?;
-        self.life().process =
-            Some(Arc::new(Init { pidfd, pid: process.pid(), groups: process.groups().to_vec() }));
+        let (inmates, groups) = (process.inmates(), process.groups().to_vec());
+        self.life().process = Some(Arc::new(Init { pidfd, pid: process.pid(), inmates, groups }));
         Ok(())
     }
 

@@ -95,11 +95,16 @@ fn what_needs_namespaces_is_refused() {
     assert_eq!(output.code, 1, "{output:#?}");
     let says = "a network of its own needs namespaces and mounts, which cannot be made here";
     assert!(output.stderr.contains(says), "{output:#?}");
-    for (option, value) in [("--network", "none"), ("--volume", "/tmp:/m"), ("--volume", "vol:/m")]
-    {
+    for (option, value) in [
+        ("--network", "none"),
+        ("--volume", "/tmp:/m"),
+        ("--mount", "type=volume,source=vol,volume-subpath=a,target=/m"),
+        ("--volume", "/:/m:ro"),
+    ] {
         let output = tierce.run(["run", "--rm", option, value, "busybox", "true"]);
         assert_eq!(output.code, 125, "{output:#?}");
-        assert!(output.stderr.contains("needs namespaces and mounts"), "{output:#?}");
+        let says = ["needs namespaces and mounts", "holds the store itself"];
+        assert!(says.iter().any(|says| output.stderr.contains(says)), "{output:#?}");
     }
     assert_eq!(tierce.ok(["ps", "-aq"]), "");
 }
@@ -147,8 +152,6 @@ fn a_container_that_nobody_waits_for() {
     tierce.ok(["run", "-d", "--name", "web", "busybox", "sh", "-c", script]);
     wait_until("it has spoken", || tierce.ok(["logs", "web"]) == "begun\n");
     assert!(tierce.ok(["top", "web", "-o", "args"]).contains("while :;"));
-    let refused = tierce.run(["exec", "web", "true"]);
-    assert!(refused.stderr.contains("needs namespaces and mounts"), "{refused:#?}");
     tierce.ok(["pause", "web"]);
     tierce.ok(["unpause", "web"]);
     tierce.ok(["stop", "web"]);
@@ -157,6 +160,126 @@ fn a_container_that_nobody_waits_for() {
     tierce.ok(["rm", "-f", "web"]);
     let mark = tierce.scratch().path().file_name().unwrap().to_string_lossy().into_owned();
     wait_until("all processes are gone", || processes_with(&mark).is_empty());
+}
+
+#[test]
+fn one_more_command_runs_in_a_container() {
+    let tierce = confined();
+    let run = ["run", "-d", "--name", "box", "-e", "A=1", "-w", "/tmp", "busybox", "sleep", "1019"];
+    tierce.ok(run);
+    // In the same tree, as whom it is told to be, with its surroundings.
+    let script =
+        "echo $A$B; pwd; id -u; echo here > /new; readlink /proc/self/exe; cat /etc/hostname";
+    let said = tierce.ok(["exec", "-e", "B=2", "box", "sh", "-c", script]);
+    let id = tierce.ok(["inspect", "-f", "{{slice .Id 0 12}}", "box"]);
+    assert_eq!(said, format!("12\n/tmp\n0\n/bin/busybox\n{id}"));
+    assert!(tierce.ok(["diff", "box"]).contains("A /new\n"));
+    let output = tierce.run_with_input(["exec", "-i", "box", "sh", "-c", "cat; exit 9"], b"in");
+    assert_eq!((output.code, output.stdout.as_str()), (9, "in"), "{output:#?}");
+    let bounds = "grep -E 'NoNewPrivs|Seccomp:' /proc/self/status | awk '{print $2}'";
+    let as_somebody = ["exec", "-u", "7:8", "box", "sh", "-c"];
+    let said = tierce.ok([&as_somebody[..], &[&format!("id -u; id -g; {bounds}")]].concat());
+    assert_eq!(said, "7\n8\n1\n2\n");
+    assert_eq!(tierce.run(["exec", "box", "/no/such"]).code, 127);
+    assert_eq!(tierce.run(["exec", "box", "/etc"]).code, 126);
+
+    // It is one of the container's processes: listed, held still, and ended with it.
+    let number = format!("102{}", std::process::id());
+    tierce.ok([
+        "exec",
+        "-d",
+        "box",
+        "sh",
+        "-c",
+        &format!("setsid sleep {number} & sleep {number}"),
+    ]);
+    let sleeping = || processes_with(&number).iter().filter(|p| p.starts_with("sleep")).count();
+    wait_until("both run", || sleeping() == 2);
+    let listed = tierce.ok(["top", "box", "-o", "args"]);
+    assert_eq!(listed.lines().filter(|line| line.starts_with("sleep")).count(), 3, "{listed}");
+    tierce.ok(["pause", "box"]);
+    assert!(tierce.run(["exec", "box", "true"]).stderr.contains("is paused"));
+    tierce.ok(["unpause", "box"]);
+    tierce.ok(["kill", "box"]);
+    assert_eq!(sleeping(), 0);
+    assert_eq!(tierce.run(["exec", "box", "true"]).code, 1);
+    assert_eq!(tierce.ok(["diff", "box"]), "A /new\n");
+
+    // Also when the keeper is killed.
+    tierce.ok(["start", "box"]);
+    tierce.ok(["exec", "-d", "box", "sleep", &number]);
+    wait_until("it runs", || sleeping() == 1);
+    kill_keeper(&tierce, "box");
+    wait_until("all are gone", || sleeping() == 0);
+    tierce.ok(["rm", "box"]);
+}
+
+#[test]
+fn a_volume_is_lent_to_one_container_at_a_time_and_what_is_only_read_is_copied() {
+    let tierce = confined();
+    let with = ["run", "--rm", "-v", "kept:/data", "busybox", "sh", "-c"];
+    let run = |script: &str| tierce.ok([&with[..], &[script]].concat());
+    run("echo one > /data/file; chown 7:8 /data/file");
+    assert_eq!(run("cat /data/file; stat -c %u:%g /data/file"), "one\n7:8\n");
+    tierce.scratch().write("read/below/it", "the machine's\n");
+    tierce.scratch().write("single", "a file\n");
+    let dir = format!("{}:/r:ro", tierce.scratch().join("read").display());
+    let file = format!("{}:/etc/single:ro", tierce.scratch().join("single").display());
+    let run = ["run", "--rm", "-v", &dir, "-v", &file, "-v", "kept:/v:ro", "busybox", "sh", "-c"];
+    let script = "cat /r/below/it /etc/single /v/file; rm -r /r/below";
+    assert_eq!(tierce.ok([&run[..], &[script]].concat()), "the machine's\na file\none\n");
+    assert!(tierce.scratch().join("read/below/it").exists());
+
+    let holder = ["run", "-d", "--name", "holder", "-v", "kept:/data", "busybox", "sleep", "1018"];
+    tierce.ok(holder);
+    let refused = tierce.run([&with[..], &["true"]].concat());
+    assert_eq!(refused.code, 125, "{refused:#?}");
+    assert!(refused.stderr.contains("one container at a time has it"), "{refused:#?}");
+    assert_eq!(tierce.ok(["diff", "holder"]), "");
+    tierce.ok(["exec", "holder", "sh", "-c", "echo two > /data/more"]);
+    let kept = tierce.scratch().join("more").display().to_string();
+    tierce.ok(["cp", "holder:/data/more", &kept]);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "two\n");
+
+    // Whoever is killed has it no more, whether he is started again, removed, or left.
+    for after in [&["start", "holder"][..], &["rm", "holder"], &["ps", "-a"]] {
+        kill_keeper(&tierce, "holder");
+        tierce.ok(after.to_vec());
+        if after[0] != "start" {
+            assert_eq!(tierce.ok([&with[..], &["cat /data/more"]].concat()), "two\n", "{after:?}");
+        }
+        if after[0] == "rm" {
+            tierce.ok(holder);
+        }
+    }
+    tierce.ok(["rm", "-f", "holder"]);
+    assert_eq!(tierce.ok([&with[..], &["cat /data/*"]].concat()), "one\ntwo\n");
+    tierce.ok(["volume", "rm", "kept"]);
+}
+
+/// Kills the keeper of a container, and waits until the end is known.
+fn kill_keeper(tierce: &Tierce, name: &str) {
+    let pid = tierce.ok(["inspect", "-f", "{{.State.Pid}}", name]);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+    let keeper = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap();
+    assert!(std::process::Command::new("kill").args(["-9", keeper]).status().unwrap().success());
+    wait_until("its end is known", || {
+        tierce.ok(["inspect", "-f", "{{.State.Status}}", name]) == "exited\n"
+    });
+}
+
+#[test]
+fn what_is_copied_while_a_container_runs_stays_in_its_tree() {
+    let tierce = confined();
+    tierce.ok(["run", "-d", "--name", "box", "busybox", "sh", "-c", "echo in > /mine; sleep 1017"]);
+    let file = tierce.scratch().join("copied").display().to_string();
+    wait_until("it is there", || tierce.run(["cp", "box:/mine", &file]).code == 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "in\n");
+    let place = format!("/tierce-{}", std::process::id());
+    tierce.ok(["cp", &file, &format!("box:{place}")]);
+    assert_eq!(tierce.ok(["exec", "box", "cat", &place]), "in\n");
+    assert!(!std::path::Path::new(&place).exists());
+    tierce.ok(["rm", "-f", "box"]);
 }
 
 #[test]

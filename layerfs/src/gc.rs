@@ -123,6 +123,7 @@ fn remove_named(
         for row in containers::all(c)? {
             let container = container_of_row(store, c, row)?;
             if !container.state.is_running() && !lease.is_others_container(c, &container.id)? {
+                store.give_back(&container)?;
                 containers::remove(c, &container.id)?;
                 report.containers.push(container.id);
             }

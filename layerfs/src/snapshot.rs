@@ -36,9 +36,13 @@ pub struct Place {
     pub upper: PathBuf,
     /// The backend's scratch space, empty. In one that does not mount, who covers parts of the tree
     /// while a process works in it keeps in [`COVERED`] below this what they hide: as `0`, `1`, …
-    /// the entries, and as `0.place`, … their paths in the tree.
+    /// the entries, as `0.place`, … their paths in the tree, and as `0.lent`, … where that comes
+    /// from what stands in their place, if it goes back there.
     pub work: PathBuf,
 }
+
+/// The directory below [`Place::work`] that is the tree, where snapshots are copies.
+pub(crate) const TREE: &str = "tree";
 
 /// The directory below [`Place::work`] for what is covered for a while.
 pub const COVERED: &str = "aside";

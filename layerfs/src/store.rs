@@ -16,6 +16,7 @@ mod hash_ahead;
 mod images;
 mod in_flight;
 mod layers;
+mod lent;
 mod making;
 mod names;
 mod places;
@@ -35,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use blobs::StagedBlob;
-pub use container_state::{ContainerState, Health, ProcessId, Run};
+pub use container_state::{Before, ContainerState, Health, ProcessId, Run};
 pub use containers::{Container, ContainerSpec};
 pub use contents::Contents;
 pub use images::{ImageRecord, NewImage, Untagged};

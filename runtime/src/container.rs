@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -17,7 +18,9 @@ use rustix::thread::ThreadNameSpaceType;
 
 use crate::cgroup::Groups;
 use crate::child::{self, Report};
+use crate::confinement::{Confinement, Guest};
 use crate::error::Error;
+use crate::inmates::Inmates;
 use crate::plan::{Plan, Step};
 use crate::prepare::{Prepared, Undo, prepare, prepare_join};
 use crate::reaper;
@@ -74,6 +77,7 @@ pub struct Container {
     pid: i32,
     pidfd: OwnedFd,
     groups: Vec<PathBuf>,
+    confinement: Option<Arc<Confinement>>,
     /// The signal that ends all processes.
     killer: i32,
     end: End,
@@ -163,30 +167,44 @@ struct Rest {
     undo: Undo,
     groups: Option<Groups>,
     window: Option<Window>,
+    confinement: Option<Arc<Confinement>>,
+    guest: Option<Guest>,
     /// The signal that ends all processes.
     killer: i32,
 }
 
 impl Rest {
     fn of(prepared: Prepared) -> (Plan, Rest) {
-        let Prepared { plan, undo, groups, window } = prepared;
+        let Prepared { plan, undo, groups, window, confinement, guest } = prepared;
         // The kernel ends a whole process namespace with its process 1.
         let killer = if plan.has_reaper() { reaper::END } else { Signal::KILL.number() };
-        (plan, Rest { undo, groups, window, killer })
+        (plan, Rest { undo, groups, window, confinement, guest, killer })
     }
 
     /// The container of a process, and what is kept for it.
     fn container(self, started: Started, end: End) -> (Container, Kept) {
         let Started { pid, pidfd, held, warden } = started;
         let groups = self.groups.as_ref().map_or_else(Vec::new, |g| g.directories().to_vec());
-        let container = Container { pid, pidfd, groups, killer: self.killer, end };
+        if let Some(guest) = &self.guest
+            && guest.is(pid, pidfd.as_fd()).is_err()
+        {
+            // Its container could not end it.
+            let _ = sys::pidfd_kill(pidfd.as_fd(), self.killer);
+        }
+        let confinement = self.confinement.clone();
+        let container = Container { pid, pidfd, groups, confinement, killer: self.killer, end };
         (container, Kept { process: held, warden, rest: self })
     }
 
     fn clear(self) {
+        if let Some(confinement) = self.confinement {
+            // Nobody may still be at work in what is put back.
+            confinement.close();
+        }
         drop(self.window);
         self.undo.now();
         drop(self.groups);
+        drop(self.guest);
     }
 }
 
@@ -327,6 +345,16 @@ impl Container {
     /// The directories of the control groups that were made for the container, if any were.
     pub fn groups(&self) -> &[PathBuf] {
         &self.groups
+    }
+
+    /// Its processes.
+    pub fn inmates(&self) -> Inmates {
+        Inmates { init: self.pid, confinement: self.confinement.clone() }
+    }
+
+    /// What it is confined to, if it has no namespaces: for those who join it.
+    pub fn confinement(&self) -> Option<&Arc<Confinement>> {
+        self.confinement.as_ref()
     }
 
     /// A descriptor that becomes readable when the process has ended (pidfd_open(2)).

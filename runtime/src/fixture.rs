@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 
 use crate::stub::{Mtime, mtime, set_mtime};
@@ -34,8 +34,8 @@ struct Placed {
     name: OsString,
     hidden: PathBuf,
     note: PathBuf,
-    /// Where it came from, if it goes back there.
-    lent: Option<PathBuf>,
+    /// Where it came from, if it goes back there, and where that is noted.
+    lent: Option<(PathBuf, PathBuf)>,
     /// When the directory was last changed before.
     before: Mtime,
     /// When it was, with this in it.
@@ -72,11 +72,27 @@ impl Fixtures {
             let place = PathBuf::from(OsString::from_vec(fs::read(&note)?));
             let name = place.file_name().ok_or(io::ErrorKind::InvalidData)?;
             let parent = open_inside(self.root.as_fd(), place.parent().unwrap_or(Path::new("")))?;
+            let lent = self.lent(number);
+            self.give_back(&lent, parent.as_fd(), name)?;
             remove_all(parent.as_fd(), name)?;
             rustix::fs::renameat(CWD, &hidden, &parent, name)?;
             fs::remove_file(&note)?;
+            remove_if_there(&lent)?;
         }
         Ok(())
+    }
+
+    /// Moves what was lent back, if the note says that something was, and its place is empty.
+    fn give_back(&self, note: &Path, parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+        let from = match fs::read(note) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            answer => PathBuf::from(OsString::from_vec(answer?)),
+        };
+        match rustix::fs::renameat_with(parent, name, CWD, &from, RenameFlags::NOREPLACE) {
+            // It is back already, or its place went with the lease that it was made under.
+            Ok(()) | Err(Errno::EXIST | Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn hidden(&self, number: usize) -> PathBuf {
@@ -86,6 +102,11 @@ impl Fixtures {
     /// Where it says what a hidden entry was.
     fn note(&self, number: usize) -> PathBuf {
         self.aside.join(format!("{number}.place"))
+    }
+
+    /// Where it says where that came from which stands in its place.
+    fn lent(&self, number: usize) -> PathBuf {
+        self.aside.join(format!("{number}.lent"))
     }
 
     /// Puts an empty directory at `place`, a path below the root without links where something
@@ -148,6 +169,9 @@ impl Fixtures {
         let number = self.placed.len();
         let (hidden, note) = (self.hidden(number), self.note(number));
         fs::write(&note, place.as_os_str().as_bytes())?;
+        if let Some(lent) = &lent {
+            fs::write(self.lent(number), lent.as_os_str().as_bytes())?;
+        }
         rustix::fs::renameat(&parent, &name, CWD, &hidden)?;
         let again = parent.try_clone()?;
         self.placed.push(Placed {
@@ -155,7 +179,7 @@ impl Fixtures {
             name: name.clone(),
             hidden,
             note,
-            lent,
+            lent: lent.map(|from| (from, self.lent(number))),
             before,
             after: before,
         });
@@ -187,14 +211,24 @@ impl Placed {
     fn remove(self) -> io::Result<()> {
         let now = mtime(&rustix::fs::fstat(&self.parent)?);
         let then = if now == self.after { self.before } else { now };
-        match self.lent {
-            Some(from) => rustix::fs::renameat(&self.parent, &self.name, CWD, &from)?,
+        match &self.lent {
+            Some((from, _)) => rustix::fs::renameat(&self.parent, &self.name, CWD, from)?,
             None => remove_all(self.parent.as_fd(), &self.name)?,
         }
         rustix::fs::renameat(CWD, &self.hidden, &self.parent, &self.name)?;
         fs::remove_file(&self.note)?;
+        if let Some((_, note)) = &self.lent {
+            fs::remove_file(note)?;
+        }
         set_mtime(self.parent.as_fd(), then.0, then.1);
         Ok(())
+    }
+}
+
+fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        answer => answer,
     }
 }
 
@@ -305,6 +339,21 @@ mod tests {
         let root = fs::File::open(dir.path().join("root")).unwrap();
         Fixtures::new(root.as_fd(), dir.path().join("aside")).unwrap();
         assert_eq!(fs::read(etc.join("hosts")).unwrap(), b"image's");
+        assert_eq!(fs::read_dir(dir.path().join("aside")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_lent_to_a_killed_one_goes_back_too() {
+        let (dir, mut fixtures) = root();
+        let lent = dir.path().join("volume");
+        fs::create_dir(&lent).unwrap();
+        fixtures.lend(Path::new("etc"), &lent).unwrap();
+        fs::write(dir.path().join("root/etc/kept"), "x").unwrap();
+        drop(fixtures);
+        let root = fs::File::open(dir.path().join("root")).unwrap();
+        Fixtures::new(root.as_fd(), dir.path().join("aside")).unwrap();
+        assert!(lent.join("kept").exists());
+        assert!(dir.path().join("root/etc/hosts").exists());
         assert_eq!(fs::read_dir(dir.path().join("aside")).unwrap().count(), 0);
     }
 

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cgroup::Groups;
 use crate::error::Error;
-use crate::inmates::processes;
+use crate::inmates::Inmates;
 
 /// How long the kernel may take to hold a group still; a process that waits for a disk comes later.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,22 +46,21 @@ impl Freezer {
         self.held.is_some()
     }
 
-    /// Holds the container still whose first process is `init`; `groups` are those made for its
-    /// limits.
+    /// Holds the container still whose processes are `of`; `groups` are those made for its limits.
     ///
     /// # Errors
     /// When its processes cannot be found, stopped, or frozen.
-    pub fn freeze(&mut self, init: i32, groups: &[PathBuf]) -> Result<(), Error> {
+    pub fn freeze(&mut self, of: &Inmates, groups: &[PathBuf]) -> Result<(), Error> {
         if self.held.is_some() {
             return Ok(());
         }
         let held = match self.group(groups) {
-            Some(group) => match freeze_group(&group, init) {
+            Some(group) => match freeze_group(&group, of) {
                 Ok(()) => Held::Group(group),
                 // Others than us may rule over groups here.
-                Err(_) => stop_all(init)?,
+                Err(_) => stop_all(of)?,
             },
-            None => stop_all(init)?,
+            None => stop_all(of)?,
         };
         self.held = Some(held);
         Ok(())
@@ -71,7 +70,7 @@ impl Freezer {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn thaw(&mut self, init: i32) -> Result<(), Error> {
+    pub fn thaw(&mut self, of: &Inmates) -> Result<(), Error> {
         match self.held.take() {
             None => Ok(()),
             Some(Held::Group(group)) => {
@@ -80,7 +79,7 @@ impl Freezer {
                     .map_err(|error| Error::setup(format!("write {}", file.display()), error))
             }
             Some(Held::Stopped) => {
-                for pid in found(init)? {
+                for pid in found(of)? {
                     send(pid, Signal::CONT);
                 }
                 Ok(())
@@ -101,13 +100,12 @@ impl Freezer {
 }
 
 /// Moves what is not in the group yet into it, and freezes it.
-fn freeze_group(group: &Path, init: i32) -> io::Result<()> {
+fn freeze_group(group: &Path, of: &Inmates) -> io::Result<()> {
     let members = group.join("cgroup.procs");
     for _ in 0..ROUNDS {
         let inside: HashSet<i32> =
             fs::read_to_string(&members)?.lines().filter_map(|line| line.parse().ok()).collect();
-        let outside: Vec<i32> =
-            processes(init)?.into_iter().filter(|pid| !inside.contains(pid)).collect();
+        let outside: Vec<i32> = of.all()?.into_iter().filter(|pid| !inside.contains(pid)).collect();
         if outside.is_empty() {
             break;
         }
@@ -133,10 +131,10 @@ fn is_frozen(group: &Path) -> io::Result<bool> {
 }
 
 /// Stops one after the other until none is left that was started meanwhile.
-fn stop_all(init: i32) -> Result<Held, Error> {
+fn stop_all(of: &Inmates) -> Result<Held, Error> {
     let mut stopped = HashSet::new();
     for _ in 0..ROUNDS {
-        let new: Vec<i32> = found(init)?.into_iter().filter(|pid| stopped.insert(*pid)).collect();
+        let new: Vec<i32> = found(of)?.into_iter().filter(|pid| stopped.insert(*pid)).collect();
         if new.is_empty() {
             break;
         }
@@ -145,8 +143,8 @@ fn stop_all(init: i32) -> Result<Held, Error> {
     Ok(Held::Stopped)
 }
 
-fn found(init: i32) -> Result<Vec<i32>, Error> {
-    processes(init).map_err(|error| Error::setup("find the processes of the container", error))
+fn found(of: &Inmates) -> Result<Vec<i32>, Error> {
+    of.all().map_err(|error| Error::setup("find the processes of the container", error))
 }
 
 fn send(pid: i32, signal: Signal) {

@@ -16,6 +16,7 @@
 mod capability;
 mod cgroup;
 mod child;
+mod confinement;
 mod container;
 mod device;
 mod error;
@@ -23,6 +24,7 @@ mod fixture;
 mod freeze;
 mod init;
 mod inmates;
+mod interpreter;
 pub mod network;
 mod plan;
 mod prepare;
@@ -42,11 +44,12 @@ mod window;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use cgroup::{CpuSet, Limits};
+pub use confinement::Confinement;
 pub use container::{Container, ExitStatus, join, run, spawn};
 pub use device::memory_tree;
 pub use error::Error;
 pub use freeze::Freezer;
-pub use inmates::processes;
+pub use inmates::Inmates;
 pub use process_stat::ProcessStat;
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{

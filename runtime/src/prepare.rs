@@ -9,11 +9,13 @@ mod shared;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use rustix::thread::{Gid, ThreadNameSpaceType};
 
 use crate::capability::CapabilitySet;
 use crate::cgroup::{self, Groups};
+use crate::confinement::{Confinement, Guest};
 use crate::error::Error;
 use crate::fixture::Fixtures;
 use crate::plan::{Plan, Step};
@@ -35,6 +37,16 @@ pub(crate) struct Prepared {
     pub(crate) groups: Option<Groups>,
     /// What shows it /proc where that cannot be mounted.
     pub(crate) window: Option<Window>,
+    /// What it is confined to where it has no namespaces.
+    pub(crate) confinement: Option<Arc<Confinement>>,
+    /// Its place among those who have joined such a container.
+    pub(crate) guest: Option<Guest>,
+}
+
+impl Prepared {
+    fn plain(plan: Plan, undo: Undo, groups: Option<Groups>) -> Prepared {
+        Prepared { plan, undo, groups, window: None, confinement: None, guest: None }
+    }
 }
 
 /// What was made in a root, to be taken away when the container has ended.
@@ -79,6 +91,9 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     let working_directory = program::working_directory(&spec.process)?;
     let privileges = privileges(&Privileges::of(&spec))?;
     let hostname = string(spec.hostname.as_ref(), || "the host name".into())?;
+    let domain = spec.domain.as_deref();
+    let domain = domain.map(|name| string(name.as_ref(), || "the domain's name".into()));
+    let domain = domain.transpose()?;
 
     plan.steps.push(Step::Session);
     if let Network::Namespace(namespace) = spec.network {
@@ -113,6 +128,7 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     if has_name {
         plan.steps.push(Step::HostName(hostname));
+        plan.steps.extend(domain.map(Step::DomainName));
     }
     plan.steps.push(Step::Umask(umask));
     plan.steps.extend(limits);
@@ -123,11 +139,14 @@ pub(crate) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     }
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, undo: Undo { fixtures: None, stubs }, groups, window: None })
+    Ok(Prepared::plain(plan, Undo { fixtures: None, stubs }, groups))
 }
 
 /// Makes the plan of a process that joins a container.
 pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result<Prepared, Error> {
+    if let Some(confinement) = spec.confinement.clone() {
+        return confined::prepare_join(&confinement, spec);
+    }
     let mut plan = Plan::new(0, program::program(&spec.process)?);
     let user = &spec.process.user;
     let privileges = privileges(&Privileges {
@@ -161,7 +180,7 @@ pub(crate) fn prepare_join(init: BorrowedFd<'_>, pid: i32, spec: Join) -> Result
     streams(&mut plan, spec.stdio, user.uid)?;
     plan.steps.push(Step::WorkingDirectory(program::working_directory(&spec.process)?));
     plan.steps.extend(privileges);
-    Ok(Prepared { plan, undo: Undo::default(), groups: None, window: None })
+    Ok(Prepared::plain(plan, Undo::default(), None))
 }
 
 /// The namespaces of a container's process that are not ours, its process namespace excepted. To
@@ -230,6 +249,8 @@ fn privileges(kept: &Privileges<'_>) -> Result<Vec<Step>, Error> {
         }
         steps.push(Step::Identity { uid: user.uid, gid: user.gid });
     }
+    // As soon as it may do no more than the container's own processes, those might look into it.
+    steps.push(Step::Undumpable);
     let held = if as_root { capabilities } else { CapabilitySet::NONE };
     steps.push(Step::Capabilities(held));
     if kept.no_new_privileges {

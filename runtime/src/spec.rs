@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::capability::CapabilitySet;
 use crate::cgroup::Limits;
+use crate::confinement::Confinement;
 use crate::user::User;
 
 pub use rustix::process::Resource;
@@ -19,6 +21,8 @@ pub struct Spec {
     pub process: Process,
     /// Its name for the machine (`uname -n`).
     pub hostname: String,
+    /// Its domain (`/proc/sys/kernel/domainname`), in a name space of its own alone, as the name.
+    pub domain: Option<String>,
     /// What it shares with others, its network and mounts excepted.
     pub namespaces: Namespaces,
     /// The kernel's settings in its namespaces (`/proc/sys`): names with dots, and values.
@@ -118,7 +122,9 @@ pub struct Chroot {
     pub directory: OwnedFd,
     /// A directory on the same file system for what is hidden meanwhile: entries `0`, `1`, … and
     /// beside each, as `0.place`, its path below the root. It is made where it is missing. What
-    /// is in it, because an earlier container's keeper was killed, is put back first.
+    /// is in it, because an earlier container's keeper was killed, is put back first. Beside what
+    /// stands in the place of something that was [lent](MountSource::Lend) it says as `0.lent` where
+    /// that goes back to.
     pub aside: PathBuf,
 }
 
@@ -137,6 +143,8 @@ pub struct Join {
     pub fake_ids: bool,
     /// The container's control groups ([`Container::groups`](crate::Container::groups)).
     pub groups: Vec<PathBuf>,
+    /// What it is confined to ([`Container::confinement`](crate::Container::confinement)).
+    pub confinement: Option<Arc<Confinement>>,
     /// Standard input, output and error.
     pub stdio: Stdio,
 }

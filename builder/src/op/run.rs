@@ -224,6 +224,7 @@ fn spec(
             limits: op.settings.limits.clone(),
         },
         hostname: op.hostname.clone(),
+        domain: None,
         namespaces: Namespaces::default(),
         sysctls: Vec::new(),
         oom_score_adj: None,

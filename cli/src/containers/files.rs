@@ -1,9 +1,11 @@
 //! The files of a container, whether it runs or not, as it sees them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use layerfs::{Active, Container, ContainerState, Durability, FileKind, Lease, Root, Store, View};
+use layerfs::{
+    Active, Container, ContainerState, Durability, FileKind, Lease, Root, Run, Store, View,
+};
 
 use super::ContainerConfig;
 use super::mounts::{MountConfig, MountContent};
@@ -45,7 +47,7 @@ pub(crate) fn find(
 ) -> Result<Found, Failure> {
     let path = Path::new("/").join(path);
     if let ContainerState::Running(run) = container.state {
-        let place = format!("/proc/{}/root", run.process.pid);
+        let place = root_of(container, run)?;
         let root = File::open(&place)
             .doing(|| format!("cannot reach the files of container {}", container.name))
             .map_err(|failure| failure.hint("stop it first: its files are another namespace's"))?;
@@ -67,6 +69,24 @@ pub(crate) fn find(
             let root = active.root.try_clone()?;
             Ok(Found { root, path, read_only: false, _held: Held::Active { _active: active } })
         }
+    }
+}
+
+/// Where the root is of a container that runs.
+fn root_of(container: &Container, run: Run) -> Result<PathBuf, Failure> {
+    let process = run.process;
+    // Until it has a process of its own, its keeper's stands for it, whose root is the machine's.
+    if run.keeper.is_none_or(|keeper| keeper == process) {
+        let message = format!("container {} is only about to run", container.name);
+        return Err(Failure::new(message).hint("try again in a moment"));
+    }
+    let mounts = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt"));
+    let pid = process.pid.to_string();
+    let ours = mounts("self").doing(|| "cannot read /proc/self/ns/mnt".into())?;
+    match mounts(&pid) {
+        // Its first process stays outside, and only what that started is confined to the tree.
+        Ok(theirs) if theirs == ours => Ok(container.tree()),
+        _ => Ok(PathBuf::from(format!("/proc/{pid}/root"))),
     }
 }
 

@@ -2,14 +2,15 @@
 
 mod bind_flag;
 mod choose;
+mod confined;
 mod mount_flag;
 mod options;
 mod tmpfs_flag;
 
 use std::path::{Path, PathBuf};
 
-use layerfs::{Container, Store};
-use runtime::{BindFlags, Mount, MountSource, Propagation, Spec, Tmpfs};
+use layerfs::{Container, Lease, Store};
+use runtime::{BindFlags, Mount, MountSource, Propagation, Rootfs, Spec, Tmpfs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -143,9 +144,19 @@ impl Default for TmpfsConfig {
 }
 
 /// Adds the mounts of a container that is about to start.
-pub(crate) fn add(store: &Store, config: &ContainerConfig, spec: &mut Spec) -> Result<(), Failure> {
+pub(crate) fn add(
+    store: &Store,
+    lease: &Lease,
+    config: &ContainerConfig,
+    spec: &mut Spec,
+) -> Result<(), Failure> {
+    let is_confined = matches!(spec.rootfs, Rootfs::Chroot(_));
     for mount in &config.mounts {
-        spec.mounts.push(to_mount(store, mount)?);
+        spec.mounts.push(if is_confined {
+            confined::to_mount(store, lease, mount)?
+        } else {
+            to_mount(store, mount)?
+        });
     }
     // What is mounted over a file of ours hides it.
     let mounts = &spec.mounts;

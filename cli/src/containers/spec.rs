@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use layerfs::{Active, COVERED, Root};
+use layerfs::{Active, COVERED, Lease, Root};
 use runtime::{Chroot, FileContent, Mount, Process, ProvidedFile, Rootfs, Spec, Stdio, user};
 
 use super::options::sharing::{device, devices_below};
@@ -16,7 +16,7 @@ use crate::networks::{self, NAMES, NetworkChoice};
 
 /// The process of a container, in its surroundings.
 pub(crate) fn spec(
-    app: &App,
+    (app, lease): (&App, &Lease),
     config: &ContainerConfig,
     hostname: &str,
     tree: Active,
@@ -54,6 +54,7 @@ pub(crate) fn spec(
             limits: isolation.limits(),
         },
         hostname: hostname.to_owned(),
+        domain: config.domain.clone(),
         namespaces: sharing.namespaces(app.store()?)?,
         sysctls: sharing.sysctl.clone(),
         oom_score_adj: sharing.oom_score_adj,
@@ -74,7 +75,7 @@ pub(crate) fn spec(
         spec.mounts.retain(|mount| mount.target != device.target);
         spec.mounts.push(device);
     }
-    mounts::add(app.store()?, config, &mut spec)?;
+    mounts::add(app.store()?, lease, config, &mut spec)?;
     Ok(spec)
 }
 
@@ -115,7 +116,7 @@ fn provided_files(
         hosts.push(b'\n');
     }
     hosts.extend(config.names.hosts().into_bytes());
-    hosts.extend(format!("127.0.1.1\t{hostname}\n").into_bytes());
+    hosts.extend(format!("127.0.1.1\t{}\n", config.host_names(hostname)).into_bytes());
     let hosts = match joined {
         None => file("/etc/hosts", hosts),
         Some(path) => ProvidedFile {

@@ -15,6 +15,7 @@ use super::wire::{Exec, Reply};
 use super::{Init, descriptors, wire};
 use crate::containers::{ContainerConfig, OWN_FAILURE, spec, start_failure};
 use crate::error::Failure;
+use crate::terminal::Terminal;
 
 /// What is common to all processes of a container.
 pub(crate) struct Household {
@@ -32,7 +33,7 @@ impl Household {
         exec: &Exec,
         stdio: Stdio,
     ) -> Result<runtime::Container, Failure> {
-        let root = Root::open(&root_of(init))?;
+        let root = root_of(init)?;
         let asked = exec.user.as_deref().unwrap_or(&self.config.runtime.user);
         let user = spec::resolve_user(&root, asked, &self.config.sharing.group_add)?;
         let mut env = self.config.runtime.env.clone();
@@ -55,6 +56,7 @@ impl Household {
             no_new_privileges: kept.no_new_privileges,
             fake_ids: self.fake_ids,
             groups: init.groups.clone(),
+            confinement: init.inmates.confinement.clone(),
             stdio,
         };
         runtime::join(init.pidfd.as_fd(), init.pid, join).map_err(start_failure)
@@ -98,13 +100,23 @@ impl Household {
 }
 
 /// The root of a running container.
-fn root_of(init: &Init) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/root", init.pid))
+fn root_of(init: &Init) -> Result<Root, Failure> {
+    match &init.inmates.confinement {
+        Some(confinement) => Ok(Root::from_fd(confinement.directory().try_clone_to_owned()?)),
+        None => Ok(Root::open(&PathBuf::from(format!("/proc/{}/root", init.pid)))?),
+    }
 }
 
 /// A new terminal of the container's own, by whose name its programs find it: our side and theirs.
 fn terminal_in(init: &Init) -> io::Result<(File, OwnedFd)> {
-    let root = Root::open(&root_of(init)).map_err(io::Error::other)?;
+    let other = |failure: Failure| io::Error::other(failure.message);
+    if init.inmates.confinement.is_some() {
+        // It shows the machine's.
+        let terminal = Terminal::open().map_err(other)?;
+        let theirs = terminal.theirs()?;
+        return Ok((terminal.into_ours(), theirs));
+    }
+    let root = root_of(init).map_err(other)?;
     let multiplexer = root.open_dir("dev/pts").map_err(io::Error::other)?;
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
     let ours = rustix::fs::openat(multiplexer.as_fd(), "ptmx", flags, rustix::fs::Mode::empty())?;

@@ -18,7 +18,7 @@ impl Keeper {
         if freezer.is_frozen() {
             return failed("it is paused already");
         }
-        if let Err(error) = freezer.freeze(init.pid, &init.groups) {
+        if let Err(error) = freezer.freeze(&init.inmates, &init.groups) {
             return failed(Failure::from(error).message);
         }
         self.note_run(|run| run.paused = true);
@@ -40,7 +40,7 @@ impl Keeper {
         if !freezer.is_frozen() {
             return Reply::Done;
         }
-        if let Err(error) = freezer.thaw(init.pid) {
+        if let Err(error) = freezer.thaw(&init.inmates) {
             return failed(Failure::from(error).message);
         }
         self.note_run(|run| run.paused = false);

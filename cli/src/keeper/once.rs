@@ -52,7 +52,7 @@ pub(super) fn start(
     let streams = if config.terminal { of_terminal(config, size)? } else { of_pipes(config)? };
     let mut joined = join(app, store, container, config)?;
     let hostname = hostname(container, config);
-    let mut spec = spec(app, config, hostname, tree, streams.theirs, &mut joined)?;
+    let mut spec = spec((app, lease), config, hostname, tree, streams.theirs, &mut joined)?;
     spec.mounts.extend(streams.console);
     let process = runtime::spawn(spec).map_err(start_failure)?;
     let Streams { outputs, input, terminal, .. } = streams;

@@ -26,7 +26,7 @@ impl Keeper {
 
     fn with_processes(&self, answer: impl FnOnce(i32, Vec<i32>) -> Reply) -> Reply {
         let Some(init) = self.running() else { return failed("it is not running") };
-        match runtime::processes(init.pid) {
+        match init.inmates.all() {
             Ok(processes) => answer(init.pid, processes),
             Err(error) => failed(format!("cannot find its processes: {error}")),
         }

@@ -22,7 +22,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Active, COVERED, Committed, Durability, Place, Scratch, Snapshotter, View, finish};
+use super::{
+    Active, COVERED, Committed, Durability, Place, Scratch, Snapshotter, TREE, View, finish,
+};
 use crate::change::{Change, DirectoryTimes, Lower, Settled, changes};
 use crate::lease::entries;
 use crate::root::{Root, Timestamp};
@@ -30,9 +32,6 @@ use crate::{Error, Result, whiteout};
 use baseline::{Baseline, Directories};
 use gather::{Covered, gather};
 use materialise::{How, materialise};
-
-/// The tree, in the work directory.
-const TREE: &str = "tree";
 
 /// Makes snapshots by copying.
 #[derive(Debug, Default)]

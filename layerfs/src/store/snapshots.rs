@@ -12,6 +12,7 @@ use oci::{Algorithm, DiffId, Digest};
 
 use super::hash_ahead::hash_ahead;
 use super::layers::tree_of;
+use super::lent::bring_back;
 use super::read_ahead::read_made;
 use super::{Container, Layer, Store};
 use crate::change::Lower;
@@ -81,6 +82,7 @@ impl Store {
     ) -> Result<Active> {
         let stack = self.stack(lease, &container.layers)?;
         self.claim_soon(lease, &container.id)?;
+        bring_back(container)?;
         let place = Place { upper: container.upper(), work: container.work() };
         self.snapshotter().prepare(&stack, place, durability)
     }

@@ -69,7 +69,7 @@ impl Store {
         for spec in specs {
             staged.push((spec.with_name()?, self.stage_volume(lease)?));
         }
-        self.state().write("use volumes", |c| {
+        let volumes = self.state().write("use volumes", |c| {
             let mut volumes = Vec::new();
             for (named, staged) in &staged {
                 let volume = self.ensure_volume(c, lease, named, staged)?;
@@ -77,7 +77,9 @@ impl Store {
                 volumes.push(volume);
             }
             Ok(volumes)
-        })
+        })?;
+        volumes.iter().try_for_each(|volume| self.find_data(volume))?;
+        Ok(volumes)
     }
 
     /// All volumes, by name.
@@ -95,7 +97,24 @@ impl Store {
     /// # Errors
     /// [`Error::VolumeNotFound`].
     pub fn volume(&self, name: &str) -> Result<Volume> {
-        self.state().read("look a volume up", |c| self.this_volume(c, name))
+        let volume = self.state().read("look a volume up", |c| self.this_volume(c, name))?;
+        self.find_data(&volume)?;
+        Ok(volume)
+    }
+
+    /// Where nothing can be mounted, a container that was killed may still have it.
+    fn find_data(&self, volume: &Volume) -> Result<()> {
+        if volume.data.exists() {
+            return Ok(());
+        }
+        for user in &volume.users {
+            match self.container(user) {
+                Ok(container) => self.give_back(&container)?,
+                Err(Error::ContainerNotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Removes a volume with all that is in it.

@@ -6,71 +6,138 @@
 //! ends in an error.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::thread::CapabilitySet;
 
 use super::{Prepared, Privileges, Undo, privileges, program, shared, streams};
-use crate::cgroup::Groups;
+use crate::cgroup::{self, Groups};
+use crate::confinement::Confinement;
 use crate::device;
 use crate::error::Error;
 use crate::fixture::{Fixtures, Looks};
 use crate::plan::{Plan, Step};
 use crate::root_tree::{Kind, RootTree};
 use crate::spec::{
-    Chroot, FileContent, Mount, MountSource, Namespace, Network, ProvidedFile, Rootfs, Spec, Tmpfs,
+    Chroot, FileContent, Join, Mount, MountSource, Namespace, Network, Process, ProvidedFile,
+    Rootfs, Spec, Stdio, Tmpfs,
 };
-use crate::window;
+use crate::window::{self, Window};
 
 /// Makes the plan, and puts into the root what it asks for. When that fails, nothing is left.
 pub(super) fn prepare(spec: Spec) -> Result<Prepared, Error> {
     refuse(&spec)?;
     let mut groups = Groups::with(&spec.limits)?;
-    let mut plan = Plan::new(0, program::program(&spec.process)?);
-    if let Some(groups) = &mut groups {
-        for join in groups.joins() {
-            let group = plan.keep(join);
-            plan.steps.push(Step::JoinGroup(group));
+    let joins = groups.as_mut().map(Groups::joins).unwrap_or_default();
+    let (mut plan, privileges) = begin(
+        &spec.process,
+        joins,
+        spec.stdio,
+        &Privileges {
+            user: &spec.process.user,
+            capabilities: spec.capabilities,
+            seccomp: spec.seccomp,
+            no_new_privileges: spec.no_new_privileges,
+            fake_ids: spec.fake_ids,
+            init: spec.init,
+        },
+    )?;
+    let Rootfs::Chroot(chroot) = spec.rootfs else {
+        return Err(Error::NeedsNamespaces { what: "the root file system".into() });
+    };
+    let confinement = Confinement::new(chroot.directory.as_fd())
+        .map_err(|error| Error::setup("keep the root file system", error))?;
+    let undo = furnish(&chroot, spec.mounts, spec.files, spec.fake_ids)?;
+    match end(&mut plan, &confinement, &spec.process, privileges) {
+        Ok(window) => Ok(Prepared {
+            window,
+            confinement: Some(confinement),
+            ..Prepared::plain(plan, undo, groups)
+        }),
+        Err(error) => {
+            undo.now();
+            Err(error)
         }
     }
-    let working_directory = program::working_directory(&spec.process)?;
+}
+
+/// Makes the plan of a process that joins such a container.
+pub(super) fn prepare_join(confinement: &Arc<Confinement>, spec: Join) -> Result<Prepared, Error> {
+    let guest =
+        confinement.enter().ok_or(Error::DiedInSetup { status: "the container has ended" })?;
+    let mut joins = Vec::new();
+    for directory in &spec.groups {
+        joins.push(cgroup::entrance(directory)?);
+    }
+    let (mut plan, privileges) = begin(
+        &spec.process,
+        joins,
+        spec.stdio,
+        &Privileges {
+            user: &spec.process.user,
+            capabilities: spec.capabilities,
+            seccomp: spec.seccomp,
+            no_new_privileges: spec.no_new_privileges,
+            fake_ids: spec.fake_ids,
+            init: false,
+        },
+    )?;
+    let window = end(&mut plan, confinement, &spec.process, privileges)?;
+    Ok(Prepared { window, guest: Some(guest), ..Prepared::plain(plan, Undo::default(), None) })
+}
+
+/// What comes before the root is changed, and the steps that give privileges up after it.
+fn begin(
+    process: &Process,
+    groups: Vec<OwnedFd>,
+    stdio: Stdio,
+    kept: &Privileges<'_>,
+) -> Result<(Plan, Vec<Step>), Error> {
+    let mut plan = Plan::new(0, program::program(process)?);
+    for group in groups {
+        let group = plan.keep(group);
+        plan.steps.push(Step::JoinGroup(group));
+    }
     // The one that stays behind is there already.
     // Only with no_new_privs may who has no privileges install a filter.
-    let kept = Privileges { init: false, no_new_privileges: true, ..Privileges::of(&spec) };
+    let kept = Privileges { init: false, no_new_privileges: true, ..*kept };
     let mut privileges = privileges(&kept)?;
     if !holds(CapabilitySet::SETPCAP) {
         // The set is that of who confined us.
         privileges.retain(|step| !matches!(step, Step::Bound(_)));
     }
-    let owner = spec.process.user.uid;
     plan.steps.push(Step::Session);
-    plan.steps.push(Step::Umask(spec.process.umask));
-    plan.steps.extend(spec.process.limits.iter().copied().map(Step::Limit));
-    streams(&mut plan, spec.stdio, owner)?;
+    plan.steps.push(Step::Umask(process.umask));
+    plan.steps.extend(process.limits.iter().copied().map(Step::Limit));
+    streams(&mut plan, stdio, process.user.uid)?;
     shared::stay_behind(&mut plan)?;
+    Ok((plan, privileges))
+}
 
-    let Rootfs::Chroot(chroot) = spec.rootfs else {
-        return Err(Error::NeedsNamespaces { what: "the root file system".into() });
-    };
-    let undo = furnish(&chroot, spec.mounts, spec.files, spec.fake_ids)?;
-    let root = plan.keep(chroot.directory);
+/// Changes the root, gives privileges up, and opens the window.
+fn end(
+    plan: &mut Plan,
+    confinement: &Confinement,
+    process: &Process,
+    privileges: Vec<Step>,
+) -> Result<Option<Window>, Error> {
+    let working_directory = program::working_directory(process)?;
+    let root = confinement.directory().try_clone_to_owned();
+    let root = plan.keep(root.map_err(|error| Error::setup("keep the root file system", error))?);
     plan.steps.push(Step::Chroot(root));
     plan.steps.push(Step::WorkingDirectory(working_directory));
     plan.steps.extend(privileges);
-    let window = match window::window() {
+    match window::window() {
         Ok(Some((opening, window))) => {
             let socket = plan.keep(opening.socket);
             plan.steps.push(Step::Window(socket, opening.program));
-            Some(window)
+            Ok(Some(window))
         }
-        Ok(None) => None,
-        Err(errno) => {
-            undo.now();
-            return Err(Error::setup("open a window to /proc", errno));
-        }
-    };
-    Ok(Prepared { plan, undo, groups, window })
+        Ok(None) => Ok(None),
+        Err(errno) => Err(Error::setup("open a window to /proc", errno)),
+    }
 }
 
 fn holds(capability: CapabilitySet) -> bool {

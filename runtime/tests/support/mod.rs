@@ -96,6 +96,7 @@ impl Root {
                 limits: Vec::new(),
             },
             hostname: "box".into(),
+            domain: None,
             namespaces: Namespaces::default(),
             sysctls: Vec::new(),
             oom_score_adj: None,
