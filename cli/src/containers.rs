@@ -1,6 +1,7 @@
 //! Containers as the command line makes them: what is kept of one, and how it is started.
 
 mod config;
+pub(crate) mod failed_start;
 pub(crate) mod files;
 mod limits;
 pub(crate) mod mounts;
@@ -45,7 +46,8 @@ pub(crate) fn run_here(
     let Here { mut process, keeper, caught, joined, state } = match started {
         Ok(here) => here,
         Err(failure) => {
-            store.set_container_state(&container.id, starting.ended(failure.code.into()))?;
+            let code = failed_start::note(&container.dir, &failure);
+            store.set_container_state(&container.id, starting.failed(code))?;
             return Err(failure);
         }
     };
@@ -84,7 +86,7 @@ fn start_here(
     let stdin = if config.open_stdin { Stream::Inherit } else { Stream::Null };
     let stdio = Stdio { stdin, stdout: Stream::Inherit, stderr: Stream::Inherit };
     let mut joined = join(app, store, container, config)?;
-    let spec = spec(app, config, hostname(container, config), tree, stdio, &mut joined)?;
+    let spec = spec((app, lease), config, hostname(container, config), tree, stdio, &mut joined)?;
     let household = Household {
         config: config.clone(),
         hostname: hostname(container, config).to_owned(),

@@ -257,6 +257,42 @@ fn a_container_is_listed_and_inspected_as_scripts_expect() {
 }
 
 #[test]
+fn one_that_could_not_be_started_says_why_and_never_ran() {
+    let tierce = tierce();
+    let state = |name: &str| {
+        let format =
+            "{{.State.Status}} {{.State.ExitCode}} {{.State.StartedAt}} {{.State.FinishedAt}}";
+        tierce.ok(["inspect", "-f", format, name])
+    };
+    let never = "0001-01-01T00:00:00Z 0001-01-01T00:00:00Z";
+    for (command, code) in [("nosuch", 127), ("/etc", 126)] {
+        for detached in [&[][..], &["-d"], &["-d", "--restart", "always"]] {
+            let run = [&["run", "--name", "xx"], detached, &["busybox", command]].concat();
+            assert_eq!(tierce.run(run).code, code);
+            assert_eq!(state("xx"), format!("created {code} {never}\n"));
+            let why = tierce.ok(["inspect", "-f", "{{.State.Error}}", "xx"]);
+            assert!(why.contains(command), "{why}");
+            assert_eq!(
+                tierce.ok(["ps", "-a", "--format", "{{.Status}} {{.State}}"]),
+                "Created created\n"
+            );
+            assert_eq!(tierce.ok(["ps", "-q", "-f", "status=created"]).lines().count(), 1);
+            assert_eq!(tierce.run(["start", "xx"]).code, 1);
+            assert_eq!(tierce.ok(["wait", "xx"]), format!("{code}\n"));
+            tierce.ok(["rm", "xx"]);
+        }
+    }
+    // One that ran before has ended, and says when.
+    tierce.ok(["run", "--name", "xx", "busybox", "rm", "/bin/sh", "/bin/rm"]);
+    let before = state("xx");
+    assert!(before.starts_with("exited 0 2"), "{before}");
+    assert_eq!(tierce.run(["start", "xx"]).code, 1);
+    assert_eq!(state("xx"), before.replacen("exited 0", "exited 127", 1));
+    tierce.ok(["rm", "xx"]);
+    assert_nothing_is_left(&tierce);
+}
+
+#[test]
 fn the_health_of_a_container_is_looked_after() {
     let tierce = tierce();
     let check = ["--health-cmd", "echo looked; test -e /well", "--health-interval", "50ms"];

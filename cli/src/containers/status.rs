@@ -11,7 +11,7 @@ use crate::ui::human;
 pub(crate) fn status(container: &Container, now: Timestamp) -> String {
     let since = |second: i64| human::duration(now.as_second() - second);
     match container.state {
-        ContainerState::Created => "Created".into(),
+        ContainerState::Created | ContainerState::Failed { .. } => "Created".into(),
         ContainerState::Running(run) => {
             let mut text = format!("Up {}", since(run.since));
             match run.health {
@@ -39,7 +39,7 @@ pub(crate) fn status(container: &Container, now: Timestamp) -> String {
 /// The state in one word.
 pub(crate) fn word(state: ContainerState) -> &'static str {
     match state {
-        ContainerState::Created => "created",
+        ContainerState::Created | ContainerState::Failed { .. } => "created",
         ContainerState::Running(run) if run.paused => "paused",
         ContainerState::Running(_) => "running",
         ContainerState::Restarting { .. } => "restarting",

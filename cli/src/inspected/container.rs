@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::host_config::host_config;
 use super::runtime_config;
-use crate::containers::{ContainerConfig, hostname, mounts, status};
+use crate::containers::{ContainerConfig, failed_start, hostname, mounts, status};
 use crate::keeper::health::Results;
 use crate::keeper::log;
 use crate::networks::join::Addresses;
@@ -21,7 +21,7 @@ pub(crate) fn container(container: &Container) -> Value {
     let config = ContainerConfig::of(container).ok();
     let command = config.as_ref().map(ContainerConfig::command).unwrap_or_default();
     let restarts = match container.state {
-        ContainerState::Created => 0,
+        ContainerState::Created | ContainerState::Failed { .. } => 0,
         ContainerState::Running(run) => run.restarts,
         ContainerState::Restarting { restarts, .. } | ContainerState::Exited { restarts, .. } => {
             restarts
@@ -71,6 +71,7 @@ fn created(container: &Container, config: Option<&ContainerConfig>) -> String {
 fn state(container: &Container) -> Value {
     let (pid, code, started, finished) = match container.state {
         ContainerState::Created => (0, 0, None, None),
+        ContainerState::Failed { code } => (0, code, None, None),
         ContainerState::Running(run) => (run.process.pid, 0, Some(run.since), None),
         ContainerState::Restarting { code, at, .. } => (0, code, None, Some(at)),
         ContainerState::Exited { code, at, since, .. } => (0, code, since, at),
@@ -85,7 +86,7 @@ fn state(container: &Container) -> Value {
         "Dead": false,
         "Pid": pid,
         "ExitCode": code,
-        "Error": "",
+        "Error": failed_start::noted(&container.dir),
         "StartedAt": time(started),
         "FinishedAt": time(finished),
     });
@@ -110,7 +111,7 @@ fn runtime(container: &Container, config: &ContainerConfig) -> Value {
     let mut value = runtime_config(&config.runtime);
     for (name, content) in [
         ("Hostname", json!(hostname(container, config))),
-        ("Domainname", json!("")),
+        ("Domainname", json!(config.domain.as_deref().unwrap_or_default())),
         ("Image", json!(container.image_name)),
         ("Tty", json!(config.terminal)),
         ("OpenStdin", json!(config.open_stdin)),

@@ -96,7 +96,9 @@ pub(crate) fn ask_for_end(
 /// The status that a container ended with; 0 if it never ran.
 pub(crate) fn last_code(state: ContainerState) -> i32 {
     match state {
-        ContainerState::Exited { code, .. } | ContainerState::Restarting { code, .. } => code,
+        ContainerState::Exited { code, .. }
+        | ContainerState::Failed { code }
+        | ContainerState::Restarting { code, .. } => code,
         ContainerState::Created | ContainerState::Running(_) => 0,
     }
 }

@@ -17,7 +17,7 @@ use super::restart::BackOff;
 use super::wire::{self, Attach, Reply, Request};
 use super::{Keeper, door};
 use crate::app::App;
-use crate::containers::{ContainerConfig, OWN_FAILURE, hostname};
+use crate::containers::{ContainerConfig, OWN_FAILURE, failed_start, hostname};
 use crate::error::{Failure, Outcome};
 
 /// Keeps a container: starts it, and stays until it has ended for good.
@@ -96,7 +96,11 @@ impl<'a> Kept<'a> {
             let began = Instant::now();
             let code = match self.run(first.take()) {
                 Ok(code) => code,
-                Err(code) => break code,
+                Err(code) => {
+                    self.outputs.finish(code);
+                    self.keeper.over(code);
+                    return Ok(0);
+                }
             };
             if self.keeper.was_asked_to_end() || !self.config.restart.again(code, self.restarts) {
                 break code;
@@ -117,13 +121,15 @@ impl<'a> Kept<'a> {
     /// One run: its status, or as an error the one of a container that could not be started.
     fn run(&self, first: Option<First>) -> Result<i32, i32> {
         let refuse = |failure: Failure| {
+            let code = failed_start::note(&self.container.dir, &failure);
+            self.note(self.current().failed(code));
+            self.remove_if_asked();
             if let Some(first) = &first {
-                self.note(self.current().ended(failure.code.into()));
-                self.remove_if_asked();
                 first.refuse(&failure);
             }
-            i32::from(failure.code)
+            code
         };
+        failed_start::forget(&self.container.dir).map_err(|error| refuse(error.into()))?;
         let lease = self.store.lease().map_err(|error| refuse(error.into()))?;
         let mut started = once::start(
             self.app,

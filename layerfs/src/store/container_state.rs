@@ -19,6 +19,11 @@ const LOST: i32 = 137;
 pub enum ContainerState {
     /// It never ran.
     Created,
+    /// It never ran, because it could not be started.
+    Failed {
+        /// The status that stands for the reason.
+        code: i32,
+    },
     /// It runs.
     Running(Run),
     /// It ended, and its keeper will start it again.
@@ -76,6 +81,18 @@ pub struct Run {
     /// How often it was started again.
     #[serde(default)]
     pub restarts: u32,
+    /// Its run before this one; `None` if it never ran.
+    #[serde(default)]
+    pub before: Option<Before>,
+}
+
+/// A run of a container that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// When it ended, in seconds since 1970; `None` if nobody was there to see it.
+    pub at: Option<i64>,
+    /// When it was started, in seconds since 1970.
+    pub since: Option<i64>,
 }
 
 /// What a health check says of a container.
@@ -131,6 +148,7 @@ impl ContainerState {
             paused: false,
             health: None,
             restarts: 0,
+            before: None,
         }))
     }
 
@@ -146,9 +164,37 @@ impl ContainerState {
             ContainerState::Running(run) => (Some(run.since), run.restarts),
             ContainerState::Restarting { restarts, .. } => (None, restarts),
             ContainerState::Exited { since, restarts, .. } => (since, restarts),
-            ContainerState::Created => (None, 0),
+            ContainerState::Created | ContainerState::Failed { .. } => (None, 0),
         };
         ContainerState::Exited { code, at: Some(now()), since, restarts }
+    }
+
+    /// What this state becomes when the container, which was about to run, could not be started:
+    /// when it ran last stays true.
+    #[must_use]
+    pub fn failed(self, code: i32) -> ContainerState {
+        match self {
+            ContainerState::Running(Run {
+                before: Some(Before { at, since }), restarts, ..
+            }) => ContainerState::Exited { code, at, since, restarts },
+            ContainerState::Exited { at, since, restarts, .. } => {
+                ContainerState::Exited { code, at, since, restarts }
+            }
+            ContainerState::Restarting { at, restarts, .. } => {
+                ContainerState::Exited { code, at: Some(at), since: None, restarts }
+            }
+            _ => ContainerState::Failed { code },
+        }
+    }
+
+    /// The state of one that begins to run after this.
+    pub(super) fn followed_by(self, next: ContainerState) -> ContainerState {
+        match (self, next) {
+            (ContainerState::Exited { at, since, .. }, ContainerState::Running(run)) => {
+                ContainerState::Running(Run { before: Some(Before { at, since }), ..run })
+            }
+            (_, next) => next,
+        }
     }
 
     /// Whether it runs, or will again without being asked to.
@@ -164,16 +210,24 @@ impl ContainerState {
                 run.process.wait_for_end(limit);
             }
             ContainerState::Restarting { keeper, .. } => keeper.wait_for_end(limit),
-            ContainerState::Created | ContainerState::Exited { .. } => {}
+            ContainerState::Created
+            | ContainerState::Failed { .. }
+            | ContainerState::Exited { .. } => {}
         }
     }
 
     /// What is true where the process that was to write the end down is gone, too.
     pub(super) fn checked(self) -> ContainerState {
-        let lost = |code| ContainerState::Exited { code, at: None, since: None, restarts: 0 };
         match self {
-            ContainerState::Running(run) if !run.witness().is_alive() => lost(LOST),
-            ContainerState::Restarting { keeper, code, .. } if !keeper.is_alive() => lost(code),
+            ContainerState::Running(run) if !run.witness().is_alive() => ContainerState::Exited {
+                code: LOST,
+                at: None,
+                since: Some(run.since),
+                restarts: run.restarts,
+            },
+            ContainerState::Restarting { keeper, code, at, restarts } if !keeper.is_alive() => {
+                ContainerState::Exited { code, at: Some(at), since: None, restarts }
+            }
             state => state,
         }
     }
@@ -202,7 +256,8 @@ mod tests {
         assert!(state.checked().is_running());
         let ContainerState::Running(mut run) = state else { unreachable!() };
         run.process.start += 1;
-        let lost = ContainerState::Exited { code: LOST, at: None, since: None, restarts: 0 };
+        let since = Some(run.since);
+        let lost = ContainerState::Exited { code: LOST, at: None, since, restarts: 0 };
         assert_eq!(ContainerState::Running(run).checked(), lost);
     }
 
@@ -213,6 +268,21 @@ mod tests {
         run.keeper = Some(run.process);
         run.process.start += 1;
         assert!(ContainerState::Running(run).checked().is_running());
+    }
+
+    #[test]
+    fn one_that_cannot_be_started_never_ran_or_ran_before() {
+        let starting = ContainerState::running(std::process::id()).unwrap();
+        let first = ContainerState::Created.followed_by(starting).failed(127);
+        assert_eq!(first, ContainerState::Failed { code: 127 });
+        assert!(!first.is_running());
+        let ended = ContainerState::Exited { code: 0, at: Some(8), since: Some(7), restarts: 0 };
+        let second = ended.followed_by(starting).failed(126);
+        assert_eq!(
+            second,
+            ContainerState::Exited { code: 126, at: Some(8), since: Some(7), restarts: 0 }
+        );
+        assert_eq!(first.followed_by(starting), starting);
     }
 
     #[test]

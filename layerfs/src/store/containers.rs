@@ -151,9 +151,11 @@ impl Store {
     /// [`Error::ContainerRunning`]; [`Error::ContainerNotFound`] if it was removed meanwhile.
     pub fn begin_container(&self, lease: &Lease, id: &str, state: ContainerState) -> Result<()> {
         self.state().write("record the start of a container", |c| {
-            if this_container(self, c, id)?.state.is_running() {
+            let before = this_container(self, c, id)?.state;
+            if before.is_running() {
                 return Err(Error::ContainerRunning { id: id.to_owned() }.into());
             }
+            let state = before.followed_by(state);
             lease.unpin_container(c, id)?;
             found(rows::set_state(c, id, &state_text(state))?, id)
         })
@@ -197,6 +199,10 @@ impl Store {
     /// # Errors
     /// [`Error::ContainerRunning`], [`Error::ContainerNotFound`].
     pub fn remove_container(&self, lease: &Lease, id: &str) -> Result<()> {
+        let container = self.container(id)?;
+        if container.id == id {
+            self.give_back(&container)?;
+        }
         self.state().write("remove a container", |c| {
             if this_container(self, c, id)?.state.is_running() {
                 return Err(Error::ContainerRunning { id: id.to_owned() }.into());
