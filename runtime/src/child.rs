@@ -14,7 +14,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 use crate::capability::{Capability, CapabilitySet};
 use crate::plan::{Attach, EMPTY, Handle, Mask, Plan, Program, Source, Step};
 use crate::spec::Limit;
-use crate::{init, reaper, sys, window};
+use crate::{init, interpreter, reaper, sys, window};
 
 /// Which step failed, and why. An index one past the last step is the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,10 @@ impl Child<'_> {
                 Err(Errno::PERM) => Ok(()),
                 result => result,
             },
+            Step::DomainName(name) => match rustix::system::setdomainname(name.to_bytes()) {
+                Err(Errno::PERM) => Ok(()),
+                result => result,
+            },
             Step::Pivot { stow } => self.pivot(*stow),
             Step::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
@@ -144,6 +148,7 @@ impl Child<'_> {
             Step::Identity { uid, gid } => become_user(*uid, *gid),
             Step::Capabilities(set) => hold(*set),
             Step::NoNewPrivileges => rustix::thread::set_no_new_privs(true),
+            Step::Undumpable => undumpable(),
             Step::EndWithParent => self.end_with_parent(),
             Step::Filter(program) => sys::install_filter(program),
             Step::Init => init::stay_behind(&mut || self.become_program()),
@@ -279,7 +284,7 @@ impl Child<'_> {
     /// the reports any more.
     fn end_with_parent(&self) -> Result<(), Errno> {
         // Changing the user cleared the signal and made the process dumpable by that user.
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        undumpable()?;
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         if !is_read(self.report)? {
             sys::exit(127)
@@ -346,11 +351,8 @@ const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICL
 /// A magic link such as `/proc/self/exe` would lead to the program that this process still is,
 /// on the machine's own file system; those are refused.
 fn execute(path: &CStr, program: &Program) -> Errno {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
-        // The kernel asks to try again after a rename; execve then decides.
-        Ok(_) | Err(Errno::AGAIN) => sys::execute(path, program),
+    match interpreter::check(path) {
+        Ok(()) => sys::execute(path, program),
         Err(Errno::LOOP) => Errno::ACCESS,
         Err(errno) => errno,
     }
@@ -439,6 +441,12 @@ fn bound(set: CapabilitySet) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// From now on nobody with the container's rights looks into this process, which is still a file of
+/// the machine's.
+fn undumpable() -> Result<(), Errno> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
 }
 
 /// The bare calls: the C library's would try to change the other threads too.

@@ -130,6 +130,8 @@ pub(crate) enum Step {
     Loopback,
     /// Names the machine.
     HostName(CString),
+    /// Sets the domain's name.
+    DomainName(CString),
     /// Makes the attached root `/`, and detaches all that was mounted before.
     Pivot {
         /// The stowed tree, which takes the old root with it.
@@ -172,6 +174,8 @@ pub(crate) enum Step {
     Capabilities(CapabilitySet),
     /// Gives up ever getting more privileges.
     NoNewPrivileges,
+    /// Lets nobody look into this process.
+    Undumpable,
     /// Ends this process when the thread that started it ends.
     EndWithParent,
     /// Installs a system call filter.
@@ -282,6 +286,7 @@ impl Step {
             Self::Setting { path, .. } => format!("write {}", show(path)),
             Self::Loopback => "bring the loopback interface up".into(),
             Self::HostName(name) => format!("set the host name {:?}", name.to_string_lossy()),
+            Self::DomainName(_) => "set the domain's name".into(),
             Self::Pivot { .. } | Self::Chroot(_) => "change to the new root".into(),
             Self::Umask(_) => "set the file creation mask".into(),
             Self::Limit(limit) => format!("limit {:?}", limit.resource),
@@ -295,6 +300,7 @@ impl Step {
             Self::Identity { uid, gid } => format!("become user {uid} and group {gid}"),
             Self::Capabilities(_) => "set the capabilities".into(),
             Self::NoNewPrivileges => "set no_new_privs".into(),
+            Self::Undumpable => "keep others from looking into the process".into(),
             Self::EndWithParent => "tie the process to its parent".into(),
             Self::Filter(_) => "install the seccomp filter".into(),
             Self::Init => "start the process below its init".into(),

@@ -234,8 +234,12 @@ fn what_cannot_be_executed_says_why() {
     let root = Root::new();
     fs::write(root.path().join("bin/plain"), "no program").unwrap();
     fs::write(root.path().join("bin/text"), "no program").unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(root.path().join("bin/text"), executable).unwrap();
+    fs::write(root.path().join("bin/script"), "#!/proc/self/exe\n").unwrap();
+    fs::write(root.path().join("bin/again"), "#! /bin/script -x\n").unwrap();
+    for name in ["text", "script", "again"] {
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(root.path().join("bin").join(name), executable).unwrap();
+    }
     let cases = [
         ("nothing", 127, "exec \"nothing\": executable file not found in $PATH"),
         ("/nothing", 127, "exec \"/nothing\": executable file not found"),
@@ -245,6 +249,9 @@ fn what_cannot_be_executed_says_why() {
         ("text", 126, "exec \"text\": Exec format error (os error 8)"),
         // What this process is on the machine, before it becomes the container's program.
         ("/proc/self/exe", 126, "exec \"/proc/self/exe\": Permission denied (os error 13)"),
+        // So is what reads a script, and what reads that.
+        ("script", 126, "exec \"script\": Permission denied (os error 13)"),
+        ("again", 126, "exec \"again\": Permission denied (os error 13)"),
         ("", 127, "exec \"\": executable file not found in $PATH"),
     ];
     for (program, code, message) in cases {
@@ -352,6 +359,7 @@ fn one_more_process_joins_a_container() {
         no_new_privileges: true,
         fake_ids: false,
         groups: Vec::new(),
+        confinement: None,
         stdio: Stdio {
             stdin: Stream::Null,
             stdout: Stream::Fd(writer.into()),
