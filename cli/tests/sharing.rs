@@ -25,6 +25,11 @@ fn options_show_inside() {
     let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     for (options, script, expected) in [
         (&["-h", "here"][..], "hostname", "here"),
+        (
+            &["-h", "here", "--domainname", "far.away"],
+            "cat /proc/sys/kernel/domainname; hostname -f",
+            "here.far.away",
+        ),
         (&["--uts", "host"], "hostname", hostname.trim()),
         (&["--uts", "host", "-h", "unused"], "hostname", hostname.trim()),
         (&["--oom-score-adj", "321"], "cat /proc/self/oom_score_adj", "321"),

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::containers::{ContainerConfig, OWN_FAILURE};
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask;
-use crate::keeper::joined::{Joining, Parted};
+use crate::keeper::joined::{Joining, Parted, Shown};
 use crate::keeper::wire::{self, Request};
 use crate::signals::Caught;
 use crate::terminal::DetachKeys;
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let config = ContainerConfig::of(&container)?;
     let joining = Joining {
         input: config.open_stdin && !args.no_stdin,
+        shown: Shown::ALL,
         terminal: config.terminal,
         signals: args.sig_proxy && !config.terminal,
         detach_keys: args.detach_keys.clone(),

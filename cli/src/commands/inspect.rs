@@ -1,33 +1,41 @@
-//! `tierce inspect`: everything about images or containers.
+//! `tierce inspect`: everything about containers, images, networks or volumes.
 
 use clap::ValueEnum;
-use layerfs::Store;
+use layerfs::{Container, Store};
 use serde_json::Value;
 
+use super::{network, volume};
 use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::inspected;
+use crate::networks::Networks;
+use crate::tree_size::tree_size;
 use crate::ui::say;
 use crate::ui::template::Template;
 
 /// What `tierce inspect` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Names or ids of images or containers
+    /// Names or ids of containers, images, networks or volumes
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     /// `json`, or placeholders: '{{.Id}} {{json .Config.Env}}'
     #[arg(short, long, default_value = "json", value_name = "FORMAT")]
     format: String,
-    /// What the names mean, where both exist
+    /// What the names mean, where several exist
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<Kind>,
+    /// Say how large containers are, too
+    #[arg(short, long)]
+    size: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     Image,
     Container,
+    Network,
+    Volume,
 }
 
 /// What `tierce container inspect` takes.
@@ -39,6 +47,9 @@ pub(crate) struct OfContainers {
     /// `json`, or placeholders: '{{.Id}} {{json .Config.Env}}'
     #[arg(short, long, default_value = "json", value_name = "FORMAT")]
     format: String,
+    /// Say how large they are, too
+    #[arg(short, long)]
+    size: bool,
 }
 
 /// What `tierce image inspect` takes.
@@ -54,21 +65,21 @@ pub(crate) struct OfImages {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    show(app, &args.names, &args.format, args.kind)
+    show(app, &args.names, &args.format, args.kind, args.size)
 }
 
 /// The same of containers alone.
 pub(crate) fn of_containers(args: &OfContainers, app: &App) -> Outcome {
-    show(app, &args.names, &args.format, Some(Kind::Container))
+    show(app, &args.names, &args.format, Some(Kind::Container), args.size)
 }
 
 /// The same of images alone.
 pub(crate) fn of_images(args: &OfImages, app: &App) -> Outcome {
-    show(app, &args.names, &args.format, Some(Kind::Image))
+    show(app, &args.names, &args.format, Some(Kind::Image), false)
 }
 
 /// What was found is printed also when something else was not.
-fn show(app: &App, names: &[String], format: &str, kind: Option<Kind>) -> Outcome {
+fn show(app: &App, names: &[String], format: &str, kind: Option<Kind>, with_size: bool) -> Outcome {
     let store = app.store()?;
     let template = match format {
         "json" => None,
@@ -77,7 +88,7 @@ fn show(app: &App, names: &[String], format: &str, kind: Option<Kind>) -> Outcom
     let mut found = Vec::new();
     let mut status = 0;
     for name in names {
-        match object(store, name, kind) {
+        match object(store, name, kind, with_size) {
             Ok(object) => found.push(object),
             Err(failure) => {
                 anstream::eprintln!("{}{failure}", crate::ui::ERROR);
@@ -96,20 +107,54 @@ fn show(app: &App, names: &[String], format: &str, kind: Option<Kind>) -> Outcom
     Ok(status)
 }
 
-fn object(store: &Store, name: &str, kind: Option<Kind>) -> Result<Value, Failure> {
-    if kind != Some(Kind::Image) {
+/// The first of what may have the name.
+fn object(
+    store: &Store,
+    name: &str,
+    kind: Option<Kind>,
+    with_size: bool,
+) -> Result<Value, Failure> {
+    let may_be = |wanted| kind.is_none_or(|kind| kind == wanted);
+    if may_be(Kind::Container) {
         match store.container(name) {
-            Ok(container) => return Ok(inspected::container(&container)),
-            Err(error) if kind == Some(Kind::Container) => return Err(error.into()),
-            Err(layerfs::Error::ContainerNotFound { .. }) => {}
+            Ok(found) => return container(store, &found, with_size),
+            Err(layerfs::Error::ContainerNotFound { .. }) if kind.is_none() => {}
             Err(error) => return Err(error.into()),
         }
     }
-    match store.resolve(name) {
-        Ok(image) => inspected::image(store, &image),
-        Err(layerfs::Error::ImageNotFound { .. }) if kind.is_none() => {
-            Err(Failure::new(format!("there is no image and no container `{name}`")))
+    if may_be(Kind::Image) {
+        match store.resolve(name) {
+            Ok(image) => return inspected::image(store, &image),
+            Err(layerfs::Error::ImageNotFound { .. }) if kind.is_none() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if may_be(Kind::Network) {
+        let networks = Networks::lock(store)?;
+        let found = match kind {
+            None => networks.look_up(name)?,
+            Some(_) => Some(networks.find(name)?),
+        };
+        if let Some(network) = found {
+            return network::inspected(&network, &networks);
+        }
+    }
+    match store.volume(name) {
+        Ok(volume) => Ok(volume::show::inspected(&volume)),
+        Err(layerfs::Error::VolumeNotFound { .. }) if kind.is_none() => {
+            Err(Failure::new(format!("there is no container, image, network or volume `{name}`")))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn container(store: &Store, container: &Container, with_size: bool) -> Result<Value, Failure> {
+    let mut value = inspected::container(container);
+    if with_size {
+        let own = tree_size(&container.upper())?;
+        let image = container.image.as_ref().and_then(|id| store.resolve(&id.to_string()).ok());
+        value["SizeRw"] = own.into();
+        value["SizeRootFs"] = (own + image.map_or(0, |image| image.size)).into();
+    }
+    Ok(value)
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -13,6 +14,7 @@ use crate::networks::join::new_network;
 use crate::networks::{DEFAULT, Driver, Network, Networks, Subnet};
 use crate::ui::ask::confirmed;
 use crate::ui::filter::{Filters, joined, matches_label};
+use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
 use crate::ui::say;
 use crate::ui::template::Template;
@@ -49,6 +51,9 @@ enum Action {
     /// Remove networks
     #[command(visible_alias = "remove")]
     Rm {
+        /// Mind none that is not there
+        #[arg(short, long)]
+        force: bool,
         /// Names or ids of networks
         #[arg(required = true, value_name = "NETWORK")]
         networks: Vec<String>,
@@ -58,6 +63,9 @@ enum Action {
         /// Do not ask
         #[arg(short, long)]
         force: bool,
+        /// Only those that are so: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<String>,
     },
 }
 
@@ -120,7 +128,7 @@ struct Inspect {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    let networks = Networks::lock(app.store()?)?;
+    let mut networks = Networks::lock(app.store()?)?;
     match &args.action {
         Action::Create(args) => create(args, &networks),
         Action::Connect(args) => {
@@ -139,10 +147,13 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         }
         Action::Ls(args) => list(args, &networks),
         Action::Inspect(args) => inspect(args, &networks),
-        Action::Rm { networks: names } => {
-            each(names, |name| networks.remove(&networks.find(name)?))
+        Action::Rm { force, networks: names } => {
+            each(names, |name| match networks.look_up(name)? {
+                None if *force => Ok(()),
+                _ => networks.remove(&networks.find(name)?),
+            })
         }
-        Action::Prune { force } => prune(*force, &networks),
+        Action::Prune { force, filter } => prune(*force, filter, &networks),
     }
 }
 
@@ -234,7 +245,8 @@ fn inspect(args: &Inspect, networks: &Networks<'_>) -> Outcome {
     Ok(0)
 }
 
-fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failure> {
+/// A network with docker's fields.
+pub(super) fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failure> {
     let mut containers = serde_json::Map::new();
     for endpoint in networks.endpoints(network)? {
         let address = format!("{}/{}", endpoint.address, network.subnet.prefix());
@@ -263,14 +275,27 @@ fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failur
     }))
 }
 
-fn prune(force: bool, networks: &Networks<'_>) -> Outcome {
+fn prune(force: bool, filter: &[String], networks: &Networks<'_>) -> Outcome {
+    let filters = Filters::read(filter, &["until", "label", "label!"])?;
+    let now = Timestamp::now();
+    let until = filters
+        .values("until")
+        .map(|text| human::moment(text, now).map_err(Failure::new))
+        .collect::<Result<Vec<_>, _>>()?;
+    let is_meant = |network: &Network| {
+        let created: Timestamp = network.created.parse().unwrap_or(now);
+        until.iter().all(|time| created < *time)
+            && filters.every("label", |label| matches_label(label, &network.labels))
+            && filters.every("label!", |label| !matches_label(label, &network.labels))
+    };
     let question = "This will remove all custom networks not used by at least one container.";
     if !force && !confirmed(question)? {
         return Ok(0);
     }
     let mut removed = Vec::new();
     for network in networks.all()? {
-        if network.name != DEFAULT && networks.endpoints(&network)?.is_empty() {
+        let is_free = networks.endpoints(&network)?.is_empty();
+        if network.name != DEFAULT && is_free && is_meant(&network) {
             networks.remove(&network)?;
             removed.push(network.name);
         }

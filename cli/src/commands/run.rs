@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::containers::options::{CreateOptions, Stdin, create};
 use crate::containers::{ContainerConfig, OWN_FAILURE, run_here};
 use crate::error::{Failure, Outcome};
-use crate::keeper::joined::{Joining, Parted};
+use crate::keeper::joined::{Joining, Parted, Shown};
 use crate::keeper::launch::launch;
 use crate::keeper::restart::RestartPolicy;
 use crate::keeper::{ask, wire};
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Leave the container to itself once it runs, and print its id
     #[arg(short, long)]
     detach: bool,
+    /// Take part in these alone: stdin, stdout, stderr
+    #[arg(short, long, value_enum, value_name = "STREAM", conflicts_with = "detach")]
+    attach: Vec<Channel>,
     /// The keys that leave the container to itself, as ctrl-p,ctrl-q
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     detach_keys: DetachKeys,
@@ -38,6 +41,14 @@ pub(crate) struct Args {
     options: CreateOptions,
 }
 
+/// A stream that one can take part in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Channel {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
 /// Carries it out: its status is the command's.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     start(args, app).map_err(|failure| {
@@ -52,7 +63,11 @@ fn start(args: &Args, app: &App) -> Outcome {
     let lease = store.lease()?;
     let options = &args.options;
     let joining = Joining {
-        input: options.interactive,
+        input: options.interactive && args.takes_part_in(Channel::Stdin),
+        shown: Shown {
+            stdout: args.takes_part_in(Channel::Stdout),
+            stderr: args.takes_part_in(Channel::Stderr),
+        },
         terminal: options.tty,
         signals: args.sig_proxy && !options.tty,
         detach_keys: args.detach_keys.clone(),
@@ -73,12 +88,20 @@ fn start(args: &Args, app: &App) -> Outcome {
     attached(app, store, lease, &container, &joining)
 }
 
+impl Args {
+    /// In all, if nothing is said of it.
+    fn takes_part_in(&self, channel: Channel) -> bool {
+        self.attach.is_empty() || self.attach.contains(&channel)
+    }
+}
+
 /// Whether nobody can leave the container, or come to it, or read what it said afterwards: then
 /// it needs no process of its own that keeps it.
 fn may_stay_here(args: &Args, config: &ContainerConfig) -> bool {
     config.auto_remove
         && !config.terminal
         && args.sig_proxy
+        && args.attach.is_empty()
         && config.restart == RestartPolicy::No
         && config.runtime.healthcheck.is_none()
 }

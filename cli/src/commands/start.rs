@@ -5,7 +5,7 @@ use layerfs::Store;
 use crate::app::App;
 use crate::containers::{ContainerConfig, OWN_FAILURE, each};
 use crate::error::{Failure, Outcome};
-use crate::keeper::joined::{Joining, Parted};
+use crate::keeper::joined::{Joining, Parted, Shown};
 use crate::keeper::launch::launch;
 use crate::signals::Caught;
 use crate::terminal::DetachKeys;
@@ -58,6 +58,7 @@ fn attached(args: &Args, app: &App, store: &Store, name: &str) -> Outcome {
     let config = ContainerConfig::of(&container)?;
     let joining = Joining {
         input: args.interactive && config.open_stdin,
+        shown: Shown::ALL,
         terminal: config.terminal,
         signals: !config.terminal,
         detach_keys: args.detach_keys.clone(),

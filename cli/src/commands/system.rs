@@ -1,5 +1,7 @@
 //! `tierce system …`: the store as a whole, under docker's name.
 
+mod df;
+
 use clap::Subcommand;
 
 use super::prune;
@@ -16,12 +18,16 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 #[command(defer = true)]
 enum Action {
+    /// Show how much room images, containers and volumes take
+    Df(df::Args),
     /// Remove what nothing refers to
     Prune(prune::Args),
 }
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    let Action::Prune(args) = &args.action;
-    prune::run(args, app)
+    match &args.action {
+        Action::Df(args) => df::run(args, app),
+        Action::Prune(args) => prune::run(args, app),
+    }
 }

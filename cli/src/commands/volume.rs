@@ -1,7 +1,7 @@
 //! `tierce volume`: directories that outlive containers.
 
 mod prune;
-mod show;
+pub(super) mod show;
 
 use std::collections::BTreeMap;
 

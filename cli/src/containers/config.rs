@@ -1,5 +1,6 @@
 //! What is kept of a container.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -32,6 +33,12 @@ pub(crate) struct ContainerConfig {
     pub(crate) runtime: RuntimeConfig,
     /// Its name for the machine; the beginning of its id if none was chosen.
     pub(crate) hostname: Option<String>,
+    /// The domain of the machine that it sees.
+    #[serde(default)]
+    pub(crate) domain: Option<String>,
+    /// What somebody noted with it.
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, String>,
     /// Its network.
     pub(crate) network: NetworkChoice,
     /// The address that it is to have there; a free one if none was chosen.
@@ -100,6 +107,14 @@ impl ContainerConfig {
     /// The size of its /dev/shm in bytes, if one was chosen.
     pub(crate) fn shm_size(&self) -> Option<u64> {
         self.mounts.iter().find(|mount| mount.target == Path::new("/dev/shm"))?.tmpfs_size()
+    }
+
+    /// The name of its machine as `/etc/hosts` has it: with the domain, if it has one, before it.
+    pub(crate) fn host_names(&self, hostname: &str) -> String {
+        match &self.domain {
+            Some(domain) => format!("{hostname}.{domain} {hostname}"),
+            None => hostname.to_owned(),
+        }
     }
 
     /// Its mounts with docker's fields of `HostConfig`, as they are given to `run`.

@@ -60,6 +60,12 @@ pub(crate) struct CreateOptions {
     /// The name of the machine that the command sees
     #[arg(short = 'h', long, value_name = "NAME")]
     hostname: Option<String>,
+    /// The domain of the machine that the command sees
+    #[arg(long, value_name = "NAME")]
+    domainname: Option<String>,
+    /// Note something with the container, which it does not see: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    annotation: Vec<String>,
     #[command(flatten)]
     network: NetworkArgs,
     /// Pass standard input on
@@ -152,10 +158,18 @@ pub(crate) fn create(
     args.network.expose(&mut runtime)?;
     let ports = args.network.ports(&runtime)?;
     let network = args.network.choice(&ports)?;
+    NetworkArgs::tell_of_limits(&network);
     args.sharing.check(&network)?;
     let mut config = ContainerConfig {
         runtime: changed(args, app, runtime, command)?,
         hostname: args.hostname.clone(),
+        domain: args.domainname.clone(),
+        annotations: args
+            .annotation
+            .iter()
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         network,
         network_address: args.network.ip,
         links: args.network.link.clone(),

@@ -52,6 +52,7 @@ fn life(config: &ContainerConfig) -> Value {
             "MaximumRetryCount": config.restart.times(),
         },
         "AutoRemove": config.auto_remove,
+        "Annotations": config.annotations,
         "Init": config.isolation.init,
     })
 }

@@ -16,12 +16,26 @@ use crate::terminal::{self, DetachKeys, Raw};
 pub(crate) struct Joining {
     /// Whether the container reads what we do.
     pub(crate) input: bool,
+    /// What of its output we show.
+    pub(crate) shown: Shown,
     /// Whether it has a terminal.
     pub(crate) terminal: bool,
     /// Whether signals that we get are meant for it.
     pub(crate) signals: bool,
     /// Which keys leave it to itself.
     pub(crate) detach_keys: DetachKeys,
+}
+
+/// What of a container's output is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+}
+
+impl Shown {
+    /// All of it.
+    pub(crate) const ALL: Shown = Shown { stdout: true, stderr: true };
 }
 
 /// How we part.
@@ -62,7 +76,7 @@ impl Joining {
         if self.input {
             self.pass_input(speaker, left.clone())?;
         }
-        let parted = listen(keeper)?;
+        let parted = listen(keeper, self.shown)?;
         caught.ignore();
         Ok(if left.load(Ordering::SeqCst) { Parted::Left } else { parted })
     }
@@ -119,9 +133,11 @@ impl Joining {
 }
 
 /// Says what the container says, until that ends.
-fn listen(keeper: &UnixStream) -> Result<Parted, Failure> {
+fn listen(keeper: &UnixStream, shown: Shown) -> Result<Parted, Failure> {
     loop {
         let written = match wire::receive(keeper) {
+            Ok(Some((Kind::Stdout, _))) if !shown.stdout => Ok(()),
+            Ok(Some((Kind::Stderr, _))) if !shown.stderr => Ok(()),
             Ok(Some((Kind::Stdout, bytes))) => write(io::stdout().lock(), &bytes),
             Ok(Some((Kind::Stderr, bytes))) => write(io::stderr().lock(), &bytes),
             Ok(Some((Kind::Message, message))) => match wire::understand(&message)? {

@@ -89,7 +89,8 @@ pub(super) fn inspect(args: &Inspect, app: &App) -> Outcome {
     Ok(status)
 }
 
-fn inspected(volume: &Volume) -> Value {
+/// A volume with docker's fields.
+pub(in crate::commands) fn inspected(volume: &Volume) -> Value {
     let created = Timestamp::from_second(volume.created).unwrap_or_default();
     json!({
         "CreatedAt": created.to_string(),
