@@ -156,9 +156,16 @@ impl Writer<'_> {
             if of_layer && name.as_bytes().starts_with(PREFIX) {
                 return Err(Error::ReservedName { path: path.join(name) });
             }
-            let whiteout = of_layer
-                && whiteout::may_be_whiteout(kind)
-                && dir.stat(&name).map_err(failed)?.is_some_and(|m| whiteout::is_whiteout(&m));
+            let odd = match whiteout::may_be_whiteout(kind) {
+                true => Some(dir.stat(&name).map_err(failed)?),
+                false => None,
+            };
+            // An overlay lists the whiteouts of a directory that one layer alone has, and says
+            // that there is nothing.
+            if !of_layer && matches!(odd, Some(None)) {
+                continue;
+            }
+            let whiteout = of_layer && odd.flatten().is_some_and(|m| whiteout::is_whiteout(&m));
             if whiteout {
                 let tar_name = [PREFIX, name.as_bytes()].concat();
                 todo.push((OsString::from_vec(tar_name), None));

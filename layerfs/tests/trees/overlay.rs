@@ -135,6 +135,19 @@ fn a_file_named_like_a_whiteout_cannot_become_part_of_a_layer() {
     assert!(matches!(error, Error::ReservedName { .. }), "{error}");
 }
 
+/// A layer may remove what no layer below it has: other builders and squashed images do.
+#[test]
+fn a_whiteout_of_nothing_is_nothing_in_a_tree() {
+    let scratch = Scratch::new();
+    let base = scratch.layer("a", &build("file a data=x"));
+    let odd = scratch.layer("b", &build("dir d/\nfile d/.wh.gone\nfile d/kept data=y"));
+    let view = scratch.overlay().view(&[base, odd], &|| scratch.fresh()).unwrap();
+    let mut tar = Vec::new();
+    let place = std::path::Path::new("");
+    layerfs::write_tree(&view.root, std::path::Path::new("/"), place, &mut tar).unwrap();
+    assert_eq!(names(&tar), ["./", "a", "d/", "d/kept"]);
+}
+
 #[test]
 fn a_settled_upper_holds_only_what_changed() {
     let scratch = Scratch::new();
