@@ -74,6 +74,9 @@ pub struct Sandbox {
     pub chroot: bool,
     /// What its user chose of it.
     pub settings: RunSettings,
+    /// How much each process with all that it starts may use. It is no part of the cache key: what
+    /// comes of a command that ends well is the same.
+    pub limits: runtime::Limits,
 }
 
 /// What the processes of RUN see of the machine by the user's choice. It is part of the cache key.

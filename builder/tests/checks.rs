@@ -78,6 +78,7 @@ fn request(text: &str) -> BuildRequest {
         sandbox: Sandbox {
             chroot: false,
             settings: RunSettings::default(),
+            limits: runtime::Limits::default(),
             network: NetworkMode::None,
             hostname: String::new(),
             resolv_conf: Vec::new(),

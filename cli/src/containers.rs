@@ -3,7 +3,7 @@
 mod config;
 pub(crate) mod failed_start;
 pub(crate) mod files;
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod mounts;
 mod network;
 pub(crate) mod options;

@@ -18,6 +18,7 @@ mod pulling;
 mod remotes;
 mod signals;
 mod staged_file;
+mod switches;
 mod syncing;
 mod terminal;
 mod tree_size;
@@ -35,7 +36,13 @@ use machine::Machine;
 
 /// Builds, runs, diffs, commits, pushes, pulls and serves OCI images; no daemon, no root.
 #[derive(Parser)]
-#[command(name = "tierce", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "tierce",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    args_override_self = true
+)]
 struct Cli {
     /// The store: its images, layers and containers
     #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT")]
@@ -77,7 +84,7 @@ impl From<Isolation> for runtime::userns::Isolation {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = switches::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let status = match run(cli) {
         Ok(status) => status,
         Err(failure) => {

@@ -75,6 +75,33 @@ fn limits_that_cannot_be_meant_are_refused() {
     }
 }
 
+/// As `docker build` has it: each RUN is limited, and what it came to is used again without limits.
+#[test]
+fn a_build_may_limit_its_steps() {
+    let tierce = with_image();
+    let context = tierce.scratch().join("limited");
+    std::fs::create_dir_all(&context).unwrap();
+    let text = "FROM busybox\nARG BS=1\nRUN dd if=/dev/zero of=/dev/null bs=$BS count=1\n";
+    std::fs::write(context.join("Dockerfile"), text).unwrap();
+    let context = context.to_str().unwrap();
+    let build = |more: &[&str]| {
+        let output = tierce.run([&["build", "--progress=plain"], more, &[context]].concat());
+        let refused = output.stderr.contains("no control group with the controller");
+        (!refused).then_some(output)
+    };
+    let limits = ["-m", "16m", "--memory-swap=16m", "--cpu-shares=512"];
+    let large = [&limits[..], &["--build-arg", "BS=67108864"]].concat();
+    if let Some(output) = build(&large) {
+        assert_eq!(output.code, 137, "{}", output.stderr);
+    }
+    if let Some(output) = build(&limits) {
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let again = build(&[]).unwrap();
+        assert!(again.stderr.contains("#2 CACHED"), "{}", again.stderr);
+    }
+    assert_eq!(groups_left(), 0);
+}
+
 /// Groups that containers of this process's children left behind.
 fn groups_left() -> usize {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap();

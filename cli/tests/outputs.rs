@@ -201,3 +201,34 @@ fn steps_see_what_was_chosen_and_depend_on_it() {
     let again = build(&[&chosen[..], &["--no-cache-filter", "SEEN"]].concat());
     assert_eq!((again.0, all.1 - again.1), (0, 2), "two steps ran, and the last one is as it was");
 }
+
+/// As BuildKit has it: the name is known to `/etc/hosts`, too.
+#[test]
+fn steps_run_on_a_machine_of_a_chosen_name() {
+    let tierce = tierce();
+    busybox(&tierce);
+    let text = "FROM busybox\nRUN test $(hostname) = chosen && grep -w chosen /etc/hosts\n";
+    let context = context(&tierce, text);
+    let context = context.to_str().unwrap();
+    tierce.ok(["build", "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=chosen", context]);
+    assert_ne!(tierce.run(["build", context]).code, 0);
+}
+
+/// What scripts written for docker say, and what changes nothing here.
+#[test]
+fn switches_are_written_as_docker_lets_them_be() {
+    let tierce = tierce();
+    let context = context(&tierce, "FROM scratch\nLABEL a=b\n");
+    let context = context.to_str().unwrap();
+    for more in [
+        &["--rm=true", "--force-rm=true", "--compress=false", "--compress"][..],
+        &["--pull=false", "--no-cache=true", "--load=true", "--push=false"],
+        &["-q", "--quiet=true", "--progress=none"],
+        &["--target=nothing", "--target", "", "--progress=tty", "--progress=plain"],
+    ] {
+        let output = tierce.run([&["build"], more, &[context]].concat());
+        assert_eq!(output.code, 0, "{more:?}: {}", output.stderr);
+    }
+    let output = tierce.run(["build", "--pull=perhaps", context]);
+    assert!(output.code != 0 && output.stderr.contains("perhaps"), "{}", output.stderr);
+}

@@ -14,8 +14,8 @@ use layerfs::{Active, COVERED, IdMode};
 use oci::DiffId;
 use runtime::user::{Accounts, Numeric, resolve};
 use runtime::{
-    Chroot, FileContent, Limits, Mount, MountSource, Namespaces, Network, Process, ProvidedFile,
-    Rootfs, Spec, Stdio, Stream, Tmpfs,
+    Chroot, FileContent, Mount, MountSource, Namespaces, Network, Process, ProvidedFile, Rootfs,
+    Spec, Stdio, Stream, Tmpfs,
 };
 
 use self::handed::Handed;
@@ -241,7 +241,7 @@ fn spec(
         system_paths: privileges.system_paths,
         // Orphans are reaped, and a build that is killed leaves no process, whatever programs do.
         init: true,
-        limits: Limits::default(),
+        limits: bench.sandbox.limits.clone(),
         fake_ids: bench.ids == IdMode::Single,
         stdio: Stdio {
             stdin: Stream::Null,

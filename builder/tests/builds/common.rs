@@ -83,6 +83,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
         sandbox: Sandbox {
             chroot: false,
             settings: RunSettings::default(),
+            limits: runtime::Limits::default(),
             network: NetworkMode::None,
             hostname: "buildkitsandbox".into(),
             resolv_conf: b"nameserver 192.0.2.1\n".to_vec(),

@@ -66,6 +66,7 @@ fn request(dockerfile: Source) -> BuildRequest {
             hosts: Vec::new(),
             chroot: false,
             settings: RunSettings::default(),
+            limits: runtime::Limits::default(),
         },
         grants: Grants::default(),
         now: String::new(),

@@ -33,8 +33,10 @@ use self::output::{Kind, OutputArgs};
 use self::settings::SettingsArgs;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
+use crate::containers::limits::LimitArgs;
 use crate::error::{Doing, Failure, Outcome};
 use crate::layouts::BasesAndLayouts;
+use crate::machine::Machine;
 use crate::pulling::Bases;
 use crate::remotes::Network;
 use crate::signals;
@@ -84,6 +86,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     grants: GrantArgs,
     #[command(flatten)]
     call: CallArgs,
@@ -94,7 +98,13 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// How progress is shown
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        env = "BUILDKIT_PROGRESS",
+        hide_env_values = true
+    )]
     progress: Shown,
     #[command(flatten)]
     cache: CacheArgs,
@@ -107,6 +117,9 @@ pub(crate) struct Args {
     /// As `--rm`
     #[arg(long, hide = true)]
     force_rm: bool,
+    /// The context goes nowhere, so there is nothing to compress
+    #[arg(long, hide = true)]
+    compress: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
     /// What COPY and ADD read: a directory, a git repository, the URL of an archive, or `-` for an
@@ -134,6 +147,7 @@ enum Shown {
     /// A moving display
     Tty,
     /// Nothing but errors
+    #[value(alias = "none")]
     Quiet,
 }
 
@@ -176,6 +190,15 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         }
     }
     exported.and(ended)
+}
+
+/// What RUN gets as `/etc/hosts`: the machine's, and the name that was chosen for it.
+fn hosts(machine: &Machine, hostname: Option<&str>) -> Vec<u8> {
+    let mut hosts = machine.hosts();
+    if let Some(name) = hostname {
+        hosts.extend_from_slice(format!("127.0.0.1\t{name}\n").as_bytes());
+    }
+    hosts
 }
 
 /// The platforms that are asked for, each once; nothing stands for that of the machine.
@@ -304,6 +327,8 @@ fn request(
             }
         }
     }
+    let hostname = build_args.get("BUILDKIT_SANDBOX_HOSTNAME").cloned();
+    let hostname = hostname.as_deref().filter(|name| !name.is_empty());
     let pair = |text: &String| {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         (name.to_owned(), value.to_owned())
@@ -313,7 +338,8 @@ fn request(
         context: inputs.context.clone(),
         contexts: named::contexts(&args.build_context)?,
         build_args,
-        target: args.target.clone(),
+        // As docker has it: a script's variable may be empty.
+        target: args.target.clone().filter(|target| !target.is_empty()),
         platform: args.platform.first().cloned(),
         build_platform: Platform::host(),
         no_cache: args.no_cache,
@@ -328,10 +354,11 @@ fn request(
                 RunNetwork::Default | RunNetwork::Host => NetworkMode::Host,
                 RunNetwork::None => NetworkMode::None,
             },
-            hostname: "buildkitsandbox".into(),
+            hostname: hostname.unwrap_or("buildkitsandbox").into(),
             resolv_conf: machine.resolv_conf(),
-            hosts: machine.hosts(),
+            hosts: hosts(machine, hostname),
             settings: args.settings.settings(),
+            limits: args.limits.chosen()?.to_limits(),
         },
         grants,
         now: super::commit::created(app)?,

@@ -1,0 +1,111 @@
+//! Switches with a value, as docker's and podman's scripts write them: `--pull=true`,
+//! `--no-cache=false`.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Reads a command line whose switches may have a value.
+///
+/// Which options are switches is known once they are read, so whatever the parser finds a value
+/// too many for is written without it, and read again.
+pub(crate) fn parse<P: Parser>(
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<P, clap::Error> {
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    loop {
+        let error = match P::try_parse_from(&words) {
+            Ok(parsed) => return Ok(parsed),
+            Err(error) => error,
+        };
+        match plainly(&words, &error) {
+            Some(fewer) => words = fewer,
+            None => return Err(error),
+        }
+    }
+}
+
+/// The words with the switch of the error written without its value, or left out if that is
+/// false; nothing if the error is another.
+fn plainly(words: &[OsString], error: &clap::Error) -> Option<Vec<OsString>> {
+    if error.kind() != ErrorKind::TooManyValues {
+        return None;
+    }
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    };
+    let (switch, value) = (said(ContextKind::InvalidArg)?, said(ContextKind::InvalidValue)?);
+    let wanted = truth(value)?;
+    let written = format!("{switch}={value}");
+    let at = words.iter().position(|word| **word == *written)?;
+    let mut plain = words.to_vec();
+    match wanted {
+        true => plain[at] = switch.into(),
+        false => drop(plain.remove(at)),
+    }
+    Some(plain)
+}
+
+/// What Go's `strconv.ParseBool` takes.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Parser)]
+    #[command(args_override_self = true)]
+    struct Sample {
+        #[arg(short, long)]
+        quiet: bool,
+        #[arg(long)]
+        pull: bool,
+        #[arg(long)]
+        label: Vec<String>,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    }
+
+    fn read(line: &str) -> Result<Sample, ErrorKind> {
+        let words = format!("sample {line}");
+        parse(words.split_whitespace().map(OsString::from)).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn switches_may_say_whether_they_are_meant() {
+        for (line, quiet, pull) in [
+            ("--pull=true", false, true),
+            ("--pull=false", false, false),
+            ("--pull=1 --quiet=F", false, true),
+            ("--quiet --pull=TRUE", true, true),
+            ("-q --pull=t --pull=true", true, true),
+        ] {
+            let sample = read(line).unwrap();
+            assert_eq!((sample.quiet, sample.pull), (quiet, pull), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_truth_is_an_error_still() {
+        for line in ["--pull=maybe", "--pull=", "--quiet=yes"] {
+            assert_eq!(read(line).unwrap_err(), ErrorKind::TooManyValues, "{line}");
+        }
+        assert_eq!(read("--pul=true").unwrap_err(), ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn words_of_others_stay_as_they_are() {
+        let sample = read("--pull=true --label=pull=true cmd --pull=false -q=true").unwrap();
+        assert_eq!(sample.label, ["pull=true"]);
+        assert_eq!(sample.command, ["cmd", "--pull=false", "-q=true"]);
+        assert!(sample.pull && !sample.quiet);
+    }
+}
