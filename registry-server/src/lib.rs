@@ -47,7 +47,7 @@ pub use quota::Quota;
 pub use registry::{Config, Limits, MissingReferences, Registry};
 pub use router::router;
 pub use serve::{serve, serve_tls};
-pub use storage::{Bucket, Durability, Storage};
+pub use storage::{Bucket, Durability, Lender, Storage};
 pub use tls::Tls;
 pub use upstream::{Asked, Mirror, PulledBlob, PulledManifest, Unanswered, Upstream};
 

@@ -197,13 +197,17 @@ impl Registry {
     /// Makes an upload a blob, if there is room for it.
     pub(crate) async fn finish(
         &self,
-        upload: Upload,
+        mut upload: Upload,
         repository: &Repository,
         expected: &Digest,
     ) -> Result<u64, Unfinished> {
+        upload.verify(expected).await?;
         let reserved = self.reserve(repository, expected, upload.size()).await;
         let reserved = reserved.map_err(Unfinished::Storage)?.map_err(Unfinished::OverQuota)?;
-        let size = upload.finish(repository, expected).await?;
+        // The same blob may have been here all along, and a collection may be about to remove it.
+        let _gate = self.0.collector.relying(repository).await;
+        let size = upload.commit(repository, expected).await?;
+        self.0.collector.lease(repository, expected);
         reserved.settle();
         Ok(size)
     }

@@ -23,6 +23,8 @@ use crate::query;
 use crate::routes::{blobs, catalog, manifests, operation, page, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+/// Names the store whose blobs need not be sent, since they can be mounted.
+const LENDER: HeaderName = HeaderName::from_static("tierce-blobs-of");
 
 /// The registry as a service, to be nested, layered, or called without a socket.
 pub fn router(registry: Registry) -> Router {
@@ -138,7 +140,7 @@ async fn route(
         registry.0.config.faults.before().await?;
     }
     match endpoint {
-        Endpoint::Ping => ping(&head.method),
+        Endpoint::Ping => ping(registry, &head.method),
         Endpoint::Catalog => catalog::answer(registry, head).await,
         Endpoint::Health => operation::health(registry, head).await,
         Endpoint::Metrics => operation::metrics(registry, head),
@@ -171,10 +173,13 @@ fn named(name: &str) -> Result<Repository, Problem> {
         .ok_or_else(|| Problem::bad(Code::NameInvalid, "the repository's name is invalid"))
 }
 
-fn ping(method: &Method) -> Result<Response, Problem> {
+fn ping(registry: &Registry, method: &Method) -> Result<Response, Problem> {
     if method != Method::GET && method != Method::HEAD {
         return Err(Problem::method("GET, HEAD"));
     }
     let json = HeaderValue::from_static("application/json");
-    Ok((StatusCode::OK, [(CONTENT_TYPE, json)], "{}").into_response())
+    let mut response = (StatusCode::OK, [(CONTENT_TYPE, json)], "{}").into_response();
+    let lender = registry.0.storage.0.lender().and_then(|name| HeaderValue::from_str(name).ok());
+    response.headers_mut().extend(lender.map(|name| (LENDER, name)));
+    Ok(response)
 }

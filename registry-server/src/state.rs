@@ -2,6 +2,7 @@
 //! values, checked and applied by pure functions, so that every storage agrees on what they mean.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use oci::{Digest, MediaType};
 
@@ -17,10 +18,13 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
     /// What it refers to.
     pub(crate) subject: Option<Digest>,
+    /// When it was last pushed, if that is known. With it two states differ if there was a push
+    /// between them, even one that changed nothing else.
+    pub(crate) pushed: Option<SystemTime>,
 }
 
 /// The state of one repository.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
     manifests: BTreeMap<Digest, Entry>,
     tags: BTreeMap<Tag, Digest>,
@@ -40,11 +44,15 @@ pub(crate) enum Change {
         condition: Condition,
         /// How many tags the repository may have after it, unless it gets no new one.
         most_tags: usize,
+        /// The manifests that it cannot be without.
+        needs: Vec<Digest>,
     },
     /// Removes a tag and leaves its manifest.
     RemoveTag { tag: Tag, condition: Condition },
     /// Removes a manifest and every tag that points at it.
     RemoveManifest { digest: Digest, condition: Condition },
+    /// Removes what a collection found nobody to need, if nothing has changed since it looked.
+    Collect { seen: Box<State>, tags: Vec<Tag>, manifests: Vec<Digest> },
 }
 
 /// Why a change cannot be made.
@@ -56,6 +64,10 @@ pub(crate) enum Refusal {
     Precondition,
     /// The repository would have too many tags.
     TooManyTags,
+    /// What it needs is not there.
+    Incomplete,
+    /// It was decided upon another state.
+    Changed,
 }
 
 impl State {
@@ -98,6 +110,9 @@ impl State {
                 let current = self.manifests.get_key_value(digest).map(|(digest, _)| digest);
                 (condition, current, true)
             }
+            Change::Collect { seen, .. } => {
+                return if **seen == *self { Ok(()) } else { Err(Refusal::Changed) };
+            }
         };
         if must_exist && current.is_none() {
             return Err(Refusal::Unknown);
@@ -108,6 +123,9 @@ impl State {
         match change {
             Change::Put { tags, most_tags, .. } if !self.has_room(tags, *most_tags) => {
                 Err(Refusal::TooManyTags)
+            }
+            Change::Put { needs, .. } if needs.iter().any(|d| !self.manifests.contains_key(d)) => {
+                Err(Refusal::Incomplete)
             }
             _ => Ok(()),
         }
@@ -131,6 +149,16 @@ impl State {
             Change::RemoveManifest { digest, .. } => {
                 self.remove(digest);
                 self.tags.retain(|_, target| target != digest);
+            }
+            Change::Collect { tags, manifests, .. } => {
+                for tag in tags {
+                    self.tags.remove(tag);
+                }
+                for digest in manifests {
+                    self.remove(digest);
+                }
+                let manifests = &self.manifests;
+                self.tags.retain(|_, target| manifests.contains_key(target));
             }
         }
     }
@@ -167,10 +195,12 @@ mod tests {
                 media_type: MediaType::OCI_MANIFEST,
                 size: 1,
                 subject: subject.cloned(),
+                pushed: None,
             },
             tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
             condition: Condition::default(),
             most_tags: 3,
+            needs: Vec::new(),
         }
     }
 

@@ -25,6 +25,7 @@ use futures_util::stream::BoxStream;
 use oci::{Algorithm, Digest};
 
 pub use self::bucket::Bucket;
+pub use self::dir::Lender;
 use crate::Result;
 use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
@@ -64,7 +65,18 @@ impl Storage {
     /// # Errors
     /// As [`Storage::dir`].
     pub fn dir_with(path: impl AsRef<Path>, durability: Durability) -> Result<Storage> {
-        Ok(Storage(Arc::new(dir::Dir::open(path.as_ref(), durability)?)))
+        Ok(Storage(Arc::new(dir::Dir::open(path.as_ref(), durability, None)?)))
+    }
+
+    /// [`Storage::dir`] beside another store on this machine. A blob that a client asks to be
+    /// mounted from anywhere, and who may read everything, is taken from there without a copy:
+    /// its digest is verified, and its file is linked, or cloned where others could change it.
+    ///
+    /// # Errors
+    /// As [`Storage::dir`].
+    pub fn dir_beside(path: impl AsRef<Path>, lender: Lender) -> Result<Storage> {
+        let dir = dir::Dir::open(path.as_ref(), Durability::default(), Some(lender))?;
+        Ok(Storage(Arc::new(dir)))
     }
 
     /// A bucket of S3 or of what speaks like it, conditional writes included. Any number of
@@ -150,6 +162,29 @@ pub(crate) trait Backend: Send + Sync + 'static {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>>;
 
+    /// Makes what a repository holds as durable, and as new to a collection, as if it had come
+    /// now, and answers with its size; `None` if it does not hold it.
+    fn renew_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<u64>>>;
+
+    /// Whether other processes change it, too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Gives a repository a blob back that was taken from it a moment ago; false if its bytes are
+    /// gone. For storage that is shared.
+    fn restore_blob<'a>(
+        &'a self,
+        _repository: &'a Repository,
+        _digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<bool>> {
+        std::future::ready(Ok(false)).boxed()
+    }
+
     /// All blobs that repositories hold.
     fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>>;
 
@@ -162,6 +197,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Whether several processes can change one repository without losing what the other did.
     fn can_be_shared(&self) -> BoxFuture<'_, Result<bool>> {
         std::future::ready(Ok(true)).boxed()
+    }
+
+    /// The name of the store that blobs can be mounted from though no repository holds them.
+    fn lender(&self) -> Option<&str> {
+        None
     }
 
     /// A place for bytes whose digest is not yet known.

@@ -68,16 +68,28 @@ impl Upload {
         repository: &Repository,
         expected: &Digest,
     ) -> Result<u64, Unfinished> {
-        let actual = if expected.algorithm() == self.algorithm {
-            self.hasher.finish()
+        self.verify(expected).await?;
+        self.commit(repository, expected).await
+    }
+
+    /// Whether the bytes are those of `expected`.
+    pub(crate) async fn verify(&mut self, expected: &Digest) -> Result<(), Unfinished> {
+        let algorithm = expected.algorithm();
+        let actual = if algorithm == self.algorithm {
+            self.hasher.clone().finish()
         } else {
-            let algorithm = expected.algorithm();
             self.staged.digest(algorithm, self.size).await.map_err(Unfinished::Storage)?
         };
-        if actual != *expected {
-            return Err(Unfinished::Digest(actual));
-        }
-        let committed = self.staged.commit(repository.clone(), actual, self.size).await;
+        if actual == *expected { Ok(()) } else { Err(Unfinished::Digest(actual)) }
+    }
+
+    /// Makes what was verified a blob of a repository.
+    pub(crate) async fn commit(
+        self,
+        repository: &Repository,
+        verified: &Digest,
+    ) -> Result<u64, Unfinished> {
+        let committed = self.staged.commit(repository.clone(), verified.clone(), self.size).await;
         committed.map(|()| self.size).map_err(Unfinished::Storage)
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use oci::Digest;
 use tokio::sync::MutexGuard;
@@ -142,11 +142,12 @@ impl Registry {
         }
         let document = Document::parse(&pulled.bytes, Some(&pulled.media_type))
             .map_err(|refused| Missed::failed(format!("manifest {digest}: {refused}")))?;
-        let _gate = self.0.collector.pushing(repository).await;
+        let _gate = self.0.collector.relying(repository).await;
         let entry = Entry {
             media_type: document.media_type,
             size: pulled.bytes.len() as u64,
             subject: document.subject,
+            pushed: Some(SystemTime::now()),
         };
         self.store(repository, digest, pulled.bytes).await?;
         let change = Change::Put {
@@ -155,6 +156,7 @@ impl Registry {
             tags: tag.cloned().into_iter().collect(),
             condition: Condition::default(),
             most_tags: self.0.config.limits.tags,
+            needs: Vec::new(),
         };
         let made = self.0.storage.0.commit(repository, change).await?;
         made.map_err(|_| Missed::failed(format!("manifest {digest} was refused")))

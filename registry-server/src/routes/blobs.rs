@@ -102,14 +102,26 @@ async fn look_up(
     digest: &Digest,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let size = registry.0.storage.0.blob_size(repository, digest).await?;
-    let size = match size {
+    let size = match relied_on(registry, repository, digest).await? {
         None => registry.upstream_blob_size(repository, digest).await?,
         here => here,
     };
     let size = size.ok_or_else(|| unknown(digest))?;
-    registry.0.collector.looked_up(repository, digest);
     Ok(conditional(digest, headers)?.unwrap_or_else(|| described(digest, size)))
+}
+
+/// The size of a blob that is here, and stays here for a while.
+async fn relied_on(
+    registry: &Registry,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Option<u64>, Problem> {
+    let _gate = registry.0.collector.relying(repository).await;
+    let size = registry.0.storage.0.blob_size(repository, digest).await?;
+    if size.is_some() {
+        registry.0.collector.lease(repository, digest);
+    }
+    Ok(size)
 }
 
 /// What a condition of the request makes of it: 304, 412, or `None` to go on.

@@ -1,5 +1,7 @@
 //! `/v2/<name>/manifests/<tag-or-digest>`: push, pull and delete manifests and tags.
 
+use std::time::SystemTime;
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -140,13 +142,22 @@ async fn put(
         return Err(Problem::bad(Code::DigestInvalid, message));
     }
     let document = received.parse(registry, content_type).await?;
-    let _gate = registry.0.collector.pushing(repository).await;
+    let _gate = registry.0.collector.relying(repository).await;
     registry.require_references(repository, &document).await?;
 
     let size = bytes.len() as u64;
     let subject = document.subject.clone();
     let media_type = document.media_type.clone();
-    let entry = Entry { media_type: document.media_type, size, subject: subject.clone() };
+    let needs = match registry.0.config.missing_references {
+        MissingReferences::Refuse => document.manifests.clone(),
+        MissingReferences::AllowInIndex | MissingReferences::Allow => Vec::new(),
+    };
+    let entry = Entry {
+        media_type: document.media_type.clone(),
+        size,
+        subject: subject.clone(),
+        pushed: Some(SystemTime::now()),
+    };
     let reserved = registry.reserve(repository, &digest, size).await??;
     registry.store(repository, &digest, bytes).await?;
     reserved.settle();
@@ -156,8 +167,11 @@ async fn put(
         tags: tags.clone(),
         condition,
         most_tags: registry.0.config.limits.tags,
+        needs,
     };
     registry.0.storage.0.commit(repository, change).await?.map_err(refused)?;
+    registry.0.collector.lease(repository, &digest);
+    registry.hold_on_to(repository, &digest, &document).await?;
 
     let happened = Happened {
         action: EventAction::Push,
@@ -245,6 +259,11 @@ async fn delete(
 fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Unknown => unknown(),
+        Refusal::Incomplete => {
+            let message = "a manifest that it names has been removed meanwhile";
+            Problem::bad(Code::ManifestBlobUnknown, message)
+        }
+        Refusal::Changed => Error::Interrupted { operation: "change of a repository" }.into(),
         Refusal::Precondition => Problem::precondition(),
         Refusal::TooManyTags => {
             let message = "the repository has as many tags as it may have";
@@ -255,6 +274,18 @@ fn refused(refusal: Refusal) -> Problem {
 
 pub(crate) fn unknown() -> Problem {
     Problem::unknown(Code::ManifestUnknown, "the manifest is unknown to this repository")
+}
+
+/// The answer to a manifest that names what is not here.
+fn incomplete(mut missing: Vec<Digest>) -> Problem {
+    missing.truncate(100);
+    let reason = |digest: Digest| Reason {
+        code: Code::ManifestBlobUnknown,
+        message: format!("{digest} is unknown to this repository"),
+        detail: Some(serde_json::json!({ "digest": digest.to_string() })),
+    };
+    let reasons = missing.into_iter().map(reason).collect();
+    Problem { status: StatusCode::BAD_REQUEST, reasons, headers: Vec::new() }
 }
 
 impl Registry {
@@ -277,17 +308,32 @@ impl Registry {
             };
             missing.extend(document.manifests.iter().filter(|digest| !known(digest)).cloned());
         }
-        if missing.is_empty() {
+        if missing.is_empty() { Ok(()) } else { Err(incomplete(missing)) }
+    }
+
+    /// Takes back what a collection of another process removed while it could not know that it is
+    /// needed. One that looks after this sees the manifest.
+    async fn hold_on_to(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        document: &Document,
+    ) -> Result<(), Problem> {
+        let storage = &self.0.storage.0;
+        if !storage.is_shared() {
             return Ok(());
         }
-        missing.truncate(100);
-        let reason = |digest: Digest| Reason {
-            code: Code::ManifestBlobUnknown,
-            message: format!("{digest} is unknown to this repository"),
-            detail: Some(serde_json::json!({ "digest": digest.to_string() })),
-        };
-        let reasons = missing.into_iter().map(reason).collect();
-        Err(Problem { status: StatusCode::BAD_REQUEST, reasons, headers: Vec::new() })
+        let mut needed = vec![digest.clone()];
+        if self.0.config.missing_references != MissingReferences::Allow {
+            needed.extend(document.blobs.iter().cloned());
+        }
+        let mut lost = Vec::new();
+        for blob in storage.missing_blobs(repository, needed).await? {
+            if !storage.restore_blob(repository, &blob).await? {
+                lost.push(blob);
+            }
+        }
+        if lost.is_empty() { Ok(()) } else { Err(incomplete(lost)) }
     }
 
     /// Stores the bytes of a manifest as a blob.
@@ -297,7 +343,7 @@ impl Registry {
         digest: &Digest,
         bytes: Bytes,
     ) -> Result<(), Error> {
-        if self.0.storage.0.blob_size(repository, digest).await? == Some(bytes.len() as u64) {
+        if self.0.storage.0.renew_blob(repository, digest).await? == Some(bytes.len() as u64) {
             return Ok(());
         }
         let mut upload = Upload::begin(&self.0.storage, digest.algorithm());

@@ -98,7 +98,9 @@ async fn mount(
     digest: &Digest,
 ) -> Result<bool, Problem> {
     let storage = &registry.0.storage.0;
-    if storage.blob_size(repository, digest).await?.is_some() {
+    let _gate = registry.0.collector.relying(repository).await;
+    if storage.renew_blob(repository, digest).await?.is_some() {
+        registry.0.collector.lease(repository, digest);
         return Ok(true);
     }
     if !storage.mount_blob(from, repository, digest).await? {
@@ -112,6 +114,7 @@ async fn mount(
             return Err(full.into());
         }
     }
+    registry.0.collector.lease(repository, digest);
     Ok(true)
 }
 

@@ -243,25 +243,25 @@ impl Shared {
         self.put(&self.keys.holder(repository, digest), size.to_string()).await
     }
 
+    /// The size of a blob's bytes, held or not.
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        let key = self.keys.blob(digest);
+        match self.store.head(&key).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(e) if is_missing(&e) => Ok(None),
+            Err(e) => Err(Error::bucket("look for", &key, e)),
+        }
+    }
+
     /// The size of a blob's bytes, if they are there to stay.
     async fn settled(&self, digest: &Digest) -> Result<Option<u64>> {
-        let key = self.keys.blob(digest);
-        let size = match self.store.head(&key).await {
-            Ok(meta) => meta.size,
-            Err(e) if is_missing(&e) => return Ok(None),
-            Err(e) => return Err(Error::bucket("look for", &key, e)),
-        };
+        let Some(size) = self.size(digest).await? else { return Ok(None) };
         let doomed = self.small(&self.keys.doomed(digest)).await?.is_some();
         Ok((!doomed).then_some(size))
     }
 
     async fn is_settled(&self, digest: &Digest, size: u64) -> Result<bool> {
         Ok(self.settled(digest).await? == Some(size))
-    }
-
-    /// Takes back that nobody holds a blob.
-    async fn spare(&self, digest: &Digest) -> Result<()> {
-        self.delete(&self.keys.doomed(digest)).await
     }
 
     /// Whether any repository holds a blob.
@@ -397,6 +397,33 @@ impl Backend for Remote {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
         self.0.remove(repository, digest).boxed()
+    }
+
+    fn renew_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<u64>>> {
+        async move {
+            let size = self.0.held(repository, digest).await?;
+            if let Some(size) = size {
+                self.0.hold(repository, digest, size).await?;
+            }
+            Ok(size)
+        }
+        .boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn restore_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.0.restore(repository, digest).boxed()
     }
 
     fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>> {

@@ -6,15 +6,17 @@ mod file;
 mod holdings;
 mod index;
 mod layout;
+mod lender;
 mod repository;
 mod staged;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use oci::Digest;
@@ -22,8 +24,9 @@ use rustix::fs::{FlockOperation, statfs};
 
 use self::blobs::Blobs;
 use self::content::{SMALL, Streamed, Whole};
-use self::file::Staging;
+use self::file::{Disk, Staging};
 use self::layout::Layout;
+pub use self::lender::Lender;
 use self::repository::Repo;
 use self::staged::StagedFile;
 use super::{
@@ -53,14 +56,15 @@ struct Inner {
 }
 
 impl Dir {
-    pub(super) fn open(root: &Path, durability: Durability) -> Result<Dir> {
+    pub(super) fn open(root: &Path, durability: Durability, lender: Option<Lender>) -> Result<Dir> {
         let layout = Layout::new(root);
         fs::create_dir_all(root).map_err(|e| Error::at("create", root, e))?;
         let lock = lock(&layout)?;
         let staging = Staging::open(layout.staging())?;
         let in_memory = statfs(root).is_ok_and(|found| found.f_type == TMPFS);
         let unlinking = Mutex::default();
-        let blobs = Arc::new(Blobs { layout, staging, durability, in_memory, unlinking });
+        let disk = Disk::new(root, durability)?;
+        let blobs = Arc::new(Blobs { layout, staging, disk, lender, in_memory, unlinking });
         Ok(Dir(Arc::new(Inner {
             blobs,
             open: RwLock::default(),
@@ -157,6 +161,21 @@ impl Inner {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page = names.iter().flat_map(|names| names.range::<str, _>((after, Bound::Unbounded)));
         Ok(page.take(limit).cloned().collect())
+    }
+
+    /// Removes the shared links of blobs that no repository holds. The removal of the last of them
+    /// leaves such a link if it could not see that it was the last: somebody else had linked the
+    /// file, too. One that comes meanwhile loses its link at most, and is as good without.
+    fn sweep(&self) -> Result<()> {
+        let shared = holdings::files(&self.blobs.layout.shared())?;
+        let mut found = Vec::new();
+        holdings::walk(self.blobs.layout.root(), "", &mut found)?;
+        let held: HashSet<&Digest> = found.iter().map(|holding| &holding.digest).collect();
+        for (digest, entry) in shared.iter().filter(|(digest, _)| !held.contains(digest)) {
+            tracing::debug!(%digest, "nobody holds it");
+            file::remove(&entry.path())?;
+        }
+        Ok(())
     }
 
     fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<Blob>> {
@@ -298,12 +317,29 @@ impl Backend for Dir {
         self.run("removal of a blob", move |inner| inner.blobs.remove(&repository, &digest))
     }
 
+    fn renew_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<u64>>> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.run("renewal of a blob", move |inner| inner.blobs.settle(&repository, &digest))
+    }
+
     fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>> {
         self.run("list of blobs", |inner| {
             let mut found = Vec::new();
             holdings::walk(inner.blobs.layout.root(), "", &mut found)?;
             Ok(found)
         })
+    }
+
+    fn sweep(&self, _grace: Duration) -> BoxFuture<'_, Result<()>> {
+        self.run("sweep of shared blobs", Inner::sweep)
+    }
+
+    fn lender(&self) -> Option<&str> {
+        self.0.blobs.lender.as_ref().map(|lender| lender.name.as_str())
     }
 
     fn stage(&self) -> Box<dyn Staged> {

@@ -82,6 +82,14 @@ impl Shared {
         true
     }
 
+    fn renew(&self, repository: &Repository, digest: &Digest) -> Option<u64> {
+        let held = self.held(repository)?;
+        let mut blobs = change(&held.blobs);
+        let (pieces, since) = blobs.get_mut(digest)?;
+        *since = SystemTime::now();
+        Some(pieces.size)
+    }
+
     fn remove(&self, repository: &Repository, digest: &Digest) -> bool {
         let Some(held) = self.held(repository) else { return false };
         let removed = change(&held.blobs).remove(digest).is_some();
@@ -205,6 +213,14 @@ impl Backend for Memory {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
         ready(Ok(self.0.remove(repository, digest))).boxed()
+    }
+
+    fn renew_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<u64>>> {
+        ready(Ok(self.0.renew(repository, digest))).boxed()
     }
 
     fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>> {

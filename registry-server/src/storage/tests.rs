@@ -74,10 +74,12 @@ fn put(bytes: &[u8], tags: &[&str]) -> Change {
             media_type: MediaType::OCI_MANIFEST,
             size: bytes.len() as u64,
             subject: None,
+            pushed: None,
         },
         tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
         condition: Condition::default(),
         most_tags: usize::MAX,
+        needs: Vec::new(),
     }
 }
 
@@ -202,7 +204,14 @@ async fn of_conditional_changes_at_once_one_is_made(storage: &Storage) {
         let condition = Condition::of(&headers);
         storage.0.commit(
             &repository,
-            Change::Put { digest, entry, tags, condition, most_tags: usize::MAX },
+            Change::Put {
+                digest,
+                entry,
+                tags,
+                condition,
+                most_tags: usize::MAX,
+                needs: Vec::new(),
+            },
         )
     });
     let outcomes = futures_util::future::join_all(changes).await;

@@ -152,3 +152,44 @@ async fn no_push_loses_to_a_collection() {
         assert_eq!(call(&server, &format!("GET /v2/a/blobs/{blob}"), b"").await.0, 200);
     }
 }
+
+/// Who pushes or mounts what has been there for long relies on it as one who brings it.
+async fn what_comes_again_is_new(storage: Storage) {
+    let registry = Registry::new(storage);
+    let server = router(registry.clone());
+    let pushed = push_blob(&server, b"pushed").await;
+    let mounted = push_blob(&server, b"mounted").await;
+    let looked_up = push_blob(&server, b"looked up").await;
+    let stray = push_blob(&server, b"stray").await;
+    let used = manifest(&pushed, "");
+    let untagged = Digest::sha256(&used).to_string();
+    push(&server, &untagged, &used).await;
+    // The directory tells time in seconds.
+    let rules = Collection { grace: Duration::from_secs(2), ..AT_ONCE };
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    push_blob(&server, b"pushed").await;
+    let mount = format!("POST /v2/a/blobs/uploads/?mount={mounted}&from=b");
+    assert_eq!(call(&server, &mount, b"").await.0, 201);
+    assert_eq!(call(&server, &format!("HEAD /v2/a/blobs/{looked_up}"), b"").await.0, 200);
+    push(&server, &untagged, &used).await;
+    let gone = registry.collect(&rules).await.unwrap();
+    assert_eq!(gone.manifests, Vec::<String>::new());
+    assert_eq!(gone.blobs, [format!("a@{stray}")]);
+}
+
+#[tokio::test]
+async fn in_memory_what_comes_again_is_new() {
+    what_comes_again_is_new(Storage::memory()).await;
+}
+
+#[tokio::test]
+async fn in_a_directory_what_comes_again_is_new() {
+    let root = tempfile::tempdir().unwrap();
+    what_comes_again_is_new(Storage::dir(root.path()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn in_a_bucket_what_comes_again_is_new() {
+    let store = store::Store::start().await;
+    what_comes_again_is_new(Storage::bucket(&store.bucket("")).unwrap()).await;
+}

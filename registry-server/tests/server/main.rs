@@ -7,10 +7,16 @@ mod bucket;
 mod clients;
 mod collect;
 mod durability;
+mod hostile;
+mod kills;
+mod lender;
 mod listening;
+mod load;
 mod mirror;
 mod paging;
+mod process;
 mod quota;
+mod replicas;
 mod sending;
 mod spec;
 #[path = "../store/mod.rs"]

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::Bucket;
@@ -18,6 +18,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use tokio::sync::Notify;
 
 /// The bucket that is there.
 const NAME: &str = "images";
@@ -29,6 +30,7 @@ pub(crate) struct Store {
     status: Arc<AtomicU32>,
     slowness: Arc<AtomicU32>,
     careless: Arc<AtomicBool>,
+    holding: Arc<Mutex<Option<Held>>>,
 }
 
 impl Store {
@@ -41,7 +43,9 @@ impl Store {
         let (address, failing) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
         let careless = Arc::new(AtomicBool::new(false));
         let (status, slowness) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+        let holding = Arc::<Mutex<Option<Held>>>::default();
         let faults = Faults {
+            holding: holding.clone(),
             failing: failing.clone(),
             status: status.clone(),
             slowness: slowness.clone(),
@@ -49,20 +53,26 @@ impl Store {
             root: root.path().to_owned(),
         };
         tokio::spawn(listen(listener, builder.build(), faults));
-        Store { root, address, failing, status, slowness, careless }
+        Store { root, address, failing, status, slowness, careless, holding }
     }
 
     /// The bucket, all keys below `prefix`.
     pub(crate) fn bucket(&self, prefix: &str) -> Bucket {
-        let settings = [
-            ("AWS_ENDPOINT", format!("http://{}", self.address)),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "key".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Bucket { name: NAME.to_owned(), prefix: prefix.to_owned(), settings, redirect: None }
+        bucket_at(&format!("http://{}", self.address), prefix)
+    }
+
+    /// Where the objects below a prefix are.
+    pub(crate) fn path(&self, prefix: &str) -> PathBuf {
+        self.root.path().join(NAME).join(prefix)
+    }
+
+    /// The next request of this kind waits.
+    #[allow(dead_code, reason = "not every test that includes this holds one")]
+    pub(crate) fn hold(&self, method: Method, path: &'static str) -> Held {
+        let (arrived, go) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+        let held = Held { method, path, arrived, go };
+        *self.holding.lock().unwrap() = Some(held.clone());
+        held
     }
 
     /// The next `count` requests fail with this status.
@@ -88,7 +98,7 @@ impl Store {
     /// How many objects there are below a prefix.
     #[allow(dead_code, reason = "not every test that includes this counts")]
     pub(crate) fn count(&self, prefix: &str) -> usize {
-        let mut todo = vec![self.root.path().join(NAME).join(prefix)];
+        let mut todo = vec![self.path(prefix)];
         let mut count = 0;
         while let Some(dir) = todo.pop() {
             for entry in std::fs::read_dir(dir).into_iter().flatten() {
@@ -100,9 +110,46 @@ impl Store {
     }
 }
 
+/// The bucket of a store somewhere.
+pub(crate) fn bucket_at(endpoint: &str, prefix: &str) -> Bucket {
+    let settings = [
+        ("AWS_ENDPOINT", endpoint),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    Bucket { name: NAME.to_owned(), prefix: prefix.to_owned(), settings, redirect: None }
+}
+
+/// A request that waits.
+#[derive(Clone)]
+pub(crate) struct Held {
+    method: Method,
+    path: &'static str,
+    arrived: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+impl Held {
+    /// Waits until there is one.
+    #[allow(dead_code, reason = "not every test that includes this holds one")]
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Lets it go on.
+    #[allow(dead_code, reason = "not every test that includes this holds one")]
+    pub(crate) fn release(&self) {
+        self.go.notify_one();
+    }
+}
+
 /// What a store is made to do.
 #[derive(Clone)]
 struct Faults {
+    holding: Arc<Mutex<Option<Held>>>,
     failing: Arc<AtomicU32>,
     status: Arc<AtomicU32>,
     /// In milliseconds.
@@ -118,8 +165,16 @@ async fn listen(listener: tokio::net::TcpListener, store: S3Service, faults: Fau
         let (store, faults, turn) = (store.clone(), faults.clone(), turn.clone());
         let answer = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
             let (store, turn) = (store.clone(), turn.clone());
-            let Faults { failing, status, slowness, careless, root } = faults.clone();
+            let Faults { failing, status, slowness, careless, root, holding } = faults.clone();
             async move {
+                let is_meant = |held: &mut Held| {
+                    held.method == request.method() && request.uri().path().contains(held.path)
+                };
+                let held = holding.lock().unwrap().take_if(is_meant);
+                if let Some(held) = held {
+                    held.arrived.notify_one();
+                    held.go.notified().await;
+                }
                 let slowness = slowness.load(Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(slowness.into())).await;
                 let fails = failing

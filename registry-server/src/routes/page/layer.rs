@@ -47,7 +47,7 @@ pub(super) async fn answer(
     });
     let listing = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        list(Incoming { receiver, rest: Bytes::new(), until: Instant::now() + PATIENCE })
+        list(Incoming { receiver, rest: Bytes::new() }, Instant::now() + PATIENCE)
     });
     let listed = listing.await.unwrap_or_else(|_| Err("it could not be read".to_owned()));
     let back = link(&format!("/ui/{name}"), name.as_str());
@@ -65,12 +65,35 @@ pub(super) async fn answer(
     Ok(Some(page(&format!("{name}@{digest}"), &out)))
 }
 
-fn list(incoming: Incoming) -> Result<(Vec<Listed>, bool), String> {
-    let (format, mut tar) = open_archive(Box::new(incoming)).map_err(|error| error.to_string())?;
+fn list(incoming: Incoming, until: Instant) -> Result<(Vec<Listed>, bool), String> {
+    let incoming = Until { inner: Box::new(incoming), until };
+    let (format, tar) = open_archive(Box::new(incoming)).map_err(|error| why(&error))?;
     if format.is_none() {
         return Err("it is no tar".to_owned());
     }
-    list_tar(&mut tar, MOST_FILES).map_err(|error| error.to_string())
+    // A few bytes can become so many that nothing is read for long.
+    list_tar(&mut Until { inner: tar, until }, MOST_FILES).map_err(|error| why(&error))
+}
+
+/// An error with its causes.
+fn why(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Fails when it is too late.
+struct Until<'a> {
+    inner: Box<dyn Read + Send + 'a>,
+    until: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() > self.until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long"));
+        }
+        self.inner.read(buffer)
+    }
 }
 
 fn rows(files: &[Listed]) -> Vec<Vec<String>> {
@@ -93,14 +116,10 @@ fn rows(files: &[Listed]) -> Vec<Vec<String>> {
 struct Incoming {
     receiver: Receiver<io::Result<Bytes>>,
     rest: Bytes,
-    until: Instant,
 }
 
 impl Read for Incoming {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() > self.until {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long"));
-        }
         while self.rest.is_empty() {
             match self.receiver.blocking_recv() {
                 Some(chunk) => self.rest = chunk?,

@@ -59,8 +59,16 @@ impl Keys {
         self.below(&format!("blobs/{}", part(digest)))
     }
 
+    pub(super) fn all_doomed(&self) -> Path {
+        self.below("doomed")
+    }
+
     pub(super) fn doomed(&self, digest: &Digest) -> Path {
         self.below(&format!("doomed/{}", part(digest)))
+    }
+
+    pub(super) fn uploads(&self) -> Path {
+        self.below("uploads")
     }
 
     pub(super) fn upload(&self, id: &str) -> Path {

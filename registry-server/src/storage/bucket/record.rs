@@ -2,6 +2,7 @@
 //! servers over one bucket lose nothing to each other.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oci::{Digest, MediaType};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ struct Listed {
     size: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<Digest>,
+    /// When it was pushed, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pushed: Option<u64>,
 }
 
 /// Writes a state.
@@ -31,6 +35,7 @@ pub(super) fn write(state: &State) -> Vec<u8> {
         media_type: entry.media_type.clone(),
         size: entry.size,
         subject: entry.subject.clone(),
+        pushed: entry.pushed.and_then(milliseconds),
     };
     let manifests = state.manifests().iter();
     let tags = state.tags().iter();
@@ -41,6 +46,10 @@ pub(super) fn write(state: &State) -> Vec<u8> {
     serde_json::to_vec(&record).expect("our documents have string keys only")
 }
 
+fn milliseconds(time: SystemTime) -> Option<u64> {
+    u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
 /// Reads a state. What cannot be a digest or a tag is none of ours.
 pub(super) fn read(bytes: &[u8]) -> Result<State, serde_json::Error> {
     let record: Record = serde_json::from_slice(bytes)?;
@@ -49,16 +58,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, serde_json::Error> {
         tags.entry(digest).or_default().extend(Tag::parse(&tag));
     }
     let mut state = State::default();
-    for (text, Listed { media_type, size, subject }) in record.manifests {
+    for (text, Listed { media_type, size, subject, pushed }) in record.manifests {
         let Ok(digest) = text.parse::<Digest>() else { continue };
         let tags = tags.remove(&text).unwrap_or_default();
-        let entry = Entry { media_type, size, subject };
+        let pushed = pushed.map(|since| UNIX_EPOCH + Duration::from_millis(since));
+        let entry = Entry { media_type, size, subject, pushed };
         state.apply(&Change::Put {
             digest,
             entry,
             tags,
             condition: Condition::default(),
             most_tags: usize::MAX,
+            needs: Vec::new(),
         });
     }
     Ok(state)

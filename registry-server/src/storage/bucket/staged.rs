@@ -173,6 +173,7 @@ impl Staged for Staging {
     ) -> BoxFuture<'static, Result<()>> {
         async move {
             if !self.shared.is_settled(&digest, size).await? {
+                self.shared.reprieve(&digest).await?;
                 if self.flushed == 0 {
                     let (key, bytes) =
                         (self.shared.keys.blob(&digest), self.buffer.split().freeze());

@@ -2,30 +2,47 @@
 //! apart: the first writes down that they are doomed, and from then on nobody is given them
 //! without sending them again; the second removes them. So no other server, which may be about to
 //! give them to somebody, is taken by surprise.
+//!
+//! Who sends them again, and who removes them, say so in the same object, by a write that is made
+//! only if nobody wrote before: bytes that have come anew are not removed by one who began earlier.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 use oci::Digest;
 
-use super::{Shared, is_missing, keys};
+use super::{AT_ONCE, Shared, is_missing, keys};
+use crate::name::Repository;
 use crate::storage::Holding;
 use crate::{Error, Result};
+
+/// What stands in the object of doomed bytes when a server removes them.
+const REMOVING: &[u8] = b"removing";
+/// And when they are coming anew.
+const COMING: &[u8] = b"coming";
+/// How long a removal takes at most, requests that have to be repeated included.
+const REMOVAL: Duration = Duration::from_secs(60);
+/// After what time an upload that has all its parts is no longer being copied to its place.
+const LEFT: Duration = Duration::from_secs(3600);
+/// How long is waited between two looks at it.
+const PAUSE: Duration = Duration::from_millis(200);
 
 impl Shared {
     pub(super) async fn holdings(&self) -> Result<Vec<Holding>> {
         let key = self.keys.holders();
-        let mut all = Vec::new();
-        for meta in self.listed(&key).await? {
-            let Some((digest, repository)) = keys::holder_of(&meta.location) else { continue };
+        let found = stream::iter(self.listed(&key).await?).map(|meta| async move {
+            let Some((digest, repository)) = keys::holder_of(&meta.location) else {
+                return Ok(None);
+            };
             let size = self.held(&repository, &digest).await?.unwrap_or(0);
-            all.push(Holding { repository, digest, size, since: meta.last_modified.into() });
-        }
-        Ok(all)
+            Ok(Some(Holding { repository, digest, size, since: meta.last_modified.into() }))
+        });
+        let found = found.buffered(AT_ONCE);
+        found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
     }
 
     pub(super) async fn sweep(&self, grace: Duration) -> Result<()> {
@@ -37,30 +54,113 @@ impl Shared {
             .filter_map(|meta| keys::holder_of(&meta.location))
             .map(|(digest, _)| digest)
             .collect();
-        let is_old = |meta: &ObjectMeta| {
-            SystemTime::from(meta.last_modified).elapsed().unwrap_or_default() >= grace
-        };
-        for blob in blobs.iter().filter(|blob| is_old(blob)) {
+        // A server that was killed has left them.
+        for meta in self.listed(&self.keys.uploads()).await? {
+            if is_old(&meta, grace.max(LEFT)) {
+                self.delete(&meta.location).await?;
+            }
+        }
+        // What is held is not doomed, whoever found it so a moment before somebody came for it.
+        for meta in self.listed(&self.keys.all_doomed()).await? {
+            if let Some(digest) = keys::digest_of(meta.location.as_ref())
+                && held.contains(&digest)
+            {
+                self.spare(&digest).await?;
+            }
+        }
+        for blob in blobs.iter().filter(|blob| is_old(blob, grace)) {
             let Some(digest) = keys::digest_of(blob.location.as_ref()) else { continue };
             if held.contains(&digest) {
                 continue;
             }
             let doomed = self.keys.doomed(&digest);
-            match self.store.head(&doomed).await {
-                Ok(meta) if is_old(&meta) && !self.is_held(&digest).await? => {
-                    self.delete(&blob.location).await?;
-                    self.delete(&doomed).await?;
+            match self.doom(&doomed).await? {
+                None => self.put(&doomed, Bytes::new()).await?,
+                Some((sentence, _)) if is_old(&sentence, grace) => {
+                    self.remove_doomed(&digest, &sentence).await?;
                 }
-                Ok(_) => {}
-                Err(e) if is_missing(&e) => self.put(&doomed, Bytes::new()).await?,
-                Err(e) => return Err(Error::bucket("look for", &doomed, e)),
+                Some(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// Removes bytes that have been doomed for long enough, unless somebody came before.
+    async fn remove_doomed(&self, digest: &Digest, sentence: &ObjectMeta) -> Result<()> {
+        let key = self.keys.doomed(digest);
+        if !self.replace(&key, version_of(sentence), REMOVING).await? {
+            return Ok(());
+        }
+        if !self.is_held(digest).await? {
+            self.delete(&self.keys.blob(digest)).await?;
+        }
+        self.spare(digest).await
+    }
+
+    /// Says that doomed bytes are about to come anew. Waits for one who is removing them.
+    pub(super) async fn reprieve(&self, digest: &Digest) -> Result<()> {
+        let key = self.keys.doomed(digest);
+        while let Some((sentence, said)) = self.doom(&key).await? {
+            if said == REMOVING && !is_old(&sentence, REMOVAL) {
+                tokio::time::sleep(PAUSE).await;
+            } else if self.replace(&key, version_of(&sentence), COMING).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back that nobody holds a blob.
+    pub(super) async fn spare(&self, digest: &Digest) -> Result<()> {
+        self.delete(&self.keys.doomed(digest)).await
+    }
+
+    /// Gives a blob back that was taken from a repository, if its bytes are there.
+    pub(super) async fn restore(&self, repository: &Repository, digest: &Digest) -> Result<bool> {
+        let Some(size) = self.size(digest).await? else { return Ok(false) };
+        self.hold(repository, digest, size).await?;
+        // A removal that had begun before that may have ended since.
+        Ok(self.size(digest).await?.is_some())
+    }
+
+    /// What is written of doomed bytes, and when.
+    async fn doom(&self, key: &Path) -> Result<Option<(ObjectMeta, Bytes)>> {
+        let found = match self.store.get(key).await {
+            Ok(found) => {
+                let meta = found.meta.clone();
+                found.bytes().await.map(|said| (meta, said))
+            }
+            Err(e) => Err(e),
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(e) if is_missing(&e) => Ok(None),
+            Err(e) => Err(Error::bucket("read", key, e)),
+        }
+    }
+
+    /// Writes an object unless somebody else has written it since; false if that is so.
+    async fn replace(&self, key: &Path, version: UpdateVersion, by: &'static [u8]) -> Result<bool> {
+        let options = PutOptions::from(PutMode::Update(version));
+        match self.store.put_opts(key, Bytes::from_static(by).into(), options).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. },
+            ) => Ok(false),
+            Err(e) => Err(Error::bucket("write", key, e)),
+        }
     }
 
     async fn listed(&self, key: &Path) -> Result<Vec<ObjectMeta>> {
         let listed = self.store.list(Some(key)).try_collect().await;
         listed.map_err(|e| Error::bucket("list", key, e))
     }
+}
+
+fn version_of(meta: &ObjectMeta) -> UpdateVersion {
+    UpdateVersion { e_tag: meta.e_tag.clone(), version: meta.version.clone() }
+}
+
+fn is_old(meta: &ObjectMeta, than: Duration) -> bool {
+    SystemTime::from(meta.last_modified).elapsed().unwrap_or_default() >= than
 }

@@ -10,16 +10,19 @@ use std::sync::Mutex;
 use oci::Digest;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
-use super::file::{self, Staging};
+use super::file::{self, Disk, Staging};
 use super::layout::Layout;
+use super::lender::Lender;
 use crate::name::Repository;
-use crate::storage::{Durability, locked};
+use crate::storage::locked;
 use crate::{Error, Result};
 
 pub(super) struct Blobs {
     pub(super) layout: Layout,
     pub(super) staging: Staging,
-    pub(super) durability: Durability,
+    pub(super) disk: Disk,
+    /// Where blobs can be taken from without a copy.
+    pub(super) lender: Option<Lender>,
     /// Whether its file system has no disk to wait for.
     pub(super) in_memory: bool,
     /// Held while the last links of a blob are counted and removed; never while bytes move.
@@ -73,26 +76,25 @@ impl Blobs {
         let (target, shared) =
             (self.layout.blob(repository, digest), self.layout.shared_blob(digest));
         // A size that differs tells of damage: then these bytes take the place of those.
-        if file::size(&target)? == Some(size)
-            || (file::size(&shared)? == Some(size)
-                && file::link(&shared, &target, self.durability).is_ok())
-        {
+        if file::size(&target)? == Some(size) {
+            self.disk.settle(&target)?;
             file::remove(staged)?;
             return Ok(());
         }
-        if self.durability == Durability::Power {
-            let synced = File::open(staged).and_then(|file| file.sync_data());
-            synced.map_err(|e| Error::at("sync", staged, e))?;
+        if file::size(&shared)? == Some(size) && self.disk.link(&shared, &target).is_ok() {
+            file::remove(staged)?;
+            return Ok(());
         }
-        file::rename(staged, &target, self.durability)?;
+        self.disk.sync(staged)?;
+        self.disk.rename(staged, &target)?;
         self.share(&target, &shared, size);
         Ok(())
     }
 
     /// Gives a blob its shared link. Without it the blob is as good; only the next repository has
     /// to be sent it again.
-    fn share(&self, blob: &Path, shared: &Path, size: u64) {
-        let done = file::make_parent(shared, Durability::Process).and_then(|()| {
+    pub(super) fn share(&self, blob: &Path, shared: &Path, size: u64) {
+        let done = self.disk.make_parent(shared).and_then(|()| {
             if file::size(shared)?.is_some_and(|there| there != size) {
                 file::remove(shared)?;
             }
@@ -120,11 +122,13 @@ impl Blobs {
             Some(from) => self.layout.blob(from, digest),
             None => self.layout.shared_blob(digest),
         };
-        let Some(size) = file::size(&source)? else { return Ok(false) };
+        let Some(size) = file::size(&source)? else {
+            return if from.is_none() { self.borrow(to, digest) } else { Ok(false) };
+        };
         if file::size(&target)? == Some(size) {
-            return Ok(true);
+            return self.disk.settle(&target).map(|()| true);
         }
-        match file::link(&source, &target, self.durability) {
+        match self.disk.link(&source, &target) {
             Ok(()) => Ok(true),
             Err(Error::Io { source, .. }) if file::is_missing(&source) => Ok(false),
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
@@ -145,11 +149,21 @@ impl Blobs {
         });
         let placed = copied
             .map_err(|e| Error::at("copy", source, e))
-            .and_then(|()| file::rename(&staged, target, self.durability));
+            .and_then(|()| self.disk.rename(&staged, target));
         if placed.is_err() {
             file::remove(&staged)?;
         }
         placed.map(|()| true)
+    }
+
+    /// Makes durable what a repository holds, whoever brought it; `None` if it does not.
+    pub(super) fn settle(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>> {
+        let path = self.layout.blob(repository, digest);
+        let size = file::size(&path)?;
+        if size.is_some() {
+            self.disk.settle(&path)?;
+        }
+        Ok(size)
     }
 
     /// Takes a blob from a repository, and its shared link when no other repository holds it.
@@ -157,17 +171,24 @@ impl Blobs {
         let (target, shared) =
             (self.layout.blob(repository, digest), self.layout.shared_blob(digest));
         let guard = locked(&self.unlinking);
-        if let Ok(links) = fs::metadata(&shared).map(|metadata| metadata.nlink())
-            && links <= 2
-            && file::size(&target)?.is_some()
-        {
+        if self.is_last(&target, &shared, digest) {
             file::remove(&shared)?;
         }
         let removed = file::remove(&target)?;
         drop(guard);
         if removed {
-            file::sync_parent(&target, self.durability)?;
+            self.disk.sync_parent(&target)?;
         }
         Ok(removed)
+    }
+
+    /// Whether a shared file has no links but its own, this repository's and the lender's.
+    fn is_last(&self, target: &Path, shared: &Path, digest: &Digest) -> bool {
+        let (Ok(ours), Ok(common)) = (fs::metadata(target), fs::metadata(shared)) else {
+            return false;
+        };
+        let is_same = (ours.dev(), ours.ino()) == (common.dev(), common.ino());
+        let lent = self.lender.as_ref().is_some_and(|lender| lender.holds(digest, &common));
+        is_same && common.nlink() <= 2 + u64::from(lent)
     }
 }

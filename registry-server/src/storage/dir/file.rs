@@ -1,12 +1,20 @@
 //! Files that appear whole.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::storage::Durability;
+use oci::{Algorithm, Digest};
+
+use crate::storage::{Durability, locked};
 use crate::{Error, Result};
+
+/// How much is read at a time to compute a digest, in bytes.
+const READ: usize = 1 << 20;
 
 /// Names for files on their way. The directory is emptied at the start and one process at a time
 /// works in it, so a counter is enough.
@@ -31,21 +39,13 @@ impl Staging {
     }
 
     /// Writes a file and then lets it take the place of `target` in one step.
-    pub(super) fn replace(
-        &self,
-        target: &Path,
-        bytes: &[u8],
-        durability: Durability,
-    ) -> Result<()> {
+    pub(super) fn replace(&self, target: &Path, bytes: &[u8], disk: &Disk) -> Result<()> {
         let path = self.path();
-        let written = (|| {
-            let mut file = create(&path)?;
-            file.write_all(bytes)?;
-            if durability == Durability::Power { file.sync_data() } else { Ok(()) }
-        })();
+        let written = create(&path).and_then(|mut file| file.write_all(bytes));
         let placed = written
             .map_err(|e| Error::at("write", &path, e))
-            .and_then(|()| rename(&path, target, durability));
+            .and_then(|()| disk.sync(&path))
+            .and_then(|()| disk.rename(&path, target));
         if placed.is_err() {
             // The first error is the one to tell; what is left here is emptied at the next start.
             let _ = fs::remove_file(&path);
@@ -58,44 +58,88 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-/// Renames durably, and makes the target's directory if it is not there.
-pub(super) fn rename(from: &Path, to: &Path, durability: Durability) -> Result<()> {
-    match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            make_parent(to, durability)?;
-            fs::rename(from, to).map_err(|e| Error::at("rename to", to, e))?;
+/// What is known of a disk: how durable everything must be, and which directories are.
+pub(super) struct Disk {
+    durability: Durability,
+    /// Directories whose names are on the disk. That one is there says nothing: who made it, in
+    /// this process or in one that was killed, may not have come so far.
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+impl Disk {
+    /// A disk on which the directory `root` is.
+    pub(super) fn new(root: &Path, durability: Durability) -> Result<Disk> {
+        let disk = Disk { durability, durable: Mutex::default() };
+        disk.sync_parent(root)?;
+        locked(&disk.durable).insert(root.to_owned());
+        Ok(disk)
+    }
+
+    /// Renames durably, and makes the target's directory if it is not there.
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.make_parent(to)?;
+        fs::rename(from, to).map_err(|e| Error::at("rename to", to, e))?;
+        self.sync_parent(to)
+    }
+
+    /// Links durably, and makes the target's directory if it is not there.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.make_parent(to)?;
+        fs::hard_link(from, to).map_err(|e| Error::at("link to", to, e))?;
+        self.sync_parent(to)
+    }
+
+    /// Makes the directory that a file is to stand in, and its parents, durably.
+    pub(super) fn make_parent(&self, path: &Path) -> Result<()> {
+        let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+            return Ok(());
+        };
+        let known = self.durability == Durability::Process || self.knows(parent);
+        if known && parent.is_dir() {
+            return Ok(());
         }
-        other => other.map_err(|e| Error::at("rename to", to, e))?,
+        self.make_parent(parent)?;
+        match fs::create_dir(parent) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::at("create", parent, e));
+            }
+            _ => {}
+        }
+        self.sync_parent(parent)?;
+        locked(&self.durable).insert(parent.to_owned());
+        Ok(())
     }
-    sync_parent(to, durability)
-}
 
-/// Links durably, and makes the target's directory if it is not there.
-pub(super) fn link(from: &Path, to: &Path, durability: Durability) -> Result<()> {
-    make_parent(to, durability)?;
-    fs::hard_link(from, to).map_err(|e| Error::at("link to", to, e))?;
-    sync_parent(to, durability)
-}
-
-/// Makes the directory that a file is to stand in, and its parents.
-pub(super) fn make_parent(path: &Path, durability: Durability) -> Result<()> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    if parent.as_os_str().is_empty() || parent.is_dir() {
-        return Ok(());
+    fn knows(&self, dir: &Path) -> bool {
+        locked(&self.durable).contains(dir)
     }
-    make_parent(parent, durability)?;
-    match fs::create_dir(parent) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => Err(Error::at("create", parent, e)),
-        Ok(()) => sync_parent(parent, durability),
-    }
-}
 
-/// Makes the name of a file as durable as its bytes.
-pub(super) fn sync_parent(path: &Path, durability: Durability) -> Result<()> {
-    let (Durability::Power, Some(parent)) = (durability, path.parent()) else { return Ok(()) };
-    let synced = File::open(parent).and_then(|dir| dir.sync_all());
-    synced.map_err(|e| Error::at("sync", parent, e))
+    /// Makes the bytes of a file durable.
+    pub(super) fn sync(&self, path: &Path) -> Result<()> {
+        if self.durability == Durability::Process {
+            return Ok(());
+        }
+        let synced = File::open(path).and_then(|file| file.sync_data());
+        synced.map_err(|e| Error::at("sync", path, e))
+    }
+
+    /// Makes the name of a file as durable as its bytes.
+    pub(super) fn sync_parent(&self, path: &Path) -> Result<()> {
+        let (Durability::Power, Some(parent)) = (self.durability, path.parent()) else {
+            return Ok(());
+        };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let synced = File::open(parent).and_then(|dir| dir.sync_all());
+        synced.map_err(|e| Error::at("sync", parent, e))
+    }
+
+    /// Makes a file durable that was there before us: it may have come a moment ago, by somebody
+    /// who is not yet so far.
+    pub(super) fn settle(&self, path: &Path) -> Result<()> {
+        self.sync(path)?;
+        self.make_parent(path)?;
+        self.sync_parent(path)
+    }
 }
 
 /// The size of a file in bytes, `None` if it is not there.
@@ -118,4 +162,21 @@ pub(super) fn remove(path: &Path) -> Result<bool> {
 
 pub(super) fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The digest of the first `size` bytes of an open file.
+pub(super) fn digest(file: &File, algorithm: Algorithm, size: u64) -> io::Result<Digest> {
+    let mut hasher = algorithm.hasher();
+    let mut buffer = vec![0; READ];
+    let mut position = 0;
+    while position < size {
+        let wanted = usize::try_from(size - position).unwrap_or(READ).min(READ);
+        let count = file.read_at(&mut buffer[..wanted], position)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hasher.update(&buffer[..count]);
+        position += count as u64;
+    }
+    Ok(hasher.finish())
 }

@@ -26,16 +26,25 @@ pub(super) fn walk(dir: &Path, prefix: &str, found: &mut Vec<Holding>) -> Result
 }
 
 fn blobs(dir: &Path, repository: &Repository, found: &mut Vec<Holding>) -> Result<()> {
+    for (digest, entry) in files(dir)? {
+        let Ok(metadata) = entry.metadata() else { continue };
+        let (repository, size) = (repository.clone(), metadata.len());
+        found.push(Holding { repository, digest, size, since: linked(&metadata) });
+    }
+    Ok(())
+}
+
+/// The files `<algorithm>/<hex>` of a directory.
+pub(super) fn files(dir: &Path) -> Result<Vec<(Digest, fs::DirEntry)>> {
+    let mut found = Vec::new();
     for (algorithm, path) in directories(dir)? {
         for entry in list(&path)? {
             let hex = entry.file_name();
             let digest = format!("{algorithm}:{}", hex.to_string_lossy()).parse::<Digest>();
-            let (Ok(digest), Ok(metadata)) = (digest, entry.metadata()) else { continue };
-            let (repository, size) = (repository.clone(), metadata.len());
-            found.push(Holding { repository, digest, size, since: linked(&metadata) });
+            found.extend(digest.ok().map(|digest| (digest, entry)));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// When a file last got or lost a name: no earlier than when this repository got it.

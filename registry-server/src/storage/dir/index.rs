@@ -129,7 +129,12 @@ impl Loading<'_> {
             if self.children {
                 queue.extend(document.manifests.iter().map(|child| (child.clone(), None, None)));
             }
-            let entry = Entry { media_type: document.media_type, size, subject: document.subject };
+            let entry = Entry {
+                media_type: document.media_type,
+                size,
+                subject: document.subject,
+                pushed: None,
+            };
             let tags = tag.into_iter().collect();
             self.state.apply(&Change::Put {
                 digest,
@@ -137,6 +142,7 @@ impl Loading<'_> {
                 tags,
                 condition: Condition::default(),
                 most_tags: usize::MAX,
+                needs: Vec::new(),
             });
         }
         Ok(())

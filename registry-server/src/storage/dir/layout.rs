@@ -66,9 +66,14 @@ impl Layout {
         path
     }
 
+    /// Where the blobs are that all repositories share.
+    pub(super) fn shared(&self) -> PathBuf {
+        self.root.join("_shared")
+    }
+
     /// The same blob as all repositories share it.
     pub(super) fn shared_blob(&self, digest: &Digest) -> PathBuf {
-        self.root.join("_shared").join(digest.algorithm().as_str()).join(digest.hex())
+        self.shared().join(digest.algorithm().as_str()).join(digest.hex())
     }
 }
 

@@ -101,15 +101,14 @@ impl Repo {
     }
 
     fn write_files(&self, blobs: &Blobs, writer: &mut Writer) -> Result<()> {
-        let durability = blobs.durability;
         if !writer.marked {
             let marker: PathBuf = blobs.layout.repository(&self.name).join("oci-layout");
             if file::size(&marker)?.is_none() {
-                blobs.staging.replace(&marker, index::OCI_LAYOUT, durability)?;
+                blobs.staging.replace(&marker, index::OCI_LAYOUT, &blobs.disk)?;
             }
             writer.marked = true;
         }
         let bytes = index::write(&writer.state);
-        blobs.staging.replace(&blobs.layout.index(&self.name), &bytes, durability)
+        blobs.staging.replace(&blobs.layout.index(&self.name), &bytes, &blobs.disk)
     }
 }

@@ -16,9 +16,6 @@ use crate::name::Repository;
 use crate::storage::Staged;
 use crate::{Error, Result};
 
-/// How much is read at a time to compute a digest again, in bytes.
-const READ: usize = 1 << 20;
-
 pub(super) struct StagedFile {
     blobs: Arc<Blobs>,
     /// `None` once it has become a blob.
@@ -62,7 +59,9 @@ impl Staged for StagedFile {
         async move {
             let path = self.path()?;
             blocking("digest of an upload", move || {
-                digest(&path, algorithm, size).map_err(|e| Error::at("read", &path, e))
+                open(&path)
+                    .and_then(|file| file::digest(&file, algorithm, size))
+                    .map_err(|e| Error::at("read", &path, e))
             })
             .await
         }
@@ -103,21 +102,4 @@ fn write(path: &PathBuf, mut offset: u64, batch: &[Bytes]) -> io::Result<()> {
         offset += bytes.len() as u64;
     }
     Ok(())
-}
-
-fn digest(path: &PathBuf, algorithm: Algorithm, size: u64) -> io::Result<Digest> {
-    let file = open(path)?;
-    let mut hasher = algorithm.hasher();
-    let mut buffer = vec![0; READ];
-    let mut position = 0;
-    while position < size {
-        let wanted = usize::try_from(size - position).unwrap_or(READ).min(READ);
-        let count = file.read_at(&mut buffer[..wanted], position)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        hasher.update(&buffer[..count]);
-        position += count as u64;
-    }
-    Ok(hasher.finish())
 }
