@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use layerfs::{IdMode, SnapshotMode, Store, StoreOptions};
+use oci::Digest;
 use runtime::userns::{self, Entered, Ids, Isolation, Mode};
 
 use crate::error::{Doing, Failure};
@@ -148,6 +149,18 @@ impl App {
         let store = Store::open(&self.root, options)
             .doing(|| format!("cannot open the store at {}", self.root.display()))?;
         Ok(self.store.get_or_init(|| store))
+    }
+
+    /// Where the store keeps its blobs.
+    pub(crate) fn blobs_dir(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    /// A name for the store that tells nothing of it, and that only this machine gives it.
+    pub(crate) fn store_name(&self) -> Result<String, Failure> {
+        let boot = StoreOptions::boot_id()?;
+        let digest = Digest::sha256(format!("{boot} {}", self.root.display()).as_bytes());
+        Ok(digest.hex()[..32].to_owned())
     }
 
     /// Where transfers under way are remembered: in the store, where a command works in one.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::Method;
+use http::{HeaderName, Method};
 use oci::Reference;
 
 use crate::auth::{Access, Anonymous, Credential, Credentials, OneCredential, Scopes};
@@ -15,6 +15,8 @@ use crate::{Config, RateLimit, Result};
 
 /// Docker Hub's server.
 const HUB: &str = "registry-1.docker.io";
+/// Names the store on the registry's machine whose blobs it takes without being sent them.
+const LENDER: HeaderName = HeaderName::from_static("tierce-blobs-of");
 /// How much of the answer to a ping is read, in bytes.
 const MAX_PING: u64 = 64 << 10;
 
@@ -53,12 +55,17 @@ impl Client {
     /// If there is none, or it wants other credentials.
     pub async fn ping(&self, registry: &str) -> Result<()> {
         let host = self.host(registry)?;
-        let call =
-            Call { operation: "reach", object: "the registry".into(), place: registry.into() };
-        let target = Target::Path("/v2/".into());
-        let request = Request::new(call, Method::GET, target, Scopes::default());
-        self.transport.fetch(&host, &request, MAX_PING).await?;
+        self.transport.fetch(&host, &greeting(registry), MAX_PING).await?;
         Ok(())
+    }
+
+    /// The name of the store whose blobs a registry on this machine takes by being told their
+    /// digests; `None` if it has none, is elsewhere, or does not say at once.
+    pub async fn lender(&self, registry: &str) -> Option<String> {
+        let host = self.host(registry).ok().filter(|host| host.is_here())?;
+        let greeting = greeting(registry);
+        let (headers, _, _) = self.transport.fetch_once(&host, &greeting, MAX_PING).await.ok()?;
+        Some(headers.get(LENDER)?.to_str().ok()?.to_owned())
     }
 
     /// Asks whether a registry takes a credential. One that wants none takes any.
@@ -122,6 +129,12 @@ impl Hosts {
     fn new(credentials: Arc<dyn Credentials>) -> Arc<Hosts> {
         Arc::new(Hosts { credentials, known: Mutex::default() })
     }
+}
+
+/// What asks nothing but whether there is a registry.
+fn greeting(registry: &str) -> Request<'static> {
+    let call = Call { operation: "reach", object: "the registry".into(), place: registry.into() };
+    Request::new(call, Method::GET, Target::Path("/v2/".into()), Scopes::default())
 }
 
 /// A repository, for messages: with its registry, also where people leave that out.

@@ -80,6 +80,11 @@ impl Host {
         })
     }
 
+    /// Whether it is on this machine, by its name.
+    pub(crate) fn is_here(&self) -> bool {
+        self.candidates.iter().all(|base| is_loopback(&base.url))
+    }
+
     /// Whether it may be asked for a blob of any repository.
     pub(crate) fn may_mount_anywhere(&self) -> bool {
         !self.mounts_nowhere.load(Ordering::Relaxed)

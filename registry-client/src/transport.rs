@@ -158,7 +158,8 @@ impl Transport {
         }
     }
 
-    async fn fetch_once(
+    /// [`Transport::fetch`] in one try.
+    pub(crate) async fn fetch_once(
         &self,
         host: &Host,
         request: &Request<'_>,

@@ -1,5 +1,6 @@
 //! `tierce push`: an image into a registry.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use oci::{Descriptor, DiffId, Digest, ImageSink, Reference};
 use registry_client::blocking::{BlobProgress, EarlyUploads, GrowingBlob, Sink, SinkOptions};
 
 use crate::app::App;
+use crate::blobs::Anywhere;
 use crate::clients::ConnectionArgs;
 use crate::error::{Doing, Failure, Outcome};
 use crate::pulling;
@@ -73,6 +75,15 @@ impl Follower for Sent {
     }
 }
 
+/// Whether a registry takes blobs out of our store by itself.
+fn takes_blobs_of_ours(app: &App, blobs: &Anywhere, name: &Reference) -> Result<bool, Failure> {
+    let lender = blobs.handle.block_on(blobs.client.lender(name.registry()));
+    Ok(match lender {
+        Some(lender) => lender == app.store_name()?,
+        None => false,
+    })
+}
+
 /// Pushes an image of the store, and notes the digest that it has there.
 pub(crate) fn push(
     app: &App,
@@ -85,11 +96,16 @@ pub(crate) fn push(
     let store = app.store()?;
     let blobs = pulling::anywhere(app, connection, name.registry())?;
     let defaults = SinkOptions::default();
-    // What has to be compressed first is sent meanwhile.
     let (client, handle) = (blobs.client.clone(), blobs.handle.clone());
-    let early = EarlyUploads::new(client, handle, name.clone(), defaults.parallel);
-    let image = store.manifest_watched(lease, record, None, &Sending(&early))?;
-    let early = early.finish();
+    let (image, early) = if takes_blobs_of_ours(app, &blobs, name)? {
+        // It is told what it has to take when that is made.
+        (store.manifest(lease, record, None)?, HashSet::new())
+    } else {
+        // What has to be compressed first is sent meanwhile.
+        let early = EarlyUploads::new(client, handle, name.clone(), defaults.parallel);
+        let image = store.manifest_watched(lease, record, None, &Sending(&early))?;
+        (image, early.finish())
+    };
     let transfer = Arc::new(Transfer::new(app.transfers(quiet)));
     let (mounts, shown) = (blobs.clone(), transfer.clone());
     let options = SinkOptions {

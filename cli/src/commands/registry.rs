@@ -56,6 +56,10 @@ struct Serve {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:5000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// Take blobs that are in the store of `tierce` (--root) from there, without a copy, when they
+    /// are asked for by digest
+    #[arg(long)]
+    share_store: bool,
     /// Let nothing be changed
     #[arg(long)]
     read_only: bool,
@@ -104,7 +108,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             let mut settings = Settings::read(&args.place)?;
             settings.collect.untagged |= args.untagged;
             let collection = settings.collection(args.dry_run);
-            let storage = settings.open()?;
+            let storage = settings.open(app)?;
             app.network()?.block_on(settings.check_shared(&storage))?;
             app.network()?.block_on(collect(storage, &collection))
         }
@@ -112,7 +116,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 }
 
 fn serve(settings: &Settings, app: &App) -> Outcome {
-    let storage = settings.open()?;
+    let storage = settings.open(app)?;
     app.network()?.block_on(settings.check_shared(&storage))?;
     let listen = settings.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
     let (webhooks, posting) = Webhooks::open(&settings.webhooks, app)?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use registry_server::{
-    Access, Actions, Bucket, Collection, Config, Issuer, Limits, Passwords, Pattern, Quota,
-    Retention, Rule, Storage, Tls, TokenSecret, Who,
+    Access, Actions, Bucket, Collection, Config, Issuer, Lender, Limits, MissingReferences,
+    Passwords, Pattern, Quota, Retention, Rule, Storage, Tls, TokenSecret, Who,
 };
 use serde::Deserialize;
 
@@ -25,7 +25,9 @@ pub(super) struct Settings {
     pub(super) listen: Option<SocketAddr>,
     storage: Option<PathBuf>,
     bucket: Option<BucketPlace>,
+    share_store: bool,
     read_only: bool,
+    missing_references: Missing,
     limits: Limited,
     quotas: Vec<Held>,
     tls: Option<Certificates>,
@@ -50,6 +52,26 @@ struct BucketPlace {
     /// Whether no other process has to do with the bucket.
     #[serde(default)]
     alone: bool,
+}
+
+/// What is done with a manifest that names what was not pushed.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum Missing {
+    #[default]
+    Refuse,
+    AllowInIndex,
+    Allow,
+}
+
+impl From<Missing> for MissingReferences {
+    fn from(missing: Missing) -> MissingReferences {
+        match missing {
+            Missing::Refuse => MissingReferences::Refuse,
+            Missing::AllowInIndex => MissingReferences::AllowInIndex,
+            Missing::Allow => MissingReferences::Allow,
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -177,6 +199,7 @@ impl Settings {
     /// Takes what flags say.
     pub(super) fn take(&mut self, flags: &Serve) {
         self.listen = flags.listen.or(self.listen);
+        self.share_store |= flags.share_store;
         self.read_only |= flags.read_only;
         self.fault = flags.fault.clone().or(self.fault.take());
         if flags.htpasswd.is_some() {
@@ -203,13 +226,23 @@ impl Settings {
     }
 
     /// Opens the storage.
-    pub(super) fn open(&self) -> Result<Storage, Failure> {
+    pub(super) fn open(&self, app: &App) -> Result<Storage, Failure> {
+        if self.share_store && self.storage.is_none() {
+            return Err(Failure::new("what the store has can be shared with a directory only")
+                .hint("say which by --storage"));
+        }
         match (&self.storage, &self.bucket) {
             (Some(_), Some(_)) => {
                 Err(Failure::new("`storage` and `bucket` cannot both be where everything is kept"))
             }
             (Some(dir), None) => {
-                Storage::dir(dir).doing(|| format!("cannot open {}", dir.display()))
+                let opened = if self.share_store {
+                    let lender = Lender { blobs: app.blobs_dir(), name: app.store_name()? };
+                    Storage::dir_beside(dir, lender)
+                } else {
+                    Storage::dir(dir)
+                };
+                opened.doing(|| format!("cannot open {}", dir.display()))
             }
             (None, Some(bucket)) => {
                 let settings = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
@@ -257,8 +290,9 @@ impl Settings {
             faults.map_err(|why: String| Failure::new(format!("invalid faults: {why}")))?;
         let mirrors = self.mirrors.iter().map(|one| one.open(app)).collect::<Result<_, _>>()?;
         let quotas = self.quotas.iter().map(Held::quota).collect::<Result<_, _>>()?;
-        let read_only = self.read_only;
-        Ok(Config { limits, quotas, read_only, faults, mirrors, ..Config::default() })
+        let (read_only, missing_references) = (self.read_only, self.missing_references.into());
+        let usual = Config::default();
+        Ok(Config { limits, quotas, missing_references, read_only, faults, mirrors, ..usual })
     }
 
     /// What is known of those who come; `None` if everybody may do everything.
