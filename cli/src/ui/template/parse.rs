@@ -63,9 +63,9 @@ pub(super) enum Operand {
 pub(super) fn nodes(pieces: Vec<Piece>) -> Result<Vec<Node>, String> {
     let mut parser = Parser { pieces: pieces.into_iter(), depth: 0 };
     match parser.block()? {
-        (nodes, End::OfText) => Ok(nodes),
-        (_, End::End) => Err("an `{{end}}` ends nothing".into()),
-        (_, End::Else(_)) => Err("an `{{else}}` stands in no `{{if}}`".into()),
+        (nodes, Stop::Text) => Ok(nodes),
+        (_, Stop::End) => Err("an `{{end}}` ends nothing".into()),
+        (_, Stop::Else(_)) => Err("an `{{else}}` stands in no `{{if}}`".into()),
     }
 }
 
@@ -113,15 +113,15 @@ struct Parser {
 }
 
 /// What ends a block.
-enum End {
-    OfText,
+enum Stop {
+    Text,
     End,
     /// With what stands behind it: `if …`, `with …`, or nothing.
     Else(Vec<Word>),
 }
 
 impl Parser {
-    fn block(&mut self) -> Result<(Vec<Node>, End), String> {
+    fn block(&mut self) -> Result<(Vec<Node>, Stop), String> {
         let mut nodes = Vec::new();
         while let Some(piece) = self.pieces.next() {
             let words = match piece {
@@ -132,9 +132,9 @@ impl Parser {
                 Piece::Action(words) => words,
             };
             match keyword(&words) {
-                Some("end") => return Ok((nodes, End::End)),
+                Some("end") => return Ok((nodes, Stop::End)),
                 Some("else") => {
-                    return Ok((nodes, End::Else(words.get(1..).unwrap_or_default().to_vec())));
+                    return Ok((nodes, Stop::Else(words.get(1..).unwrap_or_default().to_vec())));
                 }
                 Some(word @ ("define" | "template" | "block" | "break" | "continue")) => {
                     return Err(format!("`{{{{{word}}}}}` is not to be had"));
@@ -142,7 +142,7 @@ impl Parser {
                 _ => nodes.push(self.node(&words)?),
             }
         }
-        Ok((nodes, End::OfText))
+        Ok((nodes, Stop::Text))
     }
 
     fn node(&mut self, words: &[Word]) -> Result<Node, String> {
@@ -179,14 +179,14 @@ impl Parser {
         }
         let (then, end) = self.block()?;
         let otherwise = match end {
-            End::OfText => return Err(open()),
-            End::End => Vec::new(),
+            Stop::Text => return Err(open()),
+            Stop::End => Vec::new(),
             // `{{else if}}` shares the end with what it is in.
-            End::Else(words) if !words.is_empty() => vec![self.node(&words)?],
-            End::Else(_) => match self.block()? {
-                (nodes, End::End) => nodes,
-                (_, End::Else(_)) => return Err(format!("`{{{{{of}}}}}` has two `{{{{else}}}}`")),
-                (_, End::OfText) => return Err(open()),
+            Stop::Else(words) if !words.is_empty() => vec![self.node(&words)?],
+            Stop::Else(_) => match self.block()? {
+                (nodes, Stop::End) => nodes,
+                (_, Stop::Else(_)) => return Err(format!("`{{{{{of}}}}}` has two `{{{{else}}}}`")),
+                (_, Stop::Text) => return Err(open()),
             },
         };
         self.depth -= 1;
