@@ -1,8 +1,7 @@
 //! `tierce push`: an image into a registry.
 
-use std::collections::HashSet;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use layerfs::{Follower, ImageRecord, Lease, NewImage, Onlooker};
 use oci::{Descriptor, DiffId, Digest, ImageSink, Reference};
@@ -53,12 +52,20 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     Ok(0)
 }
 
-/// Sends blobs while they are compressed.
-struct Sending<'a>(&'a EarlyUploads);
+/// Sends blobs while they are compressed, unless the registry takes them by itself when they are
+/// made.
+struct Sending<'a> {
+    uploads: &'a EarlyUploads,
+    /// Asked when there is a first one.
+    is_taken: LazyLock<bool, Box<dyn FnOnce() -> bool + Send + 'a>>,
+}
 
 impl Onlooker for Sending<'_> {
     fn begins(&self, layer: &DiffId, file: File) -> Option<Box<dyn Follower>> {
-        Some(Box::new(Sent(self.0.begin(file, &layer.to_string()))))
+        if *self.is_taken {
+            return None;
+        }
+        Some(Box::new(Sent(self.uploads.begin(file, &layer.to_string()))))
     }
 }
 
@@ -75,13 +82,10 @@ impl Follower for Sent {
     }
 }
 
-/// Whether a registry takes blobs out of our store by itself.
-fn takes_blobs_of_ours(app: &App, blobs: &Anywhere, name: &Reference) -> Result<bool, Failure> {
+/// Whether a registry takes blobs by itself out of the store that is called `ours`.
+fn takes_blobs(blobs: &Anywhere, name: &Reference, ours: &str) -> bool {
     let lender = blobs.handle.block_on(blobs.client.lender(name.registry()));
-    Ok(match lender {
-        Some(lender) => lender == app.store_name()?,
-        None => false,
-    })
+    lender.is_some_and(|lender| lender == ours)
 }
 
 /// Pushes an image of the store, and notes the digest that it has there.
@@ -97,15 +101,14 @@ pub(crate) fn push(
     let blobs = pulling::anywhere(app, connection, name.registry())?;
     let defaults = SinkOptions::default();
     let (client, handle) = (blobs.client.clone(), blobs.handle.clone());
-    let (image, early) = if takes_blobs_of_ours(app, &blobs, name)? {
-        // It is told what it has to take when that is made.
-        (store.manifest(lease, record, None)?, HashSet::new())
-    } else {
-        // What has to be compressed first is sent meanwhile.
-        let early = EarlyUploads::new(client, handle, name.clone(), defaults.parallel);
-        let image = store.manifest_watched(lease, record, None, &Sending(&early))?;
-        (image, early.finish())
-    };
+    let early = EarlyUploads::new(client, handle, name.clone(), defaults.parallel);
+    let ours = app.store_name()?;
+    let is_taken: Box<dyn FnOnce() -> bool + Send + '_> =
+        Box::new(|| takes_blobs(&blobs, name, &ours));
+    let sending = Sending { uploads: &early, is_taken: LazyLock::new(is_taken) };
+    let image = store.manifest_watched(lease, record, None, &sending)?;
+    drop(sending);
+    let early = early.finish();
     let transfer = Arc::new(Transfer::new(app.transfers(quiet)));
     let (mounts, shown) = (blobs.clone(), transfer.clone());
     let options = SinkOptions {
