@@ -209,6 +209,10 @@ fn fill(
     target: &Path,
     volume: &Volume,
 ) -> Result<(), Failure> {
+    // Lent to another container, it is in use, and not to be filled.
+    if !volume.data.exists() {
+        return Ok(());
+    }
     let data = Root::open(&volume.data)?;
     if !data.top().read()?.is_empty() {
         return Ok(());

@@ -12,6 +12,8 @@ pub(super) enum Piece {
 pub(super) enum Word {
     /// `.A.B`; no name is the value itself.
     Field(Vec<String>),
+    /// `.A.B` right behind a parenthesis: of what is in it.
+    Of(Vec<String>),
     /// `$x.A`, without the sign; no name but the first is the variable itself.
     Variable(Vec<String>),
     /// A function or a keyword.
@@ -79,9 +81,19 @@ fn action(text: &str) -> Result<(Option<Vec<Word>>, Behind<'_>), String> {
         if rest.is_empty() {
             return Err(OPEN.into());
         }
-        let (word, behind) = word(rest)?;
-        words.push(word);
+        let (found, behind) = word(rest)?;
+        let ends_group = found == Word::Sign(")");
+        words.push(found);
         rest = behind;
+        if ends_group && rest.starts_with('.') {
+            match word(rest)? {
+                (Word::Field(path), behind) => {
+                    words.push(Word::Of(path));
+                    rest = behind;
+                }
+                _ => return Err("behind a `)` stands a field".into()),
+            }
+        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) enum Operand {
     Field(Vec<String>),
     Variable(Vec<String>),
     Literal(Value),
-    Group(Pipeline),
+    Group(Pipeline, Vec<String>),
 }
 
 /// Reads a template's pieces.
@@ -99,7 +99,7 @@ impl Pipeline {
         for operand in operands {
             match operand {
                 Operand::Field(path) => found.extend(path.first().map(String::as_str)),
-                Operand::Group(pipeline) => found.extend(pipeline.fields()),
+                Operand::Group(pipeline, _) => found.extend(pipeline.fields()),
                 Operand::Variable(_) | Operand::Literal(_) => {}
             }
         }
@@ -279,6 +279,7 @@ impl Words<'_> {
                 self.words = rest;
                 return self.group().map(Some);
             }
+            Word::Of(_) => return Err("a field stands behind nothing".into()),
             Word::Sign(sign) => return Err(format!("`{sign}` stands where a value should")),
             Word::Field(path) => Operand::Field(path.clone()),
             Word::Variable(path) => Operand::Variable(path.clone()),
@@ -303,8 +304,12 @@ impl Words<'_> {
         self.depth -= 1;
         match self.words {
             [Word::Sign(")"), rest @ ..] => {
+                let (path, rest) = match rest {
+                    [Word::Of(path), rest @ ..] => (path.clone(), rest),
+                    _ => (Vec::new(), rest),
+                };
                 self.words = rest;
-                Ok(Operand::Group(inside))
+                Ok(Operand::Group(inside, path))
             }
             _ => Err("a `(` has no `)`".into()),
         }

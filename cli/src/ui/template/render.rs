@@ -171,7 +171,9 @@ impl Scope<'_> {
         match operand {
             Operand::Literal(value) => Ok(value.clone()),
             Operand::Field(path) => look_up(dot, path).cloned(),
-            Operand::Group(pipeline) => self.pipeline(pipeline, dot),
+            Operand::Group(pipeline, path) => {
+                look_up(&self.pipeline(pipeline, dot)?, path).cloned()
+            }
             Operand::Variable(path) => {
                 let Some((name, path)) = path.split_first() else { return Ok(Value::Null) };
                 let value = match self.variables.iter().rev().find(|(known, _)| known == name) {
