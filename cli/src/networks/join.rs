@@ -144,6 +144,8 @@ fn on_bridge(
     servers: Vec<IpAddr>,
 ) -> Result<Joined, Failure> {
     let mut networks = Networks::lock(store)?;
+    // What it had when its keeper was killed is nobody's: only now it runs again.
+    networks.leave_all(&container.id)?;
     if name == DEFAULT && networks.find(name).is_err() {
         networks.create(&new_network(&networks, name, None, None)?)?;
     }
