@@ -241,8 +241,10 @@ pub(super) fn plain(value: &Value) -> String {
             format!("[{}]", items.iter().map(inner).collect::<Vec<_>>().join(" "))
         }
         Value::Object(fields) => {
+            let mut pairs: Vec<(&String, &Value)> = fields.iter().collect();
+            pairs.sort_by_key(|(key, _)| *key);
             let pairs: Vec<String> =
-                fields.iter().map(|(k, v)| format!("{k}:{}", inner(v))).collect();
+                pairs.into_iter().map(|(k, v)| format!("{k}:{}", inner(v))).collect();
             format!("map[{}]", pairs.join(" "))
         }
         other => other.to_string(),
