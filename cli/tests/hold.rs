@@ -174,3 +174,23 @@ fn containers_that_do_not_run_are_cleared_away() {
     assert_eq!(tierce.ok(prune), "Total reclaimed space: 0B\n");
     tierce.ok(["rm", "-f", "runs", "kept"]);
 }
+
+#[test]
+fn a_detached_container_holds_nothing_that_its_starter_had_open() {
+    let tierce = tierce();
+    let lock = tierce.scratch().write("lock", "");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 8>\"$0\" && flock -n 8 && exec \"$@\""]).arg(&lock);
+    let run = tierce.command(["run", "-d", "--name", "held", "busybox", "sleep", "100"]);
+    shell.arg(run.get_program()).args(run.get_args());
+    for (key, value) in run.get_envs() {
+        match value {
+            Some(value) => shell.env(key, value),
+            None => shell.env_remove(key),
+        };
+    }
+    testutil::run_ok(&mut shell, [] as [&str; 0]);
+    let free = Command::new("flock").arg("-n").arg(&lock).arg("true").status().unwrap();
+    assert!(free.success(), "the keeper has the lock of who started it");
+    tierce.ok(["rm", "-f", "held"]);
+}

@@ -59,3 +59,13 @@ pub use spec::{
 };
 pub use system_path::system_paths;
 pub use user::User;
+
+/// Keeps what this process was started with, beyond its standard input, output and error, from the
+/// programs that it starts: somebody may wait for the last who has a pipe or a lock.
+///
+/// # Errors
+/// If the kernel has no `close_range(2)` that does it.
+pub fn hand_nothing_on() -> std::io::Result<()> {
+    const FIRST: u32 = 3;
+    sys::close_from(FIRST, false).map_err(Into::into)
+}

@@ -285,7 +285,8 @@ pub(crate) fn leave_session_keyring() {
 /// Closes descriptors from `first` on: at the next exec, or now.
 pub(crate) fn close_from(first: u32, now: bool) -> Result<(), Errno> {
     let flags = if now { 0 } else { libc::CLOSE_RANGE_CLOEXEC };
-    // SAFETY: called in a new process only, where no owner of these descriptors runs again.
+    // SAFETY: descriptors are closed now in a new process only, where no owner of them runs again;
+    // what an exec closes is nobody's here.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
     if result < 0 { Err(last_errno()) } else { Ok(()) }
 }

@@ -25,6 +25,8 @@ pub(crate) fn launch(
     container: &Container,
     attach: Option<Attach>,
 ) -> Result<UnixStream, Failure> {
+    // It outlives who started us.
+    runtime::hand_nothing_on()?;
     let (ours, theirs) = UnixStream::pair()?;
     // The same program, even if its file has been replaced meanwhile.
     let mut command = Command::new("/proc/self/exe");
