@@ -88,6 +88,8 @@ fn a_bridge_with_a_way_out_reaches_what_the_machine_reaches_and_leaves_no_trace(
     .unwrap();
     let bridge = "tc-way-out";
     in_namespace(machine.as_fd(), || {
+        // A new namespace takes this over from the first one.
+        std::fs::write("/proc/sys/net/ipv4/conf/eth0/forwarding", "0").unwrap();
         ensure_bridge(bridge, at(10, 213, 9, 1)).unwrap();
         let gateway = Some(Ipv4Addr::new(10, 213, 9, 1));
         connect(
