@@ -272,7 +272,7 @@ fn containers_of_an_ordinary_user_find_each_other(ids: SubordinateIds) {
     kill_keeper(&tierce, "other");
     assert_eq!(tierce.ok(look), "here\n");
     // What runs can be copied from: all are in one namespace of users.
-    let file = tierce.scratch().join("base/page").display().to_string();
+    let file = tierce.scratch().join("copied").display().to_string();
     tierce.ok(["cp", "web:/www/index.html", &file]);
     let refused = tierce.run(["network", "create", "-d", "macvlan", "-o", "parent=lo", "link"]);
     assert_eq!(refused.code, 0, "{refused:?}");

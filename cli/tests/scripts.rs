@@ -34,7 +34,10 @@ fn fields_of_a_container_are_read_by_templates() {
             "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}",
             "volume kept /data false",
         ),
-        ("{{range .Config.Env}}{{println .}}{{end}}", "X=1"),
+        (
+            "{{range .Config.Env}}{{println .}}{{end}}",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nX=1",
+        ),
         (
             "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.CapAdd}} {{.Config.Entrypoint}}",
             "no [] []",

@@ -116,7 +116,7 @@ mod tests {
                 "ABC A Bc ab  abc .",
             ),
             ("{{$x := .ID}}{{range .Config.Cmd}}{{$x}}{{.}}{{end}}", "abcshabc-c"),
-            ("a {{- /* no */ -}} b {{- .ID -}}  c", "ab abcc"),
+            ("a {{- /* no */ -}} b {{- .ID -}}  c", "ababcc"),
             ("{{len .Config.Cmd}} {{slice .ID 1}} {{println .ID}}", "2 bc abc\n"),
             ("{{range split \"a:b\" \":\"}}[{{.}}]{{end}}", "[a][b]"),
         ] {
