@@ -50,7 +50,7 @@ fn fields_of_a_container_are_read_by_templates() {
         assert_eq!(tierce.ok(["inspect", "-f", template, "web"]).trim(), expected, "{template}");
     }
     let list = tierce.ok(["ps", "--format", "table {{.Names}}\t{{.Label \"a.b\"}}\t{{.State}}"]);
-    assert_eq!(list, "NAMES         STATE\nweb     c,d   running\n");
+    assert_eq!(list, "NAMES   b     STATE\nweb     c,d   running\n");
     assert_eq!(tierce.run(["inspect", "-f", "{{.State.Nope}}", "web"]).code, 1);
 
     // Whatever has the name.

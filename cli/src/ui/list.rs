@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::table::Table;
-use super::template::Template;
+use super::template::{LABEL, Template};
 use crate::error::{Failure, Outcome};
 
 /// The options that every list takes.
@@ -100,6 +100,7 @@ impl<'a> List<'a> {
             }
         };
         let fields = template.fields().into_iter();
+        let fields = fields.chain([LABEL]);
         fields.map(|field| (field.to_owned(), Value::String(heading_of(field)))).collect()
     }
 }

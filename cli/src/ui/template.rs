@@ -17,6 +17,8 @@ use serde_json::Value;
 
 use parse::Node;
 
+pub(super) use function::LABEL;
+
 /// A parsed `--format`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template {

@@ -210,9 +210,18 @@ fn title(text: &str) -> String {
     text.chars().map(upper).collect()
 }
 
-/// What docker's rows answer: `.Label "name"`.
+/// What rows are asked for one of their labels by.
+pub(in crate::ui) const LABEL: &str = "Label";
+
+/// What docker's rows answer: `.Label "name"`. The row of the headings, which has a [`LABEL`] itself,
+/// answers with the last part of the name.
 pub(super) fn method(row: &Value, name: &str, argument: &Value) -> Result<Value, String> {
-    let Some(labels) = row.get("Labels").filter(|_| name == "Label") else {
+    if name == LABEL && row.get(LABEL).is_some() {
+        let label = plain(argument);
+        let last = label.rsplit('.').next().unwrap_or_default();
+        return Ok(last.replace(['-', '_'], " ").into());
+    }
+    let Some(labels) = row.get("Labels").filter(|_| name == LABEL) else {
         return Err(format!("`{name}` takes no argument"));
     };
     let wanted = plain(argument);
