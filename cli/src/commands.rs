@@ -15,6 +15,7 @@ mod history;
 mod image;
 mod images;
 mod import;
+mod info;
 mod inspect;
 mod keep;
 mod kill;
@@ -44,6 +45,7 @@ mod system;
 mod tag;
 mod top;
 mod unpause;
+mod version;
 mod volume;
 mod wait;
 
@@ -194,6 +196,10 @@ commands! {
     Logout => logout, trees: false;
     /// Serve a registry
     Registry => registry, trees: false;
+    /// Show what the store has, and what the machine is
+    Info => info, trees: true;
+    /// Show which version this is
+    Version => version, trees: false;
     /// Keep a container
     #[command(hide = true)]
     Keep => keep, trees: true;

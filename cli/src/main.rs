@@ -34,6 +34,9 @@ use commands::Command;
 use error::{Failure, Outcome};
 use machine::Machine;
 
+/// Which version this is.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Builds, runs, diffs, commits, pushes, pulls and serves OCI images; no daemon, no root.
 #[derive(Parser)]
 #[command(

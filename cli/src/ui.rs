@@ -32,6 +32,16 @@ pub(crate) fn say_line(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
     say_bytes(format!("{line}\n").as_bytes())
 }
 
+/// Prints a value as a `--format` wants it: `json`, or placeholders.
+pub(crate) fn say_value(format: &str, value: &serde_json::Value) -> Result<(), Failure> {
+    if format == "json" {
+        return say_line(format_args!("{value}"));
+    }
+    let template = template::Template::parse(format);
+    let text = template.and_then(|template| template.render(value)).map_err(Failure::new)?;
+    say_line(format_args!("{text}"))
+}
+
 /// Writes to standard output.
 pub(crate) fn say_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();

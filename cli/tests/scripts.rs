@@ -106,3 +106,19 @@ fn what_the_store_takes_is_summed_up() {
     assert!(table.contains("12.3kB (100%)"), "{table}");
     tierce.ok(["rm", "over"]);
 }
+
+#[test]
+fn what_this_is_and_has_is_told_in_dockers_words() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    let version = env!("CARGO_PKG_VERSION");
+    let format = "{{.Client.Version}} {{.Server.Os}}";
+    assert_eq!(tierce.ok(["version", "--format", format]), format!("{version} linux\n"));
+    assert!(tierce.ok(["version"]).contains(version));
+    busybox(&tierce);
+    tierce.ok(["create", "--name", "one", "busybox", "true"]);
+    let format = "{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}}";
+    assert_eq!(tierce.ok(["info", "-f", format]), "1 0 1 1\n");
+    let root = tierce.root().display().to_string();
+    assert_eq!(tierce.ok(["system", "info", "-f", "{{.DockerRootDir}}"]).trim(), root);
+    assert!(tierce.ok(["info"]).contains("Containers: 1\n"));
+}

@@ -4,7 +4,7 @@ mod df;
 
 use clap::Subcommand;
 
-use super::prune;
+use super::{info, prune};
 use crate::app::App;
 use crate::error::Outcome;
 
@@ -20,6 +20,8 @@ pub(crate) struct Args {
 enum Action {
     /// Show how much room images, containers and volumes take
     Df(df::Args),
+    /// Show what the store has, and what the machine is
+    Info(info::Args),
     /// Remove what nothing refers to
     Prune(prune::Args),
 }
@@ -28,6 +30,7 @@ enum Action {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     match &args.action {
         Action::Df(args) => df::run(args, app),
+        Action::Info(args) => info::run(args, app),
         Action::Prune(args) => prune::run(args, app),
     }
 }
