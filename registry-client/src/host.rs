@@ -158,6 +158,20 @@ impl Host {
         self.base.get()
     }
 
+    /// Where the registry is likely to be, if it is on this machine and has not answered yet.
+    pub(crate) fn presumed(&self) -> Option<&Base> {
+        let is_open = self.base.get().is_none() && self.candidates.len() > 1;
+        // Headers of its own are for a server that is known to be it.
+        let is_open = is_open && self.headers.is_empty();
+        self.candidates.first().filter(|base| is_open && base.security == Security::Plain)
+    }
+
+    /// The registry answered there.
+    pub(crate) fn settle(&self, base: &Base) {
+        // Whoever was faster has found the same.
+        let _ = self.base.set(base.clone());
+    }
+
     /// Where the registry is. Asks it only when there is a choice.
     pub(crate) async fn base(&self, clients: &HttpClients) -> Result<&Base> {
         self.base

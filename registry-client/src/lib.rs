@@ -39,6 +39,7 @@ pub mod routes;
 mod spool;
 mod tags;
 mod transport;
+mod trial;
 mod unfinished;
 mod upload_session;
 mod uploads;

@@ -9,7 +9,7 @@ use reqwest::Response;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::auth::Scopes;
+use crate::auth::{Given, Scopes};
 use crate::error::{Call, Error, parse_errors};
 use crate::host::Host;
 use crate::http_client::{HttpClients, Security};
@@ -225,6 +225,7 @@ impl Transport {
     }
 
     async fn authenticate(&self, host: &Host, request: &Request<'_>) -> Result<Answer> {
+        let mut first = self.presume(host, request).await?;
         let base = host.base(&self.clients).await?;
         let url = match &request.target {
             Target::Path(path) => host.url(&base.url, path)?,
@@ -237,8 +238,14 @@ impl Transport {
         let mut scopes = request.scopes.clone();
         let mut round = 1;
         loop {
-            let given = host.auth.authorization(self, host, &scopes).await?;
-            let answer = self.follow(host, request, url.clone(), given.header()).await?;
+            let (given, answer) = match first.take() {
+                Some(answer) => (Given::Unasked, answer),
+                None => {
+                    let given = host.auth.authorization(self, host, &scopes).await?;
+                    let answer = self.follow(host, request, url.clone(), given.header()).await?;
+                    (given, answer)
+                }
+            };
             let refused = answer.response.status() == StatusCode::UNAUTHORIZED
                 && same_origin(&answer.url, &base.url);
             if !refused {

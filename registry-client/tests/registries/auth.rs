@@ -60,6 +60,14 @@ fn token(n: usize) -> Reply {
 }
 
 #[tokio::test]
+async fn what_changes_nothing_is_asked_without_a_look_before() {
+    let server = Server::start(|_| manifest());
+    server.client().manifest(&server.name("a/b:1")).await.unwrap();
+    let lines: Vec<_> = server.all_asked().iter().map(Asked::line).collect();
+    assert_eq!(lines, ["GET /v2/a/b/manifests/1"]);
+}
+
+#[tokio::test]
 async fn one_token_serves_all_calls_of_a_scope() {
     let server = with_tokens("", |n, _| token(n), |_, given| given == "Bearer t0", |_| manifest());
     let client = server.client();
@@ -200,8 +208,8 @@ fn with_password(asked: &Asked) -> Reply {
 async fn a_password_is_given_when_it_is_asked_for() {
     let server = Server::start(with_password);
     server.client_as(password()).manifest(&server.name("a:1")).await.unwrap();
-    // The first look showed the challenge: the manifest is asked for once.
-    assert_eq!(server.lines(), ["GET /v2/a/manifests/1"]);
+    // The first answer showed the challenge.
+    assert_eq!(server.lines(), ["GET /v2/a/manifests/1", "GET /v2/a/manifests/1"]);
     let error = server.client().manifest(&server.name("a:1")).await.unwrap_err();
     assert!(error.to_string().contains("a login is required"), "{error}");
 }

@@ -155,10 +155,14 @@ impl Server {
         server
     }
 
-    /// All requests but the first look at a registry.
+    /// All requests but looks at whether and how a registry answers.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        let log = self.log.lock().expect("the log");
-        log.iter().filter(|asked| !asked.is("GET", "/v2/")).cloned().collect()
+        self.all_asked().into_iter().filter(|asked| !asked.is("GET", "/v2/")).collect()
+    }
+
+    /// All requests.
+    pub(crate) fn all_asked(&self) -> Vec<Asked> {
+        self.log.lock().expect("the log").clone()
     }
 
     /// The lines of [`asked`](Server::asked).
