@@ -7,6 +7,7 @@
 mod archive;
 mod attributes;
 mod fault;
+mod finisher;
 mod header;
 mod name;
 mod parents;
@@ -50,6 +51,8 @@ pub struct ApplyOptions {
     pub max_entries: Option<u64>,
     /// The most bytes that its files may have together, holes included.
     pub max_bytes: Option<u64>,
+    /// Whether a second thread finishes small files: where no other layer is unpacked meanwhile.
+    pub finish_apart: bool,
 }
 
 /// What came of unpacking a layer.

@@ -44,37 +44,32 @@ fn given(owner: (u32, u32), answer: rustix::io::Result<()>) -> Result<(), Refusa
 }
 
 /// Gives attributes, and knows which ones new files have anyway.
-pub(super) struct Attributes {
+#[derive(Clone, Copy)]
+pub(super) struct Giver {
     ids: IdMode,
     overrides: Overrides,
     new_files: NewFiles,
-    /// How many extended attributes were not set.
-    pub(super) skipped: u64,
 }
 
-impl Attributes {
-    pub(super) fn new(ids: IdMode, overrides: Overrides) -> Attributes {
-        Attributes { ids, overrides, new_files: NewFiles::of_this_process(), skipped: 0 }
-    }
-
+impl Giver {
     fn owner(&self, entry: &Entry) -> (u32, u32) {
         self.overrides.owner.unwrap_or((entry.uid, entry.gid))
     }
 
     /// Finishes a regular file that [`Dir::create_file`](crate::root::Dir::create_file) made with
-    /// the entry's mode, after its data. The order matters: `chown` clears set-user-ID bits and
-    /// capabilities.
+    /// the entry's mode and that has the group `group`, after its data. The order matters:
+    /// `chown` clears set-user-ID bits and capabilities. Answers how many extended attributes
+    /// were not set.
     pub(super) fn finish_file(
-        &mut self,
+        &self,
         entry: &Entry,
         file: &File,
-        parent: &Parent,
-    ) -> Result<(), Refusal> {
+        group: u32,
+    ) -> Result<u64, Refusal> {
         let (uid, gid) = self.owner(entry);
         let mut set_mode = !self.new_files.keep(entry.mode);
         match self.ids {
             IdMode::Full => {
-                let group = parent.group_of_new(file).map_err(|e| errno(&e))?;
                 if (uid, gid) != (self.new_files.uid, group) {
                     let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
                     given((uid, gid), rustix::fs::fchown(file, Some(user), Some(group)))?;
@@ -91,28 +86,26 @@ impl Attributes {
             }
             IdMode::Single => {}
         }
-        for (key, value) in &entry.xattrs {
-            let key = OsStr::from_bytes(key);
-            if self.is_wanted(key) {
-                let set = rustix::fs::fsetxattr(file, key, value, XattrFlags::empty());
-                self.tolerate(key, set)?;
-            }
-        }
+        let set = |key: &OsStr, value: &[u8]| {
+            rustix::fs::fsetxattr(file, key, value, XattrFlags::empty())
+        };
+        let skipped = set_xattrs(entry, set)?;
         if set_mode {
             rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
         }
-        Ok(rustix::fs::futimens(file, &entry.mtime.both())?)
+        rustix::fs::futimens(file, &entry.mtime.both())?;
+        Ok(skipped)
     }
 
     /// Finishes anything else that was just made as `name`, except for a directory's time, which
     /// later entries would change again.
-    pub(super) fn finish(
-        &mut self,
+    fn finish(
+        &self,
         entry: &Entry,
         kind: FileKind,
         parent: &Parent,
         name: &OsStr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         let dir = &parent.dir;
         let (uid, gid) = self.owner(entry);
         match self.ids {
@@ -131,19 +124,16 @@ impl Attributes {
         if kind != FileKind::Symlink {
             dir.chmod(name, entry.mode)?;
         }
-        for (key, value) in &entry.xattrs {
-            let key = OsStr::from_bytes(key);
-            if self.is_wanted(key) {
-                let set = dir.set_xattr(name, key, value);
-                self.tolerate(key, set)?;
-            }
+        let skipped = set_xattrs(entry, |key, value| dir.set_xattr(name, key, value))?;
+        if kind != FileKind::Dir {
+            dir.set_mtime(name, entry.mtime)?;
         }
-        if kind == FileKind::Dir { Ok(()) } else { Ok(dir.set_mtime(name, entry.mtime)?) }
+        Ok(skipped)
     }
 
     /// Makes an empty file in the place of a device that this process may not make.
     pub(super) fn stand_in(
-        &mut self,
+        &self,
         entry: &Entry,
         kind: FileKind,
         rdev: (u32, u32),
@@ -162,31 +152,67 @@ impl Attributes {
         dir.chmod(name, 0)?;
         Ok(dir.set_mtime(name, entry.mtime)?)
     }
+}
 
-    fn is_wanted(&mut self, key: &OsStr) -> bool {
-        let wanted = !whiteout::is_private(key) && !whiteout::is_of_the_machine(key);
-        self.skipped += u64::from(!wanted);
-        wanted
+/// Gives attributes as a [`Giver`], and counts.
+pub(super) struct Attributes {
+    pub(super) giver: Giver,
+    /// How many extended attributes were not set.
+    pub(super) skipped: u64,
+}
+
+impl Attributes {
+    pub(super) fn new(ids: IdMode, overrides: Overrides) -> Attributes {
+        let giver = Giver { ids, overrides, new_files: NewFiles::of_this_process() };
+        Attributes { giver, skipped: 0 }
     }
 
-    /// Lets pass what other tools let pass too: an attribute of a kind that the file system does
-    /// not have, and one that only the machine's root may set.
-    fn tolerate(&mut self, key: &OsStr, set: rustix::io::Result<()>) -> rustix::io::Result<()> {
-        let privileged = [&b"security."[..], b"trusted.", b"system."]
-            .iter()
-            .any(|prefix| key.as_bytes().starts_with(prefix));
-        match set {
-            Err(Errno::NOTSUP) => {}
-            Err(Errno::PERM | Errno::INVAL) if privileged => {}
-            answer => return answer,
-        }
-        self.skipped += 1;
-        tracing::debug!(?key, "extended attribute not set");
+    /// See [`Giver::finish_file`].
+    pub(super) fn finish_file(
+        &mut self,
+        entry: &Entry,
+        file: &File,
+        group: u32,
+    ) -> Result<(), Refusal> {
+        self.skipped += self.giver.finish_file(entry, file, group)?;
+        Ok(())
+    }
+
+    /// See [`Giver::finish`].
+    pub(super) fn finish(
+        &mut self,
+        entry: &Entry,
+        kind: FileKind,
+        parent: &Parent,
+        name: &OsStr,
+    ) -> Result<(), Refusal> {
+        self.skipped += self.giver.finish(entry, kind, parent, name)?;
         Ok(())
     }
 }
 
-/// The system's answer inside an I/O error.
-pub(super) fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
+/// Sets an entry's extended attributes, and answers how many were not: those that nobody wants,
+/// and, as other tools let pass too, one of a kind that the file system does not have, or that
+/// only the machine's root may set.
+fn set_xattrs(
+    entry: &Entry,
+    mut set: impl FnMut(&OsStr, &[u8]) -> rustix::io::Result<()>,
+) -> rustix::io::Result<u64> {
+    let mut skipped = 0;
+    for (key, value) in &entry.xattrs {
+        let key = OsStr::from_bytes(key);
+        let is_wanted = !whiteout::is_private(key) && !whiteout::is_of_the_machine(key);
+        let is_privileged = [&b"security."[..], b"trusted.", b"system."]
+            .iter()
+            .any(|prefix| key.as_bytes().starts_with(prefix));
+        match if is_wanted { set(key, value) } else { Err(Errno::NOTSUP) } {
+            Ok(()) => continue,
+            Err(Errno::NOTSUP) => {}
+            Err(Errno::PERM | Errno::INVAL) if is_privileged => {}
+            Err(error) => return Err(error),
+        }
+        skipped += 1;
+        tracing::debug!(?key, "extended attribute not set");
+    }
+    Ok(skipped)
 }

@@ -12,13 +12,13 @@ impl<'a> Header<'a> {
     /// The header in `block`.
     pub(super) fn parse(block: &'a [u8; BLOCK]) -> Result<Header<'a>, Malformed> {
         let stored = number(&block[148..156]).map_err(|_| Malformed::Checksum)?;
-        let (mut unsigned, mut signed) = (8 * i64::from(b' '), 8 * i64::from(b' '));
-        for byte in block[..148].iter().chain(&block[156..]) {
-            unsigned += i64::from(*byte);
-            // Some early writers summed signed bytes.
-            signed += i64::from(byte.cast_signed());
-        }
-        if stored == unsigned || stored == signed {
+        let bytes = || block[..148].iter().chain(&block[156..]);
+        let blanks = 8 * i64::from(b' ');
+        // 504 bytes are less than an u32 has room for, and are added up many at once.
+        let unsigned = || blanks + i64::from(bytes().map(|b| u32::from(*b)).sum::<u32>());
+        // Some early writers summed signed bytes.
+        let signed = || blanks + bytes().map(|b| i64::from(b.cast_signed())).sum::<i64>();
+        if stored == unsigned() || stored == signed() {
             Ok(Header(block))
         } else {
             Err(Malformed::Checksum)

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, Refusal};
+use super::finisher::Finisher;
 use super::name::{below, clean, split_clean};
 use super::parents::{Parent, Parents};
 use super::{
@@ -28,6 +29,7 @@ pub(crate) struct Placer<'t> {
     /// The directory that the archive's names begin in, clean.
     base: Vec<u8>,
     attributes: Attributes,
+    finisher: Option<Finisher>,
     parents: Parents,
     /// Directories and the times they get at the end, when nothing is put into them any more.
     times: Vec<(Vec<u8>, Timestamp)>,
@@ -42,6 +44,7 @@ impl<'t> Placer<'t> {
     pub(crate) fn for_layer(layer: &'t Root, options: &ApplyOptions) -> Result<Placer<'t>> {
         let mut placer = Placer::for_tree(layer, Vec::new(), options.ids, Overrides::default());
         placer.layer = true;
+        placer.finisher = options.finish_apart.then(|| Finisher::new(placer.attributes.giver));
         placer.max_entries = options.max_entries.unwrap_or(u64::MAX);
         placer.max_bytes = options.max_bytes.unwrap_or(u64::MAX);
         placer.times.push((Vec::new(), IMPLICIT_TIME));
@@ -60,6 +63,7 @@ impl<'t> Placer<'t> {
             layer: false,
             base,
             attributes: Attributes::new(ids, overrides),
+            finisher: None,
             parents: Parents::default(),
             times: Vec::new(),
             implicit: Vec::new(),
@@ -146,6 +150,16 @@ impl<'t> Placer<'t> {
         let mut file = self
             .make(parent, name, |dir| dir.create_file(name, entry.mode))
             .map_err(|e| Error::tree("create the file", shown(entry), e))?;
+        let group =
+            parent.group_of_new(&file).map_err(|e| Error::tree("examine", shown(entry), e))?;
+        if let Some(finisher) = self.finisher.as_mut().filter(|_| Finisher::takes(entry)) {
+            return finisher.take(file, entry, group, |buffer| {
+                archive.read_data(&mut |bytes| {
+                    buffer.extend_from_slice(bytes);
+                    Ok(())
+                })
+            });
+        }
         if let Some(sparse) = &entry.sparse {
             file.set_len(sparse.real_size).map_err(failed)?;
             for piece in &sparse.pieces {
@@ -162,7 +176,7 @@ impl<'t> Placer<'t> {
             archive.read_data(&mut |bytes| file.write_all(bytes).map_err(failed))?;
         }
         self.attributes
-            .finish_file(entry, &file, parent)
+            .finish_file(entry, &file, group)
             .map_err(refused(entry, "set the attributes of"))
     }
 
@@ -253,7 +267,7 @@ impl<'t> Placer<'t> {
             false => dir.stat(name)?.map_or(Err(Errno::PERM), |_| Err(Errno::EXIST)),
         });
         match made {
-            Err(Errno::PERM) => self.attributes.stand_in(entry, kind, rdev, parent, name),
+            Err(Errno::PERM) => self.attributes.giver.stand_in(entry, kind, rdev, parent, name),
             Err(e) => Err(e.into()),
             Ok(()) => self.attributes.finish(entry, kind, parent, name),
         }
@@ -281,6 +295,9 @@ impl<'t> Placer<'t> {
 
     /// Sets what could not be set before, and says what came of it all.
     pub(crate) fn finish(mut self) -> Result<Applied> {
+        if let Some(finisher) = &mut self.finisher {
+            self.attributes.skipped += finisher.end()?;
+        }
         let times = std::mem::take(&mut self.times);
         let implicit = std::mem::take(&mut self.implicit);
         self.parents.forget_all();
@@ -369,12 +386,12 @@ fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-fn shown(entry: &Entry) -> PathBuf {
+pub(super) fn shown(entry: &Entry) -> PathBuf {
     path(&entry.path).to_owned()
 }
 
 /// Says of which entry something is refused, and while what was done.
-fn refused(entry: &Entry, operation: &'static str) -> impl Fn(Refusal) -> Error {
+pub(super) fn refused(entry: &Entry, operation: &'static str) -> impl Fn(Refusal) -> Error {
     move |refusal| match refusal {
         Refusal::Owner(uid, gid) => EntryFault::OwnerNotMapped(uid, gid).of(&entry.path),
         Refusal::System(e) => Error::tree(operation, shown(entry), e),

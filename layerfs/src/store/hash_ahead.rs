@@ -1,10 +1,10 @@
-//! Hashing on one thread what another thread writes.
+//! Hashing what is written: on a thread of its own, or on the one that writes.
 
 use std::io;
 use std::thread::{Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use oci::{Algorithm, Digest};
+use oci::{Algorithm, Digest, Hasher};
 
 use crate::write::{BUFFER, Blocks};
 
@@ -23,6 +23,31 @@ pub(super) fn hash_ahead<E>(
     })
 }
 
+/// The SHA-256 and the number of the bytes that `write` writes to `out`.
+pub(super) fn hash_beside<E>(
+    out: &mut dyn Blocks,
+    write: impl FnOnce(&mut dyn Blocks) -> Result<(), E>,
+) -> Result<(Digest, u64), E> {
+    let mut beside = Beside { out, hasher: Algorithm::Sha256.hasher(), total: 0 };
+    write(&mut beside)?;
+    Ok((beside.hasher.finish(), beside.total))
+}
+
+/// Hashes what passes.
+struct Beside<'a> {
+    out: &'a mut dyn Blocks,
+    hasher: Hasher,
+    total: u64,
+}
+
+impl Blocks for Beside<'_> {
+    fn exchange(&mut self, full: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.hasher.update(&full);
+        self.total += full.len() as u64;
+        self.out.exchange(full)
+    }
+}
+
 /// What is written goes here.
 struct Hashing<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
@@ -30,17 +55,17 @@ struct Hashing<'scope, 'env> {
     last: Option<Vec<u8>>,
     total: u64,
     /// Who hashes, once there is more than one block.
-    thread: Option<Hasher<'scope>>,
+    thread: Option<HashingThread<'scope>>,
 }
 
-struct Hasher<'scope> {
+struct HashingThread<'scope> {
     full: Sender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
     joined: ScopedJoinHandle<'scope, Digest>,
 }
 
-impl<'scope> Hasher<'scope> {
-    fn start<'env>(scope: &'scope Scope<'scope, 'env>) -> Hasher<'scope> {
+impl<'scope> HashingThread<'scope> {
+    fn start<'env>(scope: &'scope Scope<'scope, 'env>) -> HashingThread<'scope> {
         let (full, blocks) = bounded::<Vec<u8>>(BLOCKS);
         let (give_back, empty) = bounded(BLOCKS);
         let joined = scope.spawn(move || {
@@ -53,7 +78,7 @@ impl<'scope> Hasher<'scope> {
             }
             hasher.finish()
         });
-        Hasher { full, empty, joined }
+        HashingThread { full, empty, joined }
     }
 }
 
@@ -75,7 +100,7 @@ impl Blocks for Hashing<'_, '_> {
     fn exchange(&mut self, full: Vec<u8>) -> io::Result<Vec<u8>> {
         self.total += full.len() as u64;
         let Some(last) = self.last.replace(full) else { return Ok(Vec::with_capacity(BUFFER)) };
-        let thread = self.thread.get_or_insert_with(|| Hasher::start(self.scope));
+        let thread = self.thread.get_or_insert_with(|| HashingThread::start(self.scope));
         thread.full.send(last).map_err(|_| io::Error::other("the hashing thread is gone"))?;
         Ok(thread.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER)))
     }
@@ -105,6 +130,25 @@ mod tests {
                 );
             }
         }
+    }
+
+    struct Kept(Vec<u8>);
+
+    impl Blocks for Kept {
+        fn exchange(&mut self, full: Vec<u8>) -> io::Result<Vec<u8>> {
+            self.0.extend(full);
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_is_hashed_beside_goes_on() {
+        let mut kept = Kept(Vec::new());
+        let hashed = hash_beside(&mut kept, |out| {
+            [&b"so"[..], b"me"].iter().try_for_each(|part| out.exchange(part.to_vec()).map(drop))
+        });
+        assert_eq!(hashed.unwrap(), (Digest::sha256(b"some"), 4));
+        assert_eq!(kept.0, b"some");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use oci::{Algorithm, DiffId, Digest};
+use oci::{DiffId, Digest};
 
-use super::hash_ahead::hash_ahead;
+use super::hash_ahead::{hash_ahead, hash_beside};
 use super::layers::tree_of;
 use super::lent::bring_back;
 use super::read_ahead::read_made;
@@ -231,19 +231,20 @@ impl Store {
         })
     }
 
-    /// Copies a layer through its tar, whose digest and size are answered.
+    /// Copies a layer through its tar, whose digest and size are answered. Who reads the files
+    /// has time to hash them: the other makes files.
     fn copy_layer(&self, from: &Root, staged: &Path) -> Result<(Digest, u64)> {
         let (made, unpacked) = read_made(
-            |tar| write_layer_in_blocks(from, tar),
-            |tar| self.unpack_tar(staged, Algorithm::Sha256, tar),
+            |tar| hash_beside(tar, |tar| write_layer_in_blocks(from, tar)),
+            |tar| self.unpack_tar(staged, tar, true),
         );
         match (made, unpacked) {
-            (Err(error), Ok(_)) => Err(error),
             // A writer that found nobody reading tells less than why nobody read.
-            (Err(error), Err(_)) if error.io_kind() != Some(io::ErrorKind::BrokenPipe) => {
-                Err(error)
+            (Err(error), Err(reason)) if error.io_kind() == Some(io::ErrorKind::BrokenPipe) => {
+                Err(reason)
             }
-            (_, unpacked) => unpacked,
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+            (Ok(digest), Ok(())) => Ok(digest),
         }
     }
 

@@ -43,7 +43,9 @@ impl Store {
         source: &dyn BlobRead,
         progress: Progress<'_>,
     ) -> Result<Layer> {
-        self.unpack_unless(lease, blob, diff_id, source, progress, &AtomicBool::new(false))
+        let stop = AtomicBool::new(false);
+        let company = Company { stop: &stop, is_alone: true };
+        self.unpack_unless(lease, blob, diff_id, source, progress, company)
     }
 
     /// Makes all layers of an image, lowest first, several at once. The first error ends the
@@ -80,7 +82,8 @@ impl Store {
         // The biggest first: what is left at the end is then short.
         todo.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.size));
         for_each_parallel(&todo, self.threads().get(), |(diff_id, blob), stop| {
-            self.unpack_unless(lease, blob, diff_id, source, progress, stop).map(drop)
+            let company = Company { stop, is_alone: todo.len() == 1 };
+            self.unpack_unless(lease, blob, diff_id, source, progress, company).map(drop)
         })?;
         self.require_layers(lease, diff_ids)
     }
@@ -92,17 +95,17 @@ impl Store {
         diff_id: &DiffId,
         source: &dyn BlobRead,
         progress: Progress<'_>,
-        stop: &AtomicBool,
+        company: Company<'_>,
     ) -> Result<Layer> {
         let there = || self.pin_layer(lease, diff_id);
         if let Some(layer) = there()? {
             return Ok(layer);
         }
-        let _claim = self.in_flight().claim(diff_id, stop)?;
+        let _claim = self.in_flight().claim(diff_id, company.stop)?;
         if let Some(layer) = there()? {
             return Ok(layer);
         }
-        let job = Job { store: self, lease, blob, diff_id, progress, stop };
+        let job = Job { store: self, lease, blob, diff_id, progress, company };
         if self.pin_blob(lease, &blob.digest)?.is_none() {
             return job.run(source, Some(StagedBlob::create(lease)?));
         }
@@ -123,23 +126,33 @@ impl Store {
 
     /// Makes the tree of a layer in `staged` from its tar, and answers with the tar's digest and
     /// size, all bytes to the end of the stream included.
-    pub(super) fn unpack_tar(
+    fn unpack_hashed(
         &self,
         staged: &Path,
         algorithm: Algorithm,
         tar: &mut dyn BufRead,
+        finish_apart: bool,
     ) -> Result<(Digest, u64)> {
         let mut tar = Hashed { inner: tar, ahead: 0, hasher: algorithm.hasher(), size: 0 };
-        let tree = tree_of(staged);
-        fs::create_dir(&tree).map_err(|e| Error::io("create", &tree, e))?;
-        let applied = apply_layer(&mut tar, &Root::open(&tree)?, &self.apply_options())?;
-        drain(&mut tar, staged)?;
-        write_implicit(staged, &applied.implicit)?;
+        self.unpack_tar(staged, &mut tar, finish_apart)?;
         Ok((tar.hasher.finish(), tar.size))
     }
 
-    fn apply_options(&self) -> ApplyOptions {
-        ApplyOptions { ids: self.ids(), ..ApplyOptions::default() }
+    /// Makes the tree of a layer in `staged` from its tar, which is read to the end of the
+    /// stream. With `finish_apart` a second thread takes part.
+    pub(super) fn unpack_tar(
+        &self,
+        staged: &Path,
+        tar: &mut dyn BufRead,
+        finish_apart: bool,
+    ) -> Result<()> {
+        let tree = tree_of(staged);
+        fs::create_dir(&tree).map_err(|e| Error::io("create", &tree, e))?;
+        let finish_apart = finish_apart && self.threads().get() > 1;
+        let options = ApplyOptions { ids: self.ids(), finish_apart, ..ApplyOptions::default() };
+        let applied = apply_layer(tar, &Root::open(&tree)?, &options)?;
+        drain(tar, staged)?;
+        write_implicit(staged, &applied.implicit)
     }
 }
 
@@ -150,7 +163,16 @@ struct Job<'a> {
     blob: &'a Descriptor,
     diff_id: &'a DiffId,
     progress: Progress<'a>,
+    company: Company<'a>,
+}
+
+/// What a layer is made beside.
+#[derive(Clone, Copy)]
+struct Company<'a> {
+    /// Raised when one of those that are made together has failed.
     stop: &'a AtomicBool,
+    /// Whether there are no others.
+    is_alone: bool,
 }
 
 impl Job<'_> {
@@ -179,8 +201,9 @@ impl Job<'_> {
     ) -> Result<Layer> {
         let algorithm = self.diff_id.0.algorithm();
         let inflated = decoder(compression, Box::new(&mut *compressed))?;
-        let (actual, size) =
-            read_ahead(inflated, |tar| self.store.unpack_tar(staged, algorithm, tar))?;
+        let (actual, size) = read_ahead(inflated, |tar| {
+            self.store.unpack_hashed(staged, algorithm, tar, self.company.is_alone)
+        })?;
         // The blob may go on after the end of what it holds; its digest tells.
         drain(compressed, staged)?;
         if actual != self.diff_id.0 {
@@ -195,7 +218,7 @@ impl Job<'_> {
     }
 }
 
-fn drain(reader: &mut dyn Read, staged: &Path) -> Result<()> {
+fn drain(reader: &mut (impl Read + ?Sized), staged: &Path) -> Result<()> {
     let mut buffer = vec![0; DRAIN];
     loop {
         match reader.read(&mut buffer) {
@@ -241,7 +264,7 @@ struct Arriving<'a> {
 
 impl Read for Arriving<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.job.stop.load(Ordering::Relaxed) {
+        if self.job.company.stop.load(Ordering::Relaxed) {
             return Err(io::Error::other(Error::Cancelled));
         }
         let count = self.bytes.read(buffer)?;

@@ -175,8 +175,8 @@ impl Block {
     /// The block with its checksum.
     fn seal(mut self) -> [u8; BLOCK] {
         self.0[148..156].fill(b' ');
-        let sum = self.0.iter().map(|b| u64::from(*b)).sum();
-        self.octal(148, 7, sum);
+        let sum: u32 = self.0.iter().map(|b| u32::from(*b)).sum();
+        self.octal(148, 7, sum.into());
         self.0[154] = 0;
         self.0
     }

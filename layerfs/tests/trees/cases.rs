@@ -41,20 +41,66 @@ fn every_layer_becomes_what_its_case_says() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+#[derive(Debug, PartialEq)]
 enum Outcome {
     Tree(String),
     Merged(String),
     Error(String),
 }
 
+/// The outcome of a layer alone, which is the same however many threads work on it.
 fn one(case: &Path) -> Outcome {
+    let tar = build(&std::fs::read_to_string(case.join("layer.txt")).unwrap());
+    let outcome = applied(&tar, false);
+    assert_eq!(outcome, applied(&tar, true), "{}", case.display());
+    outcome
+}
+
+fn applied(tar: &[u8], finish_apart: bool) -> Outcome {
     let scratch = Scratch::new();
     let tree = scratch.dir("layer");
-    let tar = build(&std::fs::read_to_string(case.join("layer.txt")).unwrap());
     let root = Root::open(&tree).unwrap();
-    match apply_layer(&mut &tar[..], &root, &ApplyOptions::default()) {
+    let options = ApplyOptions { finish_apart, ..ApplyOptions::default() };
+    match apply_layer(&mut &*tar, &root, &options) {
         Ok(_) => Outcome::Tree(list(&tree, Detail::Layer)),
         Err(e) => Outcome::Error(chain(&e) + "\n"),
+    }
+}
+
+/// Enough small files for both threads, some of them removed, replaced or linked to before they
+/// are finished.
+#[test]
+fn many_files_become_the_same_with_a_second_thread() {
+    let mut text = String::new();
+    for n in 0..400 {
+        let (dir, size, owner) = (n % 3, n * 131 % 40_000, n % 4);
+        let mode = 0o600 + n % 8;
+        writeln!(text, "file d{dir}/{n} mode={mode:o} uid={owner} data=x times={size} mtime={n}")
+            .unwrap();
+        match n % 10 {
+            3 => writeln!(text, "link d0/link-{n} to=d{dir}/{n}").unwrap(),
+            5 => writeln!(text, "file d{dir}/{n} data=again mtime=7").unwrap(),
+            7 => writeln!(text, "dir d{dir}/{n} mtime=7").unwrap(),
+            _ => {}
+        }
+    }
+    let tar = build(&text);
+    let outcome = applied(&tar, true);
+    assert!(matches!(&outcome, Outcome::Tree(tree) if tree.lines().count() > 440), "{outcome:?}");
+    assert_eq!(outcome, applied(&tar, false));
+}
+
+/// Names of attributes have at most 255 bytes.
+#[test]
+fn what_the_second_thread_cannot_do_is_an_error() {
+    for after in [0, 1, 500] {
+        let refused = format!("file bad pax.SCHILY.xattr.user.{}=1\n", "n".repeat(300));
+        let files = |range: std::ops::Range<usize>| {
+            range.map(|n| format!("file {n} data=abc\n")).collect::<String>()
+        };
+        let tar = build(&(files(0..40) + &refused + &files(40..40 + after)));
+        let Outcome::Error(error) = applied(&tar, true) else { panic!("{after}: no error") };
+        assert!(error.contains("set the attributes of `bad`"), "{error}");
     }
 }
 
