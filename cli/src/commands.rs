@@ -14,6 +14,7 @@ mod export;
 mod history;
 mod image;
 mod images;
+mod imagetools;
 mod import;
 mod info;
 mod inspect;
@@ -23,6 +24,7 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod manifest;
 mod network;
 mod pause;
 mod port;
@@ -168,6 +170,8 @@ commands! {
     Import => import, trees: true;
     /// List images
     Images => images, trees: true;
+    /// Make lists of images for several platforms, and put them into registries
+    Manifest => manifest, trees: true;
     /// Give an image another name
     Tag => tag, trees: true;
     /// Remove images or names of images

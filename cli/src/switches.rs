@@ -19,11 +19,40 @@ pub(crate) fn parse<P: Parser>(
             Ok(parsed) => return Ok(parsed),
             Err(error) => error,
         };
-        match plainly(&words, &error) {
+        match plainly(&words, &error).or_else(|| briefly::<P>(&words, &error)) {
             Some(fewer) => words = fewer,
             None => return Err(error),
         }
     }
+}
+
+/// As [`plainly`], for switches of one letter, after which the parser takes `=` for another: the
+/// error does not say in which word, but it is the last of the fewest that have this error.
+fn briefly<P: Parser>(words: &[OsString], error: &clap::Error) -> Option<Vec<OsString>> {
+    if !is_equals_sign(error) {
+        return None;
+    }
+    let has_error = |count: &usize| {
+        P::try_parse_from(&words[..*count]).is_err_and(|error| is_equals_sign(&error))
+    };
+    let at = (1..=words.len()).find(has_error)?.checked_sub(1)?;
+    let (letters, value) = words[at].to_str()?.split_once('=')?;
+    let last = letters.chars().next_back()?;
+    let kept = match truth(value)? {
+        true => letters,
+        false => letters.strip_suffix(last)?,
+    };
+    let mut plain = words.to_vec();
+    match kept {
+        "-" => drop(plain.remove(at)),
+        kept => plain[at] = kept.into(),
+    }
+    Some(plain)
+}
+
+fn is_equals_sign(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::UnknownArgument
+        && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg == "-=")
 }
 
 /// The words with the switch of the error written without its value, or left out if that is
@@ -107,5 +136,36 @@ mod tests {
         assert_eq!(sample.command, ["cmd", "--pull=false", "-q=true"]);
         assert!(sample.pull && !sample.quiet);
         assert_eq!(read("--pul=true").unwrap().command, ["--pul=true"]);
+    }
+
+    #[derive(Debug, PartialEq, Parser)]
+    struct Brief {
+        #[arg(short)]
+        quiet: bool,
+        #[arg(short)]
+        all: bool,
+        words: Vec<String>,
+    }
+
+    #[test]
+    fn switches_of_one_letter_may_say_it_too() {
+        let read = |line: &str| -> Result<Brief, clap::Error> {
+            let words = format!("brief {line}");
+            parse(words.split_whitespace().map(OsString::from))
+        };
+        for (line, quiet, all) in [
+            ("-q=true", true, false),
+            ("-q=0 -a", false, true),
+            ("-aq=1 word", true, true),
+            ("word -aq=false", false, true),
+            ("-q=T -a=t", true, true),
+        ] {
+            let brief = read(line).unwrap();
+            assert_eq!((brief.quiet, brief.all), (quiet, all), "{line}");
+            assert_eq!(brief.words.is_empty(), !line.contains("word"));
+        }
+        for line in ["-q=maybe", "-q=", "-=true", "-x=true"] {
+            assert_eq!(read(line).unwrap_err().kind(), ErrorKind::UnknownArgument, "{line}");
+        }
     }
 }

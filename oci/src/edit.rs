@@ -7,6 +7,7 @@ mod append;
 mod configure;
 mod flatten;
 mod image;
+mod place;
 mod rebase;
 mod scratch;
 
@@ -14,5 +15,6 @@ pub use annotate::{Annotate, Annotations};
 pub use append::{Append, NewLayer};
 pub use configure::Configure;
 pub use flatten::{Flatten, Together};
+pub use place::{PlaceImages, PlatformChange};
 pub use rebase::Rebase;
 pub use scratch::ScratchOrigin;

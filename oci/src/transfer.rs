@@ -51,6 +51,12 @@ pub trait Origin: BlobRead {
     fn repository(&self) -> Option<&Reference> {
         None
     }
+
+    /// The repository that has this blob, where it comes out of one.
+    fn repository_of(&self, digest: &Digest) -> Option<&Reference> {
+        let _ = digest;
+        self.repository()
+    }
 }
 
 /// A place that something is copied to, under one name.

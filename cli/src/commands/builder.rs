@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{build, prune};
+use super::{build, imagetools, prune};
 use crate::app::App;
 use crate::error::Outcome;
 
@@ -18,6 +18,8 @@ pub(crate) struct Args {
 enum Action {
     /// Build an image from a Dockerfile
     Build(Box<build::Args>),
+    /// Make indexes of images in registries, and look at them
+    Imagetools(Box<imagetools::Args>),
     /// Remove the build cache
     Prune(prune::OfBuilds),
 }
@@ -33,6 +35,7 @@ impl Args {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     match &args.action {
         Action::Build(args) => build::run(args, app),
+        Action::Imagetools(args) => imagetools::run(args, app),
         Action::Prune(args) => prune::of_builds(args, app),
     }
 }

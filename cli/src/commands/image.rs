@@ -9,7 +9,9 @@ mod rebase;
 use clap::Subcommand;
 
 use super::prune::{self, of_images};
-use super::{build, diff, history, images, import, inspect, load, pull, push, rmi, save, tag};
+use super::{
+    build, diff, history, images, imagetools, import, inspect, load, pull, push, rmi, save, tag,
+};
 use crate::app::App;
 use crate::error::Outcome;
 
@@ -35,6 +37,8 @@ enum Action {
     Flatten(flatten::Args),
     /// Show the steps that made an image
     History(history::Args),
+    /// Make an index of images and indexes, without getting their layers
+    Index(imagetools::Create),
     /// Make an image of a tar of files
     Import(import::Args),
     /// Show everything about images, as JSON
@@ -93,6 +97,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Action::Diff(args) => diff::of_images(args, app),
         Action::Flatten(args) => flatten::run(args, app),
         Action::History(args) => history::run(args, app),
+        Action::Index(args) => imagetools::create(args, app),
         Action::Import(args) => import::run(args, app),
         Action::Inspect(args) => inspect::of_images(args, app),
         Action::Load(args) => load::run(args, app),

@@ -90,7 +90,7 @@ impl Supply for Supplied<'_> {
     fn repository(&self, digest: &Digest) -> Option<&Reference> {
         match self.edit_with(digest) {
             Ok(Some(edit)) => edit.repository(digest),
-            Ok(None) => self.origin.repository(),
+            Ok(None) => self.origin.repository_of(digest),
             Err(_) => None,
         }
     }

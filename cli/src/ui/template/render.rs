@@ -1,6 +1,6 @@
 //! Fills a template in.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::function::{self, Function};
 use super::nothing::nothing;
@@ -198,13 +198,22 @@ impl Pipeline {
     }
 }
 
+/// The field that a document of OCI's writes small, as `mediaType`, by the name that Go's programs
+/// have for it, `MediaType`.
+fn as_json_writes<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let is_small = |key: &String| key.starts_with(|c: char| c.is_ascii_lowercase());
+    let is_it = |key: &String| is_small(key) && key.eq_ignore_ascii_case(name);
+    let is_go = name.starts_with(|c: char| c.is_ascii_uppercase());
+    fields.iter().find(|(key, _)| is_go && is_it(key)).map(|(_, value)| value)
+}
+
 fn look_up<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, Lack> {
     let mut value = value;
     for name in path {
         let Value::Object(fields) = value else {
             return Err(Lack::Field(format!("there is no field `{name}` in what has no fields")));
         };
-        value = fields.get(name).ok_or_else(|| {
+        value = fields.get(name).or_else(|| as_json_writes(fields, name)).ok_or_else(|| {
             let known: Vec<&str> = fields.keys().map(String::as_str).collect();
             Lack::Field(format!("there is no field `{name}`; these are: {}", known.join(", ")))
         })?;
