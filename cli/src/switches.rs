@@ -37,7 +37,7 @@ fn briefly<P: Parser>(words: &[OsString], error: &clap::Error) -> Option<Vec<OsS
     };
     let at = (1..=words.len()).find(has_error)?.checked_sub(1)?;
     let (letters, value) = words[at].to_str()?.split_once('=')?;
-    let last = letters.chars().next_back()?;
+    let last = letters.chars().next_back().filter(char::is_ascii_alphabetic)?;
     let kept = match truth(value)? {
         true => letters,
         false => letters.strip_suffix(last)?,

@@ -16,6 +16,7 @@ mod digest;
 pub mod edit;
 mod error;
 mod image;
+pub mod inflate;
 mod manifest;
 mod media_type;
 mod platform;

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
+use crate::inflate::GzipReader;
 use crate::{Error, LayerCompression, Result};
 
 use super::sniff::{Format, SNIFF_LEN, sniff};
@@ -61,7 +62,7 @@ pub(super) fn decode<'a>(
     let buffered = BufReader::with_capacity(BUFFER, input);
     Ok(match format {
         Format::Tar => Box::new(buffered),
-        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered)),
+        Format::Gzip => Box::new(GzipReader::new(buffered)),
         Format::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered)),
         Format::Xz => {
             let stream = liblzma::stream::Stream::new_stream_decoder(
