@@ -42,7 +42,15 @@ fn lists_documents_and_blobs_are_printed() {
     assert_eq!(ask(&tierce, ["config", &image]), inspected(&["--config", "--raw"]));
     let digest = ask(&tierce, ["digest", &image]);
     assert_eq!(digest, inspected(&["--format", "{{.Digest}}"]));
-    let read: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (ours, theirs) = (read(&ask(&tierce, ["inspect", &image])), read(&inspected(&[])));
+    // Older ones say less.
+    for (key, value) in theirs.as_object().unwrap() {
+        assert_eq!(ours[key], *value, "{key}");
+    }
+    let fast = ["inspect", "--no-tags", "--format", "{{.RepoTags}} {{.Architecture}}", &image];
+    assert_eq!(ask(&tierce, fast), "[] amd64");
+    let read = read(&manifest);
     let config = read["config"]["digest"].as_str().unwrap();
     let blob = name(&format!("team/app@{config}"));
     assert_eq!(ask(&tierce, ["blob", &blob]), ask(&tierce, ["config", &image]));

@@ -5,6 +5,7 @@ mod attach;
 mod blob;
 mod delete;
 mod documents;
+mod inspect;
 mod lists;
 mod referrers;
 
@@ -25,6 +26,8 @@ pub(crate) enum Action {
     Ls(lists::Repositories),
     /// List the tags of a repository
     Tags(lists::Tags),
+    /// Show an image at a glance: digest, tags, platform, labels, layers
+    Inspect(inspect::Args),
     /// Print the manifest or index that a name means, byte for byte
     Manifest(documents::Manifest),
     /// Print the configuration of an image
@@ -51,6 +54,7 @@ pub(super) fn run(action: &Action, app: &App) -> Outcome {
     match action {
         Action::Ls(args) => lists::repositories(args, app),
         Action::Tags(args) => lists::tags(args, app),
+        Action::Inspect(args) => inspect::inspect(args, app),
         Action::Manifest(args) => documents::manifest(args, app),
         Action::Config(args) => documents::config(args, app),
         Action::Digest(args) => documents::digest(args, app),
