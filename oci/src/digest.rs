@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
+use sha2::digest::common::hazmat::SerializableState;
 
 use crate::{Error, Result};
 
@@ -158,6 +159,34 @@ impl Hasher {
         }
     }
 
+    /// The algorithm of its digest.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.0 {
+            State::Sha256(_) => Algorithm::Sha256,
+            State::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    /// What another process needs to go on from here, by [`Hasher::restore`].
+    pub fn save(&self) -> Vec<u8> {
+        match &self.0 {
+            State::Sha256(state) => state.serialize().to_vec(),
+            State::Sha512(state) => state.serialize().to_vec(),
+        }
+    }
+
+    /// The hasher that was saved; `None` if none of that algorithm was.
+    pub fn restore(algorithm: Algorithm, saved: &[u8]) -> Option<Hasher> {
+        Some(Hasher(match algorithm {
+            Algorithm::Sha256 => {
+                State::Sha256(sha2::Sha256::deserialize(saved.try_into().ok()?).ok()?)
+            }
+            Algorithm::Sha512 => {
+                State::Sha512(Box::new(sha2::Sha512::deserialize(saved.try_into().ok()?).ok()?))
+            }
+        }))
+    }
+
     /// The digest of all bytes taken.
     pub fn finish(self) -> Digest {
         let (algorithm, value) = match self.0 {
@@ -249,6 +278,21 @@ impl ChainId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hasher_goes_on_where_another_was_saved() {
+        let bytes: Vec<u8> = (0..1000_u32).map(|number| (number * 7) as u8).collect();
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            for at in [0, 1, 63, 64, 127, 128, 129, 500, 1000] {
+                let mut first = algorithm.hasher();
+                first.update(&bytes[..at]);
+                let mut second = Hasher::restore(algorithm, &first.save()).unwrap();
+                second.update(&bytes[at..]);
+                assert_eq!(second.finish(), algorithm.digest(&bytes), "{algorithm:?} from {at}");
+            }
+            assert!(Hasher::restore(algorithm, b"what is no state").is_none());
+        }
+    }
 
     #[test]
     fn a_digest_reads_back_what_it_prints() {

@@ -69,6 +69,12 @@ pub enum Error {
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// Another request writes to an upload, or has written to it.
+    #[error("another request writes to the upload")]
+    Contended,
+    /// An upload was finished, cancelled or given up meanwhile.
+    #[error("the upload has ended")]
+    Ended,
     /// A task of ours ended before it had done its work.
     #[error("{operation} was interrupted")]
     Interrupted {

@@ -21,6 +21,7 @@ mod name;
 mod path;
 mod pattern;
 mod problem;
+mod progress;
 mod query;
 mod quota;
 mod range;

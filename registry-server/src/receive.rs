@@ -1,7 +1,7 @@
 //! From the socket to storage: a body is read while what came before is being written, and never
 //! more of it is in memory than two batches.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// How much is handed to storage at once, in bytes.
 const BATCH: usize = 512 << 10;
+/// And at the latest after this time, so that little is lost of what comes slowly.
+const SOON: Duration = Duration::from_secs(1);
 /// However small the pieces that arrive, no more than this many wait in a batch.
 const PIECES: usize = 256;
 
@@ -63,7 +65,7 @@ pub(crate) async fn receive(
         return (Ok(held), Err(Broken::Ended));
     };
     let mut writer = Writer::Idle(held);
-    let mut batch = Batch { pieces: Vec::new(), length: 0, total: before };
+    let mut batch = Batch { pieces: Vec::new(), length: 0, total: before, since: Instant::now() };
     let arrived = loop {
         match next(&mut body, rules.stall).await {
             Ok(None) => break Ok(()),
@@ -112,6 +114,8 @@ struct Batch {
     length: usize,
     /// The bytes of the blob up to its end.
     total: u64,
+    /// When it began.
+    since: Instant,
 }
 
 impl Batch {
@@ -122,11 +126,12 @@ impl Batch {
     }
 
     fn is_full(&self) -> bool {
-        self.length >= BATCH || self.pieces.len() >= PIECES
+        let is_late = self.since.elapsed() >= SOON;
+        self.length >= BATCH || self.pieces.len() >= PIECES || is_late
     }
 
     fn take(&mut self) -> Vec<Bytes> {
-        self.length = 0;
+        (self.length, self.since) = (0, Instant::now());
         std::mem::take(&mut self.pieces)
     }
 }

@@ -68,7 +68,7 @@ async fn listen(
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            _ = sweep.tick() => registry.0.sessions.expire(limits.upload_expiry),
+            _ = sweep.tick() => expire_uploads(&registry),
             Some(_) = connections.join_next() => {}
             stream = accept(&listener, &slots) => {
                 let (tls, service, end) = (tls.clone(), service.clone(), end.clone());
@@ -83,6 +83,16 @@ async fn listen(
         tracing::warn!("connections are cut: their requests did not end in time");
     }
     Ok(())
+}
+
+/// Lets uploads go that were given up, those in shared storage beside what is going on.
+fn expire_uploads(registry: &Registry) {
+    let expiry = registry.0.config.limits.upload_expiry;
+    registry.0.sessions.expire(expiry);
+    let registry = registry.clone();
+    tokio::spawn(async move {
+        registry.0.sessions.expire_shared(&registry.0.storage, expiry).await;
+    });
 }
 
 type Slot = tokio::sync::OwnedSemaphorePermit;

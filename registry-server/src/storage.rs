@@ -28,6 +28,7 @@ pub use self::bucket::Bucket;
 pub use self::dir::Lender;
 use crate::Result;
 use crate::name::Repository;
+use crate::progress::Progress;
 use crate::state::{Change, Refusal, State};
 
 /// A place for blobs and manifests. Clones share it.
@@ -80,7 +81,7 @@ impl Storage {
     }
 
     /// A bucket of S3 or of what speaks like it, conditional writes included. Any number of
-    /// servers can share it; an open upload lives in the server where it began.
+    /// servers can share it, open uploads included.
     ///
     /// # Errors
     /// If the settings cannot be understood. The bucket is not asked yet.
@@ -206,6 +207,50 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// A place for bytes whose digest is not yet known.
     fn stage(&self) -> Box<dyn Staged>;
+
+    /// Where open uploads are that any process can go on with; `None` if they are those of this
+    /// process alone.
+    fn uploads(&self) -> Option<&dyn Uploads> {
+        None
+    }
+}
+
+/// Open uploads that several processes share.
+pub(crate) trait Uploads: Send + Sync {
+    /// Begins an upload whose digest will probably be of `algorithm`, and answers with its id.
+    fn begin<'a>(
+        &'a self,
+        repository: &'a Repository,
+        algorithm: Algorithm,
+    ) -> BoxFuture<'a, Result<String>>;
+
+    /// How many bytes of an upload any process can go on from; `None` if there is no such upload.
+    fn received<'a>(
+        &'a self,
+        repository: &'a Repository,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<u64>>>;
+
+    /// Goes on with an upload, if nobody else writes to it; at the offset `at`, if one is given.
+    fn resume<'a>(
+        &'a self,
+        repository: &'a Repository,
+        id: &'a str,
+        at: Option<u64>,
+    ) -> BoxFuture<'a, Result<Resumed>>;
+
+    /// Ends an upload; false if there is no such upload.
+    fn cancel<'a>(&'a self, repository: &'a Repository, id: &'a str)
+    -> BoxFuture<'a, Result<bool>>;
+
+    /// Ends the uploads that nothing was heard of for `age`, whoever began them.
+    fn expire(&self, age: Duration) -> BoxFuture<'_, Result<()>>;
+}
+
+/// An upload that goes on.
+pub(crate) struct Resumed {
+    pub(crate) staged: Box<dyn Staged>,
+    pub(crate) progress: Progress,
 }
 
 /// That a repository holds a blob.
@@ -219,10 +264,30 @@ pub(crate) struct Holding {
     pub(crate) since: SystemTime,
 }
 
-/// Bytes of a blob on their way in. Dropped, they are gone.
+/// Bytes of a blob on their way in. Dropped, they are gone, unless they belong to an upload that
+/// goes on.
 pub(crate) trait Staged: Send {
-    /// Puts `batch` at `offset`, which is where the bytes written so far end.
-    fn write(&mut self, offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<()>>;
+    /// Puts `batch` at `offset`, which is where the bytes written so far end. If it turns out that
+    /// another process has added to them meanwhile, the batch stands after that; then it is said
+    /// how far the whole is.
+    fn write(&mut self, offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<Option<Progress>>>;
+
+    /// Learns how far the upload is.
+    fn note(&mut self, _progress: &Progress) {}
+
+    /// Makes what has been noted known to all processes that can go on with it; as
+    /// [`Staged::write`] it may find that more has come.
+    fn park(&mut self) -> BoxFuture<'_, Result<Option<Progress>>> {
+        std::future::ready(Ok(None)).boxed()
+    }
+
+    /// Finds out whether another process has added to it.
+    fn refresh(&mut self) -> BoxFuture<'_, Result<Option<Progress>>> {
+        std::future::ready(Ok(None)).boxed()
+    }
+
+    /// From now on nobody goes on with it: dropped, it is gone.
+    fn end(&mut self) {}
 
     /// Reads the first `size` bytes again, for a digest by an algorithm that came as a surprise.
     fn digest(&mut self, algorithm: Algorithm, size: u64) -> BoxFuture<'_, Result<Digest>>;

@@ -1,12 +1,13 @@
 //! A blob on its way in: staged and hashed at the same time.
 
 use bytes::Bytes;
-use oci::{Algorithm, Digest, Hasher};
+use oci::{Algorithm, Digest};
 use tokio::task::spawn_blocking;
 
 use crate::name::Repository;
+use crate::progress::Progress;
 use crate::quota::OverQuota;
-use crate::storage::{Staged, Storage};
+use crate::storage::{Resumed, Staged, Storage};
 use crate::{Error, Result};
 
 /// Below this size, in bytes, hashing is not worth a change of threads.
@@ -15,9 +16,7 @@ const INLINE: usize = 32 << 10;
 /// The bytes that have come so far and their digest.
 pub(crate) struct Upload {
     staged: Box<dyn Staged>,
-    hasher: Hasher,
-    algorithm: Algorithm,
-    size: u64,
+    progress: Progress,
 }
 
 /// How an upload can fail to become a blob.
@@ -33,33 +32,51 @@ pub(crate) enum Unfinished {
 impl Upload {
     /// Begins an upload whose digest will probably be of `algorithm`.
     pub(crate) fn begin(storage: &Storage, algorithm: Algorithm) -> Upload {
-        Upload { staged: storage.0.stage(), hasher: algorithm.hasher(), algorithm, size: 0 }
+        Upload { staged: storage.0.stage(), progress: Progress::new(algorithm) }
+    }
+
+    /// Goes on with an upload.
+    pub(crate) fn resume(resumed: Resumed) -> Upload {
+        Upload { staged: resumed.staged, progress: resumed.progress }
     }
 
     /// The number of bytes so far.
     pub(crate) fn size(&self) -> u64 {
-        self.size
+        self.progress.size
     }
 
     /// Takes more bytes. After an error the upload is as before.
     pub(crate) async fn write(&mut self, batch: Vec<Bytes>) -> Result<()> {
+        let (before, mut progress) = (self.progress.size, self.progress.clone());
         let length: usize = batch.iter().map(Bytes::len).sum();
-        let mut hasher = self.hasher.clone();
-        if length <= INLINE {
-            batch.iter().for_each(|bytes| hasher.update(bytes));
-            self.staged.write(self.size, batch).await?;
-            self.hasher = hasher;
+        let (progress, moved) = if length <= INLINE {
+            progress.take_all(&batch);
+            (progress, self.staged.write(before, batch).await?)
         } else {
             let copy = batch.clone();
             let hashing = spawn_blocking(move || {
-                copy.iter().for_each(|bytes| hasher.update(bytes));
-                hasher
+                progress.take_all(&copy);
+                progress
             });
-            self.staged.write(self.size, batch).await?;
-            self.hasher = hashing.await.map_err(|_| Error::Interrupted { operation: "hash" })?;
-        }
-        self.size += length as u64;
+            let moved = self.staged.write(before, batch).await?;
+            (hashing.await.map_err(|_| Error::Interrupted { operation: "hash" })?, moved)
+        };
+        self.progress = moved.unwrap_or(progress);
+        self.staged.note(&self.progress);
         Ok(())
+    }
+
+    /// Lets other requests go on with it, whoever answers them.
+    pub(crate) async fn park(&mut self) -> Result<()> {
+        if let Some(moved) = self.staged.park().await? {
+            self.progress = moved;
+        }
+        Ok(())
+    }
+
+    /// From now on nobody goes on with it.
+    pub(crate) fn end(&mut self) {
+        self.staged.end();
     }
 
     /// Ends the upload as the blob `expected` of a repository.
@@ -74,13 +91,21 @@ impl Upload {
 
     /// Whether the bytes are those of `expected`.
     pub(crate) async fn verify(&mut self, expected: &Digest) -> Result<(), Unfinished> {
-        let algorithm = expected.algorithm();
-        let actual = if algorithm == self.algorithm {
-            self.hasher.clone().finish()
-        } else {
-            self.staged.digest(algorithm, self.size).await.map_err(Unfinished::Storage)?
-        };
+        let mut actual = self.digest(expected.algorithm()).await?;
+        if actual != *expected
+            && let Some(moved) = self.staged.refresh().await.map_err(Unfinished::Storage)?
+        {
+            self.progress = moved;
+            actual = self.digest(expected.algorithm()).await?;
+        }
         if actual == *expected { Ok(()) } else { Err(Unfinished::Digest(actual)) }
+    }
+
+    async fn digest(&mut self, algorithm: Algorithm) -> Result<Digest, Unfinished> {
+        if algorithm == self.progress.hasher.algorithm() {
+            return Ok(self.progress.digest());
+        }
+        self.staged.digest(algorithm, self.progress.size).await.map_err(Unfinished::Storage)
     }
 
     /// Makes what was verified a blob of a repository.
@@ -89,7 +114,8 @@ impl Upload {
         repository: &Repository,
         verified: &Digest,
     ) -> Result<u64, Unfinished> {
-        let committed = self.staged.commit(repository.clone(), verified.clone(), self.size).await;
-        committed.map(|()| self.size).map_err(Unfinished::Storage)
+        let size = self.progress.size;
+        let committed = self.staged.commit(repository.clone(), verified.clone(), size).await;
+        committed.map(|()| size).map_err(Unfinished::Storage)
     }
 }

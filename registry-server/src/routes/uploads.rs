@@ -1,7 +1,6 @@
 //! `/v2/<name>/blobs/uploads/`: push a blob, in one request or many, or mount one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -23,8 +22,6 @@ use crate::upload::{Unfinished, Upload};
 use crate::{query, range};
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
-/// How long a request waits for another one on the same upload to end.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// What a client that meets too many open uploads is told to wait, in seconds.
 const RETRY: u32 = 30;
 
@@ -47,12 +44,12 @@ pub(crate) async fn begin(
             return Ok(blob_created(repository, &digest));
         }
         // "unable to mount": the client may upload it instead.
-        let session = open(registry, repository, digest.algorithm())?;
+        let session = open(registry, repository, digest.algorithm()).await?;
         return Ok(status_of(StatusCode::ACCEPTED, repository, &session));
     }
     if let Some(digest) = query::first(uri, "digest") {
         let digest = digest_of(&digest)?;
-        let session = open(registry, repository, digest.algorithm())?;
+        let session = open_alone(registry, repository, digest.algorithm())?;
         // Nobody else knows of this session: it must not outlive the request.
         let _closing = Closing(&registry.0.sessions, &session);
         return take_last(registry, repository, &session, &digest, head, body).await;
@@ -65,7 +62,7 @@ pub(crate) async fn begin(
             return Err(Problem::bad(Code::DigestInvalid, message));
         }
     };
-    let session = open(registry, repository, algorithm)?;
+    let session = open(registry, repository, algorithm).await?;
     Ok(status_of(StatusCode::ACCEPTED, repository, &session))
 }
 
@@ -118,7 +115,28 @@ async fn mount(
     Ok(true)
 }
 
-fn open(
+/// Begins an upload that other requests go on with.
+async fn open(
+    registry: &Registry,
+    repository: &Repository,
+    algorithm: Algorithm,
+) -> Result<Arc<Session>, Problem> {
+    let inner = &registry.0;
+    let Some(uploads) = inner.storage.0.uploads() else {
+        return open_alone(registry, repository, algorithm);
+    };
+    let (most, expiry) = (inner.config.limits.uploads, inner.config.limits.upload_expiry);
+    if !inner.sessions.has_room(most, expiry) {
+        return Err(too_many());
+    }
+    let id = uploads.begin(repository, algorithm).await?;
+    let ours = registry.clone();
+    tokio::spawn(async move { ours.0.sessions.expire_shared(&ours.0.storage, expiry).await });
+    Ok(Arc::new(inner.sessions.opened(repository, id)))
+}
+
+/// Begins an upload of this process.
+fn open_alone(
     registry: &Registry,
     repository: &Repository,
     algorithm: Algorithm,
@@ -129,7 +147,11 @@ fn open(
         .0
         .sessions
         .open(repository, upload, limits.uploads, limits.upload_expiry)
-        .ok_or_else(|| Problem::later(RETRY, "too many uploads are open"))
+        .ok_or_else(too_many)
+}
+
+fn too_many() -> Problem {
+    Problem::later(RETRY, "too many uploads are open")
 }
 
 /// GET, PATCH, PUT and DELETE of one upload.
@@ -144,12 +166,18 @@ pub(crate) async fn answer(
     if !allowed.contains(&head.method) {
         return Err(Problem::method("GET, HEAD, PATCH, PUT, DELETE"));
     }
-    let session = registry.0.sessions.get(repository, id).ok_or_else(unknown)?;
+    let session = match registry.0.storage.0.uploads() {
+        Some(_) => Arc::new(registry.0.sessions.shared(repository, id)),
+        None => registry.0.sessions.get(repository, id).ok_or_else(unknown)?,
+    };
     match head.method {
         Method::PATCH => patch(registry, repository, &session, head, body).await,
         Method::PUT => put(registry, repository, &session, head, body).await,
         Method::DELETE => cancel(registry, &session).await,
-        _ => Ok(status_of(StatusCode::NO_CONTENT, repository, &session)),
+        _ if session.look_again(&registry.0.storage).await? => {
+            Ok(status_of(StatusCode::NO_CONTENT, repository, &session))
+        }
+        _ => Err(unknown()),
     }
 }
 
@@ -161,7 +189,10 @@ async fn patch(
     body: Body,
 ) -> Result<Response, Problem> {
     let held = take_body(registry, repository, session, None, head, body).await?;
-    drop(held);
+    let released = session.release(held).await;
+    if let Err(error) = released {
+        return Err(refused(error, registry, repository, session).await);
+    }
     Ok(status_of(StatusCode::ACCEPTED, repository, session))
 }
 
@@ -180,11 +211,10 @@ async fn put(
 }
 
 async fn cancel(registry: &Registry, session: &Session) -> Result<Response, Problem> {
-    if !registry.0.sessions.close(session) {
+    let known = registry.0.sessions.close(session);
+    let is_ours = registry.0.storage.0.uploads().is_none();
+    if is_ours && !known || !session.cancel(&registry.0.storage).await? {
         return Err(unknown());
-    }
-    if let Some(mut held) = session.hold(PATIENCE).await {
-        held.take();
     }
     Ok(empty(StatusCode::NO_CONTENT))
 }
@@ -200,7 +230,8 @@ async fn take_last(
     body: Body,
 ) -> Result<Response, Problem> {
     let mut held = take_body(registry, repository, session, Some(digest), head, body).await?;
-    let upload = held.take().ok_or_else(unknown)?;
+    let mut upload = held.take().ok_or_else(unknown)?;
+    upload.end();
     registry.0.sessions.close(session);
     drop(held);
     // A task of its own: once begun, this ends even if the client does not wait for it.
@@ -213,7 +244,9 @@ async fn take_last(
             Err(Problem::bad(Code::DigestInvalid, message))
         }
         Ok(Err(Unfinished::OverQuota(full))) => Err(full.into()),
-        Ok(Err(Unfinished::Storage(error))) => Err(error.into()),
+        Ok(Err(Unfinished::Storage(error))) => {
+            Err(refused(error, registry, repository, session).await)
+        }
         Err(_) => Err(crate::Error::Interrupted { operation: "commit of an upload" }.into()),
     }
 }
@@ -228,24 +261,58 @@ async fn take_body(
     body: Body,
 ) -> Result<Held, Problem> {
     let chunk = chunk_of(&head.headers)?;
-    let Some(held) = session.hold(PATIENCE).await else {
-        return Err(out_of_order(repository, session, "another request writes to this upload"));
+    let at = chunk.as_ref().map(|chunk| chunk.start);
+    let held = match session.hold(&registry.0.storage, at).await {
+        Ok(held) => held,
+        Err(error) => return Err(refused(error, registry, repository, session).await),
     };
     let before = held.as_ref().map(Upload::size).ok_or_else(unknown)?;
-    if chunk.as_ref().is_some_and(|chunk| chunk.start != before) {
-        let message = "the chunk does not begin where the upload ends";
-        return Err(out_of_order(repository, session, message));
-    }
     let rules = registry.rules(repository, digest).await?;
     let (held, arrived) = receive(body, held, session, rules).await;
-    arrived.map_err(|broken| problem_of(broken, repository, session))?;
-    let held = held?;
+    let held = match held {
+        Ok(held) => held,
+        Err(error) => return Err(refused(error, registry, repository, session).await),
+    };
+    if let Err(broken) = arrived {
+        // What has come is kept, and the client goes on after it.
+        if let Err(error) = session.release(held).await {
+            return Err(refused(error, registry, repository, session).await);
+        }
+        return Err(problem_of(broken, repository, session));
+    }
     let after = held.as_ref().map_or(before, Upload::size);
-    if chunk.is_some_and(|chunk| chunk.end != after) {
+    if chunk.is_some_and(|chunk| chunk.end - chunk.start != after - before) {
+        session.release(held).await?;
         let message = "the chunk has another length than its range";
         return Err(Problem::bad(Code::SizeInvalid, message));
     }
     Ok(held)
+}
+
+/// The answer to a request that storage did not let go on.
+async fn refused(
+    error: crate::Error,
+    registry: &Registry,
+    repository: &Repository,
+    session: &Session,
+) -> Problem {
+    match error {
+        crate::Error::Ended => unknown(),
+        crate::Error::Contended => match session.look_again(&registry.0.storage).await {
+            Ok(true) => {
+                let message = "another request writes to this upload, or the chunk does not begin \
+                               where it ends";
+                out_of_order(repository, session, message)
+            }
+            Ok(false) => unknown(),
+            Err(error) => error.into(),
+        },
+        error => {
+            let problem = Problem::from(error);
+            recoverable(problem, repository, session)
+                .with(CONNECTION, HeaderValue::from_static("close"))
+        }
+    }
 }
 
 /// The `Content-Range` of a chunk. That it disagrees with `Content-Length` is known at once.

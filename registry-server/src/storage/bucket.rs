@@ -4,8 +4,8 @@
 
 mod keys;
 mod record;
-mod staged;
 mod sweep;
+mod upload;
 
 use std::collections::HashMap;
 use std::io;
@@ -26,8 +26,8 @@ use object_store::{
 use oci::Digest;
 
 use self::keys::Keys;
-use self::staged::Staging;
-use super::{Backend, Blob, Content, Holding, SharedState, Staged, locked, look};
+use self::upload::{Recent, Staging};
+use super::{Backend, Blob, Content, Holding, SharedState, Staged, Uploads, locked, look};
 use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
 use crate::{Error, Result};
@@ -64,6 +64,8 @@ struct Shared {
     known: Mutex<HashMap<Repository, Known>>,
     /// Held by the one change of a repository that this process tries at a time.
     turns: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<()>>>>,
+    /// What is known of open uploads.
+    recent: Recent,
 }
 
 #[derive(Clone)]
@@ -93,6 +95,7 @@ impl Remote {
             redirect: bucket.redirect,
             known: Mutex::default(),
             turns: Mutex::default(),
+            recent: Recent::default(),
         })))
     }
 }
@@ -253,15 +256,14 @@ impl Shared {
         }
     }
 
-    /// The size of a blob's bytes, if they are there to stay.
+    /// The size of a blob's bytes, if they are there to stay. What is found after nothing was
+    /// written of its removal is there for a grace period at least; asked the other way round, the
+    /// bytes may have gone in between.
     async fn settled(&self, digest: &Digest) -> Result<Option<u64>> {
-        let Some(size) = self.size(digest).await? else { return Ok(None) };
-        let doomed = self.small(&self.keys.doomed(digest)).await?.is_some();
-        Ok((!doomed).then_some(size))
-    }
-
-    async fn is_settled(&self, digest: &Digest, size: u64) -> Result<bool> {
-        Ok(self.settled(digest).await? == Some(size))
+        if self.is_doomed(digest).await? {
+            return Ok(None);
+        }
+        self.size(digest).await
     }
 
     /// Whether any repository holds a blob.
@@ -435,7 +437,11 @@ impl Backend for Remote {
     }
 
     fn stage(&self) -> Box<dyn Staged> {
-        Box::new(Staging::new(self.0.clone()))
+        Box::new(Staging::alone(self.0.clone()))
+    }
+
+    fn uploads(&self) -> Option<&dyn Uploads> {
+        Some(self)
     }
 }
 

@@ -14,6 +14,7 @@ use oci::{Algorithm, Digest};
 use super::{Backend, Blob, Content, Holding, SharedState, Staged, change, locked, look};
 use crate::Result;
 use crate::name::Repository;
+use crate::progress::Progress;
 use crate::state::{Change, Refusal, State};
 
 /// Bytes are kept in pieces of this size, so that growing a blob never copies it.
@@ -253,11 +254,15 @@ impl Staging {
 }
 
 impl Staged for Staging {
-    fn write(&mut self, _offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<()>> {
+    fn write(
+        &mut self,
+        _offset: u64,
+        batch: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<Option<Progress>>> {
         for bytes in batch {
             self.push(&bytes);
         }
-        ready(Ok(())).boxed()
+        ready(Ok(None)).boxed()
     }
 
     fn digest(&mut self, algorithm: Algorithm, _size: u64) -> BoxFuture<'_, Result<Digest>> {

@@ -22,6 +22,7 @@ mod spec;
 #[path = "../store/mod.rs"]
 mod store;
 mod tls;
+mod uploads;
 
 // Where `store` looks for it, here as in the library's own tests.
 use registry_server::Bucket;

@@ -6,7 +6,9 @@
 //! holders/<algorithm>/<digest>/<NAME>  that a repository holds a blob, and its size
 //! doomed/<algorithm>/<digest>          that a collection found nobody to hold it
 //! catalog/<NAME>                       that a repository exists
-//! uploads/<id>                         bytes on their way
+//! uploads/<id>/state                   how far an open upload is, and its last bytes if they are few
+//! uploads/<id>/bytes                   what it has in parts
+//! uploads/<id>/tail-<id>               its last bytes
 //! ```
 //!
 //! A `<NAME>` has `!` for each slash. A sha512 stands in base64 (RFC 4648, section 5), since in hex
@@ -18,6 +20,9 @@ use object_store::path::Path;
 use oci::Digest;
 
 use crate::name::Repository;
+
+/// What the object is called that says how far an upload is.
+const DRAFT: &str = "state";
 
 /// The keys below a prefix.
 #[derive(Debug, Clone)]
@@ -71,8 +76,16 @@ impl Keys {
         self.below("uploads")
     }
 
+    pub(super) fn draft(&self, id: &str) -> Path {
+        self.below(&format!("uploads/{id}/{DRAFT}"))
+    }
+
     pub(super) fn upload(&self, id: &str) -> Path {
-        self.below(&format!("uploads/{id}"))
+        self.below(&format!("uploads/{id}/bytes"))
+    }
+
+    pub(super) fn tail(&self, id: &str, name: &str) -> Path {
+        self.below(&format!("uploads/{id}/tail-{name}"))
     }
 
     /// What is written to see whether conditions of writes are kept.
@@ -109,6 +122,17 @@ fn byte_of(digits: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// The upload that an object is of.
+pub(super) fn upload_id(key: &Path) -> Option<&str> {
+    let (above, _) = key.as_ref().rsplit_once('/')?;
+    above.rsplit('/').next()
+}
+
+/// The upload whose state an object is.
+pub(super) fn draft_id(key: &Path) -> Option<&str> {
+    upload_id(key).filter(|_| key.filename() == Some(DRAFT))
+}
+
 /// The repository that ends a key.
 pub(super) fn repository_of(key: &Path) -> Option<Repository> {
     Repository::parse(&key.filename()?.replace('!', "/"))
@@ -135,6 +159,17 @@ pub(super) fn holder_of(key: &Path) -> Option<(Digest, Repository)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_upload_has_is_known_by_its_id() {
+        for prefix in ["", "some/where"] {
+            let keys = Keys::new(prefix);
+            for key in [keys.draft("x"), keys.upload("x"), keys.tail("x", "y")] {
+                assert_eq!(upload_id(&key), Some("x"));
+                assert_eq!(draft_id(&key).is_some(), key == keys.draft("x"));
+            }
+        }
+    }
 
     #[test]
     fn keys_tell_what_they_are_of() {

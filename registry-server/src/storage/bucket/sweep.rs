@@ -26,7 +26,7 @@ const REMOVING: &[u8] = b"removing";
 const COMING: &[u8] = b"coming";
 /// How long a removal takes at most, requests that have to be repeated included.
 const REMOVAL: Duration = Duration::from_secs(60);
-/// After what time an upload that has all its parts is no longer being copied to its place.
+/// After what time what an upload left is no longer being copied to its place.
 const LEFT: Duration = Duration::from_secs(3600);
 /// How long is waited between two looks at it.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -54,12 +54,7 @@ impl Shared {
             .filter_map(|meta| keys::holder_of(&meta.location))
             .map(|(digest, _)| digest)
             .collect();
-        // A server that was killed has left them.
-        for meta in self.listed(&self.keys.uploads()).await? {
-            if is_old(&meta, grace.max(LEFT)) {
-                self.delete(&meta.location).await?;
-            }
-        }
+        self.sweep_uploads(grace.max(LEFT)).await?;
         // What is held is not doomed, whoever found it so a moment before somebody came for it.
         for meta in self.listed(&self.keys.all_doomed()).await? {
             if let Some(digest) = keys::digest_of(meta.location.as_ref())
@@ -75,7 +70,7 @@ impl Shared {
             }
             let doomed = self.keys.doomed(&digest);
             match self.doom(&doomed).await? {
-                None => self.put(&doomed, Bytes::new()).await?,
+                None => self.condemn(&doomed).await?,
                 Some((sentence, _)) if is_old(&sentence, grace) => {
                     self.remove_doomed(&digest, &sentence).await?;
                 }
@@ -83,6 +78,32 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Removes what uploads that have ended have left. An open one goes when it expires.
+    async fn sweep_uploads(&self, age: Duration) -> Result<()> {
+        let all = self.listed(&self.keys.uploads()).await?;
+        let open: HashSet<&str> =
+            all.iter().filter_map(|meta| keys::draft_id(&meta.location)).collect();
+        let is_open =
+            |meta: &ObjectMeta| keys::upload_id(&meta.location).is_some_and(|id| open.contains(id));
+        for meta in all.iter().filter(|meta| is_old(meta, age) && !is_open(meta)) {
+            self.delete(&meta.location).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down that bytes are doomed, unless something has been written of them.
+    async fn condemn(&self, key: &Path) -> Result<()> {
+        let options = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(key, Bytes::new().into(), options).await {
+            Ok(_)
+            | Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(()),
+            Err(e) => Err(Error::bucket("write", key, e)),
+        }
     }
 
     /// Removes bytes that have been doomed for long enough, unless somebody came before.
@@ -123,6 +144,11 @@ impl Shared {
         Ok(self.size(digest).await?.is_some())
     }
 
+    /// Whether anything is written of bytes that are doomed.
+    pub(super) async fn is_doomed(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.doom(&self.keys.doomed(digest)).await?.is_some())
+    }
+
     /// What is written of doomed bytes, and when.
     async fn doom(&self, key: &Path) -> Result<Option<(ObjectMeta, Bytes)>> {
         let found = match self.store.get(key).await {
@@ -151,7 +177,7 @@ impl Shared {
         }
     }
 
-    async fn listed(&self, key: &Path) -> Result<Vec<ObjectMeta>> {
+    pub(super) async fn listed(&self, key: &Path) -> Result<Vec<ObjectMeta>> {
         let listed = self.store.list(Some(key)).try_collect().await;
         listed.map_err(|e| Error::bucket("list", key, e))
     }
@@ -161,6 +187,6 @@ fn version_of(meta: &ObjectMeta) -> UpdateVersion {
     UpdateVersion { e_tag: meta.e_tag.clone(), version: meta.version.clone() }
 }
 
-fn is_old(meta: &ObjectMeta, than: Duration) -> bool {
+pub(super) fn is_old(meta: &ObjectMeta, than: Duration) -> bool {
     SystemTime::from(meta.last_modified).elapsed().unwrap_or_default() >= than
 }

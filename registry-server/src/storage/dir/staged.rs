@@ -13,6 +13,7 @@ use oci::{Algorithm, Digest};
 use super::blobs::Blobs;
 use super::{blocking, file};
 use crate::name::Repository;
+use crate::progress::Progress;
 use crate::storage::Staged;
 use crate::{Error, Result};
 
@@ -44,13 +45,14 @@ impl Drop for StagedFile {
 }
 
 impl Staged for StagedFile {
-    fn write(&mut self, offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<()>> {
+    fn write(&mut self, offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<Option<Progress>>> {
         async move {
             let path = self.path()?;
             blocking("write of an upload", move || {
                 write(&path, offset, &batch).map_err(|e| Error::at("write", &path, e))
             })
-            .await
+            .await?;
+            Ok(None)
         }
         .boxed()
     }
