@@ -31,7 +31,7 @@ impl Work {
             return Err(Error::Contended);
         }
         if !self.buffer.is_empty() {
-            self.flush().await?;
+            self.flush(self.buffer.len()).await?;
         }
         let key = self.shared.keys.upload(&self.id);
         let id = self.multipart.clone().ok_or(Error::Ended)?;

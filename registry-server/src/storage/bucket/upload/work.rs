@@ -19,6 +19,8 @@ use crate::{Error, Result};
 
 /// The least size of a part but the last, in bytes, as S3 has it.
 pub(super) const PART: usize = 5 << 20;
+/// More than this is held of no upload, in bytes, as long as parts do not grow.
+const HELD: usize = 2 * PART + (1 << 20);
 /// After this many parts they grow: there are at most 10 000.
 const GROW_AFTER: usize = 2000;
 /// How often a request that writes parts says that it lives.
@@ -46,6 +48,8 @@ pub(super) struct Work {
     pub(super) complete: bool,
     /// How far it is by now; `None` if that is not known well enough to be written down.
     noted: Option<Progress>,
+    /// How far the end of the next part is, once so much has come.
+    mark: Option<Progress>,
     /// How far what is in parts is, if this request has written the last of them.
     in_parts: Option<Progress>,
     /// When others were last told that this request writes parts.
@@ -74,6 +78,7 @@ impl Work {
             flushed: 0,
             complete: false,
             noted: None,
+            mark: None,
             in_parts: None,
             claimed: None,
             anywhere: false,
@@ -142,21 +147,37 @@ impl Work {
         // A write that failed may have left more than was counted.
         let kept = offset.checked_sub(self.flushed).and_then(|kept| usize::try_from(kept).ok());
         self.buffer.truncate(kept.ok_or(Error::Contended)?);
+        if self.buffer.len() > INLINE {
+            // At once, so that it is not doubled to more than is needed.
+            self.buffer.reserve(HELD.saturating_sub(self.buffer.len()));
+        }
         for bytes in batch {
             self.buffer.extend_from_slice(&bytes);
         }
-        if self.buffer.len() < self.part() {
+        // What stands behind the mark is enough for the next part, or for the last bytes of the
+        // request to be none that are too few for one.
+        let marked = self.marked();
+        if marked == 0 || self.buffer.len() < marked + self.part() {
             return Ok(None);
         }
         let moved = self.claim().await?;
-        self.flush().await?;
+        if moved.is_none() {
+            self.flush(marked).await?;
+            self.in_parts = self.mark.take();
+        }
         Ok(moved)
+    }
+
+    /// How much of the buffer will be the next part.
+    fn marked(&self) -> usize {
+        let size = self.mark.as_ref().map(|mark| mark.size.saturating_sub(self.flushed));
+        size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0)
     }
 
     pub(super) fn note(&mut self, progress: &Progress) {
         self.noted = Some(progress.clone());
-        if self.buffer.is_empty() {
-            self.in_parts = Some(progress.clone());
+        if self.mark.is_none() && self.buffer.len() >= self.part() {
+            self.mark = Some(progress.clone());
         }
     }
 
@@ -164,11 +185,11 @@ impl Work {
         self.ended = true;
     }
 
-    /// Sends what is not yet in a part, by one who has claimed the upload.
-    pub(super) async fn flush(&mut self) -> Result<()> {
+    /// Sends the next `length` bytes as a part, by one who has claimed the upload.
+    pub(super) async fn flush(&mut self, length: usize) -> Result<()> {
         let key = self.shared.keys.upload(&self.id);
         let id = self.multipart.clone().ok_or(Error::Ended)?;
-        let bytes = self.buffer.split().freeze();
+        let bytes = self.buffer.split_to(length).freeze();
         let (length, payload) = (bytes.len() as u64, PutPayload::from(bytes.clone()));
         match self.shared.store.put_part(&key, &id, self.parts.len(), payload).await {
             Ok(part) => {
@@ -178,7 +199,8 @@ impl Work {
                 Ok(())
             }
             Err(e) => {
-                self.buffer = BytesMut::from(&bytes[..]);
+                let behind = std::mem::replace(&mut self.buffer, BytesMut::from(&bytes[..]));
+                self.buffer.extend_from_slice(&behind);
                 Err(self.failed("write", &key, e))
             }
         }
@@ -282,7 +304,7 @@ impl Work {
 
     /// Sets out from what others have made of the upload, with what has come here behind it.
     async fn stand_behind(&mut self) -> Result<Progress> {
-        self.noted = None;
+        (self.noted, self.mark, self.in_parts) = (None, None, None);
         let ours = self.buffer.split_off(self.kept.min(self.buffer.len()));
         if !self.anywhere && !ours.is_empty() {
             return Err(Error::Contended);
@@ -314,7 +336,7 @@ impl Work {
                 if let Some(further) = self.claim().await? {
                     (noted, moved) = (further.clone(), Some(further));
                 }
-                self.flush().await?;
+                self.flush(self.buffer.len()).await?;
             }
             if self.put_down(&noted).await? {
                 return Ok(moved);
