@@ -11,6 +11,7 @@ mod create;
 mod diff;
 mod exec;
 mod export;
+mod guard;
 mod history;
 mod image;
 mod images;
@@ -47,6 +48,7 @@ mod system;
 mod tag;
 mod top;
 mod unpause;
+mod update;
 mod version;
 mod volume;
 mod wait;
@@ -142,6 +144,8 @@ commands! {
     Pause => pause, trees: true;
     /// Let the processes of paused containers go on
     Unpause => unpause, trees: true;
+    /// Change what containers may use, and when they are started again
+    Update => update, trees: true;
     /// List the processes of a container
     Top => top, trees: true;
     /// Show what containers use, again and again
@@ -207,4 +211,7 @@ commands! {
     /// Keep a container
     #[command(hide = true)]
     Keep => keep, trees: true;
+    /// Run a program until standard input ends
+    #[command(hide = true)]
+    Guard => guard, trees: false;
 }

@@ -12,6 +12,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "git", package: "git" },
     Program { name: "skopeo", package: "skopeo" },
     Program { name: "slirp4netns", package: "slirp4netns" },
+    Program { name: "pasta", package: "passt" },
     Program { name: "podman", package: "podman" },
     Program { name: "crun", package: "crun" },
     Program { name: "docker-registry", package: "docker-registry" },
