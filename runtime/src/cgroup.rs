@@ -4,6 +4,7 @@
 //! new process moves itself there before it does anything else; the groups are removed when it has
 //! ended. What a killed program left is removed by the next one that makes groups beside it.
 
+mod change;
 mod hierarchy;
 mod limits;
 
@@ -15,9 +16,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::Error;
 use hierarchy::{Hierarchies, Hierarchy};
-use limits::{Setting, settings};
+use limits::{Files, Setting, settings};
 
-pub use limits::{CpuSet, Limits};
+pub use change::{LaterGroups, change_limits};
+pub use limits::{CpuSet, DiskLimit, DiskRate, Limits};
 
 /// What the names of our groups begin with; the maker's process id and a number follow.
 const PREFIX: &str = "tierce-";
@@ -38,7 +40,11 @@ pub(crate) struct Groups {
 impl Groups {
     /// Makes groups that keep the limits; none where there are no limits.
     pub(crate) fn with(limits: &Limits) -> Result<Option<Groups>, Error> {
-        let settings = settings(limits);
+        Groups::keeping(&settings(limits))
+    }
+
+    /// Makes groups that keep settings; none where there are no settings.
+    fn keeping(settings: &[Setting]) -> Result<Option<Groups>, Error> {
         if settings.is_empty() {
             return Ok(None);
         }
@@ -46,17 +52,11 @@ impl Groups {
             .map_err(|error| Error::setup("find out about control groups", error))?;
         let name = new_name();
         let mut groups = Groups { directories: Vec::new(), joins: Vec::new() };
-        for setting in &settings {
-            let unavailable = |reason: String| Error::NoController {
-                limit: setting.limit,
-                controller: setting.controller,
-                reason,
-            };
-            let hierarchy = hierarchies
-                .with(setting.controller)
-                .ok_or_else(|| unavailable("this machine has none".into()))?;
-            let directory = groups.in_hierarchy(hierarchy, setting.controller, &name);
-            let directory = directory.map_err(|error| unavailable(error.to_string()))?;
+        for setting in settings {
+            let hierarchy = hierarchies.keeping(setting)?;
+            let controller = setting.controller_of(hierarchy.is_unified());
+            let directory = groups.in_hierarchy(hierarchy, controller, &name);
+            let directory = directory.map_err(|error| unavailable(setting, error.to_string()))?;
             set(&directory, setting, hierarchy.is_unified())?;
         }
         for directory in &groups.directories {
@@ -157,9 +157,31 @@ fn sweep(parent: &Path) {
     }
 }
 
+/// A limit that cannot be kept.
+fn unavailable(setting: &Setting, reason: String) -> Error {
+    Error::NoController { limit: setting.limit, controller: setting.controller, reason }
+}
+
+impl Hierarchies {
+    /// The hierarchy that can keep a setting.
+    fn keeping(&self, setting: &Setting) -> Result<&Hierarchy, Error> {
+        let found = [false, true].into_iter().find_map(|unified| {
+            let found = self.with(setting.controller_of(unified));
+            found.filter(|hierarchy| hierarchy.is_unified() == unified)
+        });
+        match found {
+            None => Err(unavailable(setting, "this machine has none".into())),
+            Some(hierarchy) if hierarchy.is_unified() && setting.unified.is_empty() => {
+                Err(unavailable(setting, "version 2 of control groups knows no such limit".into()))
+            }
+            Some(hierarchy) => Ok(hierarchy),
+        }
+    }
+}
+
 fn set(directory: &Path, setting: &Setting, unified: bool) -> Result<(), Error> {
     let values = if unified { &setting.unified } else { &setting.legacy };
-    for (file, value) in values {
+    for (at, (file, value)) in values.iter().enumerate() {
         let path = directory.join(file);
         let written = match value {
             Some(value) => fs::write(&path, value),
@@ -167,8 +189,18 @@ fn set(directory: &Path, setting: &Setting, unified: bool) -> Result<(), Error> 
             None => inherit(directory, file),
         };
         match written {
-            Err(error) if setting.optional && error.kind() == io::ErrorKind::NotFound => {}
-            result => result.map_err(|error| failed("write", &path, error))?,
+            // In a directory of the kernel's, a file that is not there may not be made.
+            Err(_) if setting.files != Files::All && !path.exists() => {
+                if setting.files == Files::First && at + 1 == values.len() {
+                    return Err(unavailable(setting, "the kernel of this machine has none".into()));
+                }
+            }
+            result => {
+                result.map_err(|error| failed("write", &path, error))?;
+                if setting.files == Files::First {
+                    return Ok(());
+                }
+            }
         }
     }
     Ok(())

@@ -43,7 +43,7 @@ mod warden;
 mod window;
 
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
-pub use cgroup::{CpuSet, Limits};
+pub use cgroup::{CpuSet, DiskLimit, DiskRate, LaterGroups, Limits, change_limits};
 pub use confinement::Confinement;
 pub use container::{Container, ExitStatus, join, run, spawn};
 pub use device::memory_tree;

@@ -92,6 +92,11 @@ impl Hierarchy {
         self.version == Version::Unified
     }
 
+    /// Where it is mounted.
+    pub(super) fn mount(&self) -> &Path {
+        &self.mount
+    }
+
     /// The directory of our own group.
     pub(super) fn own(&self) -> &Path {
         &self.own
