@@ -30,7 +30,7 @@ fn images(tierce: &Tierce, filters: &[&str]) -> Vec<String> {
 fn images_are_narrowed_as_docker_does() {
     let tierce = tierce();
     for (filters, expected) in [
-        (&[][..], &["busybox:latest", "team/app:1", "team/app:2"][..]),
+        (&[][..], &["<none>:<none>", "busybox:latest", "team/app:1", "team/app:2"][..]),
         (&["dangling=true"], &["<none>:<none>"]),
         (&["dangling=false", "label=app"], &["team/app:1", "team/app:2"]),
         (&["label=is=newest"], &["team/app:2"]),
@@ -39,6 +39,8 @@ fn images_are_narrowed_as_docker_does() {
         (&["reference=bus*", "reference=*/*:1"], &["busybox:latest", "team/app:1"]),
         (&["reference=app"], &[]),
         (&["before=busybox"], &[]),
+        (&["until=1h"], &[]),
+        (&["until=0s", "label=is=newest"], &["team/app:2"]),
     ] {
         assert_eq!(images(&tierce, filters), expected, "{filters:?}");
     }
@@ -50,13 +52,27 @@ fn images_are_narrowed_as_docker_does() {
 fn images_without_a_name_are_cleared_away_by_their_own_command() {
     let tierce = tierce();
     tierce.ok(["run", "--name", "over", "busybox", "true"]);
-    assert!(tierce.ok(["image", "prune", "-f"]).starts_with("removed images: 1\n"));
+    let prune = ["image", "prune", "-f", "--filter"];
+    assert_eq!(tierce.ok([&prune[..], &["until=1h"]].concat()), "Total reclaimed space: 0B\n");
+    assert_eq!(tierce.ok([&prune[..], &["label!=app"]].concat()), "Total reclaimed space: 0B\n");
+    let said = tierce.ok([&prune[..], &["label=is=old"]].concat());
+    assert!(said.starts_with("Deleted Images:\ndeleted: sha256:"), "{said}");
+    assert!(said.contains("\n\nTotal reclaimed space: "), "{said}");
     assert!(images(&tierce, &["dangling=true"]).is_empty());
     // Containers are another command's.
     assert_eq!(tierce.ok(["container", "ls", "-aq"]).lines().count(), 1);
-    assert!(tierce.ok(["builder", "prune", "-f"]).contains("reclaimed: "));
+    assert!(tierce.ok(["builder", "prune", "-f"]).contains("Total:\t"));
     tierce.ok(["image", "prune", "-af"]);
     assert_eq!(images(&tierce, &[]), ["busybox:latest"]);
-    tierce.ok(["system", "prune", "-af"]);
+    tierce.ok(["network", "create", "lan"]);
+    tierce.ok(["run", "--name", "again", "-v", "/anonymous", "busybox", "true"]);
+    assert_eq!(
+        tierce.ok(["system", "prune", "-f", "--filter", "label=x"]),
+        "Total reclaimed space: 0B\n"
+    );
+    let said = tierce.ok(["system", "prune", "-af", "--volumes"]);
+    for kind in ["Containers", "Networks", "Images", "Volumes"] {
+        assert!(said.contains(&format!("Deleted {kind}:\n")), "{said}");
+    }
     assert!(images(&tierce, &[]).is_empty());
 }

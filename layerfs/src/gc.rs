@@ -27,12 +27,16 @@ pub enum PruneImages {
 }
 
 /// What to remove besides what nothing refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PruneOptions {
     /// Containers that do not run. They go first: their images may then be unused.
     pub stopped_containers: bool,
+    /// Of those only these, by id; all if nothing is said.
+    pub only_containers: Option<Vec<String>>,
     /// Images.
     pub images: PruneImages,
+    /// Of those only these; all if nothing is said.
+    pub only_images: Option<Vec<Digest>>,
     /// Build records that were last used before this time, in seconds since 1970; `i64::MAX`
     /// means all, and the stat indexes of build contexts and the caches of RUN that nobody uses,
     /// too.
@@ -122,7 +126,12 @@ fn remove_named(
     if options.stopped_containers {
         for row in containers::all(c)? {
             let container = container_of_row(store, c, row)?;
-            if !container.state.is_running() && !lease.is_others_container(c, &container.id)? {
+            let is_meant =
+                options.only_containers.as_ref().is_none_or(|only| only.contains(&container.id));
+            if is_meant
+                && !container.state.is_running()
+                && !lease.is_others_container(c, &container.id)?
+            {
                 store.give_back(&container)?;
                 containers::remove(c, &container.id)?;
                 report.containers.push(container.id);
@@ -131,8 +140,8 @@ fn remove_named(
     }
     report.images = match options.images {
         PruneImages::None => Vec::new(),
-        PruneImages::Nameless => rows::remove_images(c, false)?,
-        PruneImages::Unused => rows::remove_images(c, true)?,
+        PruneImages::Nameless => rows::remove_images(c, false, options.only_images.as_deref())?,
+        PruneImages::Unused => rows::remove_images(c, true, options.only_images.as_deref())?,
     };
     report.records = rows::remove_records(c, options.records_before.unwrap_or(i64::MIN))?;
     Ok(())

@@ -3,6 +3,8 @@
 mod prune;
 pub(super) mod show;
 
+pub(super) use prune::{Which, remove_unused};
+
 use std::collections::BTreeMap;
 
 use clap::Subcommand;

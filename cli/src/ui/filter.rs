@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use regex::Regex;
+
 use crate::error::Failure;
+use crate::ui::human;
 
 /// The filters of one list: several values of one key are alternatives unless the list says
 /// otherwise.
@@ -39,6 +43,30 @@ impl Filters {
         self.values(key).all(holds)
     }
 
+    /// Refuses values of a key that are not among these.
+    pub(crate) fn only(&self, key: &str, known: &[&str]) -> Result<(), Failure> {
+        match self.values(key).find(|value| !known.contains(value)) {
+            None => Ok(()),
+            Some(value) => {
+                let known = known.join(", ");
+                Err(Failure::new(format!("invalid filter `{key}={value}`: these are: {known}")))
+            }
+        }
+    }
+
+    /// The values of a key as patterns; one that is no pattern is looked for as it is.
+    pub(crate) fn patterns(&self, key: &str) -> Patterns {
+        let pattern = |text: &str| {
+            let escaped = || Regex::new(&regex::escape(text));
+            // Only one that is too long can be neither.
+            Regex::new(text).or_else(|_| escaped()).ok()
+        };
+        Patterns {
+            given: self.values(key).next().is_some(),
+            all: self.values(key).filter_map(pattern).collect(),
+        }
+    }
+
     /// The value of a key that is true or false.
     pub(crate) fn truth(&self, key: &str) -> Result<Option<bool>, Failure> {
         match self.values(key).last().map(str::to_ascii_lowercase).as_deref() {
@@ -49,6 +77,56 @@ impl Filters {
                 Err(Failure::new(format!("invalid filter `{key}={other}`: true or false")))
             }
         }
+    }
+}
+
+/// What of things that nobody uses is to go: `until=`, `label=` and `label!=`.
+pub(crate) struct Prunable {
+    filters: Filters,
+    until: Vec<Timestamp>,
+}
+
+impl Prunable {
+    /// Reads the filters.
+    pub(crate) fn read(given: &[String]) -> Result<Prunable, Failure> {
+        Prunable::of(Filters::read(given, &["until", "label", "label!"])?)
+    }
+
+    /// The same of filters among which there may be others.
+    pub(crate) fn of(filters: Filters) -> Result<Prunable, Failure> {
+        let now = Timestamp::now();
+        let until = filters.values("until").map(|text| human::moment(text, now));
+        let until = until.collect::<Result<_, _>>().map_err(Failure::new)?;
+        Ok(Prunable { filters, until })
+    }
+
+    /// Whether anything is said at all.
+    pub(crate) fn is_narrow(&self) -> bool {
+        !self.filters.0.is_empty()
+    }
+
+    /// Whether what was made then and has these labels is meant.
+    pub(crate) fn takes(
+        &self,
+        created: Option<Timestamp>,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        self.until.iter().all(|time| created.is_some_and(|created| created < *time))
+            && self.filters.every("label", |label| matches_label(label, labels))
+            && self.filters.every("label!", |label| !matches_label(label, labels))
+    }
+}
+
+/// Patterns, of which one must be found in a text; without any, every text will do.
+pub(crate) struct Patterns {
+    given: bool,
+    all: Vec<Regex>,
+}
+
+impl Patterns {
+    /// Whether one is found in this.
+    pub(crate) fn match_one(&self, text: &str) -> bool {
+        !self.given || self.all.iter().any(|pattern| pattern.is_match(text))
     }
 }
 
@@ -77,6 +155,25 @@ mod tests {
         assert!(!filters.every("name", |value| value == "b"));
         assert_eq!(filters.truth("dangling").ok(), Some(Some(true)));
         assert!(Filters::read(&given, &["name"]).is_err());
+        assert!(filters.only("name", &["a"]).is_err() && filters.only("dangling", &["1"]).is_ok());
         assert!(Filters::read(&["name".to_owned()], &["name"]).is_err());
+    }
+
+    #[test]
+    fn names_are_found_by_patterns() {
+        for (pattern, found) in [
+            ("we", true),
+            ("^web$", true),
+            ("^w[a-f]b", true),
+            ("^eb", false),
+            ("eb$", true),
+            ("x", false),
+            ("[", false),
+        ] {
+            let filters = Filters::read(&[format!("name={pattern}")], &["name"]).ok().unwrap();
+            assert_eq!(filters.patterns("name").match_one("web"), found, "{pattern}");
+        }
+        let none = Filters::read(&[], &["name"]).ok().unwrap();
+        assert!(none.patterns("name").match_one("web"));
     }
 }

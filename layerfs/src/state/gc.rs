@@ -16,17 +16,26 @@ const LIVE_LAYERS: &str = "
     SELECT diff_id FROM record_layers UNION
     SELECT digest FROM pins WHERE kind = 'layer'";
 
-/// Removes images that no container is based on: those without a name, or all.
-pub(crate) fn remove_images(c: &Connection, also_named: bool) -> Result<Vec<Digest>, Abort> {
+/// Removes images that no container is based on: those without a name, or all; of them only some,
+/// where that is said.
+pub(crate) fn remove_images(
+    c: &Connection,
+    also_named: bool,
+    only: Option<&[Digest]>,
+) -> Result<Vec<Digest>, Abort> {
     let sql = if also_named {
-        "DELETE FROM images WHERE id NOT IN (SELECT image FROM containers WHERE image IS NOT NULL)
-         RETURNING id"
+        "SELECT id FROM images WHERE id NOT IN (SELECT image FROM containers WHERE image IS NOT NULL)"
     } else {
-        "DELETE FROM images WHERE id NOT IN (SELECT image FROM containers WHERE image IS NOT NULL)
-                              AND id NOT IN (SELECT image FROM names)
-         RETURNING id"
+        "SELECT id FROM images WHERE id NOT IN (SELECT image FROM containers WHERE image IS NOT NULL)
+                                 AND id NOT IN (SELECT image FROM names)"
     };
-    digests(c, sql)
+    let mut unused = digests(c, sql)?;
+    unused.retain(|id| only.is_none_or(|only| only.contains(id)));
+    let mut remove = c.prepare("DELETE FROM images WHERE id = ?1")?;
+    for id in &unused {
+        remove.execute([id.to_string()])?;
+    }
+    Ok(unused)
 }
 
 /// Removes the rows of layers that nothing refers to, and answers with them and their sizes.

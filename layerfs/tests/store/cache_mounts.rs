@@ -7,6 +7,8 @@ use layerfs::{CacheMount, CacheSharing, Error, Lease, PruneOptions, Root, Store}
 use crate::common::*;
 
 const EVERYTHING: PruneOptions = PruneOptions {
+    only_containers: None,
+    only_images: None,
     stopped_containers: false,
     images: layerfs::PruneImages::None,
     records_before: Some(i64::MAX),

@@ -19,6 +19,8 @@ const JOB: &str = "LAYERFS_TEST_JOB";
 const PRUNE: &str = "LAYERFS_TEST_PRUNE";
 
 const EVERYTHING: PruneOptions = PruneOptions {
+    only_containers: None,
+    only_images: None,
     stopped_containers: true,
     images: PruneImages::Unused,
     records_before: Some(i64::MAX),

@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::common::*;
 
 const EVERYTHING: PruneOptions = PruneOptions {
+    only_containers: None,
+    only_images: None,
     stopped_containers: true,
     images: PruneImages::Unused,
     records_before: Some(i64::MAX),

@@ -5,10 +5,10 @@ use layerfs::Container;
 
 use crate::app::App;
 use crate::containers::ContainerConfig;
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::tree_size::tree_size;
 use crate::ui::ask::confirmed;
-use crate::ui::filter::{Filters, matches_label};
+use crate::ui::filter::Prunable;
 use crate::ui::{human, say};
 
 /// What `tierce container prune` takes.
@@ -24,11 +24,7 @@ pub(crate) struct Args {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    let filters = Filters::read(&args.filter, &["until", "label", "label!"])?;
-    let until = filters
-        .values("until")
-        .map(|text| human::moment(text, Timestamp::now()).map_err(Failure::new))
-        .collect::<Result<Vec<_>, _>>()?;
+    let meant = Prunable::read(&args.filter)?;
     if !args.force && !confirmed("This will remove all stopped containers.")? {
         return Ok(0);
     }
@@ -36,7 +32,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let lease = store.lease()?;
     let (mut removed, mut freed) = (Vec::new(), 0);
     for container in store.containers()? {
-        if container.state.is_running() || !is_meant(&container, &filters, &until) {
+        if container.state.is_running() || !is_meant(&container, &meant) {
             continue;
         }
         let size = tree_size(&container.upper()).unwrap_or(0);
@@ -59,11 +55,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     Ok(0)
 }
 
-fn is_meant(container: &Container, filters: &Filters, until: &[Timestamp]) -> bool {
+fn is_meant(container: &Container, meant: &Prunable) -> bool {
     let labels = ContainerConfig::of(container)
         .map(|config| config.runtime.labels.clone().into_iter().collect())
         .unwrap_or_default();
-    until.iter().all(|time| container.created < time.as_second())
-        && filters.every("label", |label| matches_label(label, &labels))
-        && filters.every("label!", |label| !matches_label(label, &labels))
+    meant.takes(Timestamp::from_second(container.created).ok(), &labels)
 }

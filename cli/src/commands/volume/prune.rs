@@ -1,10 +1,13 @@
 //! Removal of volumes that no container uses.
 
+use jiff::Timestamp;
+use layerfs::Store;
+
 use crate::app::App;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::tree_size::tree_size;
 use crate::ui::ask::confirmed;
-use crate::ui::filter::{Filters, matches_label};
+use crate::ui::filter::{Filters, Prunable};
 use crate::ui::{human, say};
 
 /// What `tierce volume prune` takes.
@@ -21,25 +24,48 @@ pub(super) struct Prune {
     filter: Vec<String>,
 }
 
+/// Which of those that no container uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Which {
+    /// Those without a name of somebody's choice.
+    Anonymous,
+    All,
+}
+
 /// Removes them.
 pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
     let filters = Filters::read(&args.filter, &["label", "label!", "all"])?;
-    let all = args.all || filters.truth("all")? == Some(true);
-    let which = if all { "all" } else { "anonymous" };
+    let which = match args.all || filters.truth("all")? == Some(true) {
+        true => Which::All,
+        false => Which::Anonymous,
+    };
+    let word = if which == Which::All { "all" } else { "anonymous" };
     let question =
-        format!("This will remove {which} local volumes not used by at least one container.");
+        format!("This will remove {word} local volumes not used by at least one container.");
     if !args.force && !confirmed(&question)? {
         return Ok(0);
     }
-    let store = app.store()?;
+    let (removed, freed) = remove_unused(app.store()?, which, &Prunable::of(filters)?)?;
+    if !removed.is_empty() {
+        say!("Deleted Volumes:\n{}\n", removed.join("\n"));
+    }
+    say!("Total reclaimed space: {}", human::size(freed));
+    Ok(0)
+}
+
+/// Removes volumes that no container uses; answers with their names, and what they took.
+pub(in crate::commands) fn remove_unused(
+    store: &Store,
+    which: Which,
+    meant: &Prunable,
+) -> Result<(Vec<String>, u64), Failure> {
     let lease = store.lease()?;
     let mut freed = 0;
     let mut removed = Vec::new();
     for volume in store.volumes()? {
         let unwanted = volume.users.is_empty()
-            && (all || volume.anonymous)
-            && filters.every("label", |label| matches_label(label, &volume.labels))
-            && filters.every("label!", |label| !matches_label(label, &volume.labels));
+            && (which == Which::All || volume.anonymous)
+            && meant.takes(Timestamp::from_second(volume.created).ok(), &volume.labels);
         if !unwanted {
             continue;
         }
@@ -54,9 +80,5 @@ pub(super) fn prune(args: &Prune, app: &App) -> Outcome {
             Err(error) => return Err(error.into()),
         }
     }
-    if !removed.is_empty() {
-        say!("Deleted Volumes:\n{}\n", removed.join("\n"));
-    }
-    say!("Total reclaimed space: {}", human::size(freed));
-    Ok(0)
+    Ok((removed, freed))
 }
