@@ -6,8 +6,10 @@
 
 pub(crate) mod choice;
 pub(crate) mod connect;
+pub(crate) mod flag;
 mod hosts;
 pub(crate) mod join;
+pub(crate) mod mac;
 mod names;
 mod proxy;
 pub(crate) mod publish;
@@ -30,6 +32,7 @@ use crate::error::{Doing, Failure};
 use crate::machine::is_in_first_user_namespace;
 
 pub(crate) use choice::NetworkChoice;
+use mac::MacAddress;
 pub(crate) use names::SERVER as NAMES;
 pub(crate) use servers::{BEHIND, all as servers_of, reachable};
 pub(crate) use subnet::Subnet;
@@ -98,6 +101,9 @@ pub(crate) struct Endpoint {
     /// The name of its interface.
     #[serde(default)]
     pub(crate) interface: String,
+    /// The address of that on its link, if it is not the one that goes with `address`.
+    #[serde(default)]
+    pub(crate) mac: Option<MacAddress>,
 }
 
 /// The networks of a store, locked.

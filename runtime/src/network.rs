@@ -121,7 +121,7 @@ pub fn remove_bridge(name: &str) -> Result<(), Error> {
     remove().map_err(|errno| Error::setup(format!("remove the bridge {name}"), errno))
 }
 
-/// The address that an interface with this address has on its link: as docker's did, so that who
+/// The address that an interface with this address has on its link unless it is given another: as docker's did, so that who
 /// remembers one finds the container again.
 pub fn link_address(address: Ipv4Addr) -> [u8; 6] {
     let [a, b, c, d] = address.octets();
@@ -146,7 +146,7 @@ pub enum Uplink<'a> {
     },
 }
 
-/// Connects a namespace: gives it an interface with an address, and a way out through the gateway,
+/// Connects a namespace: gives it an interface with an address and one on its link, and a way out through the gateway,
 /// if there is to be one and it has none yet. Answers with the interface's name in the namespace:
 /// `eth0` of the first one, as with docker.
 ///
@@ -156,6 +156,7 @@ pub fn connect(
     namespace: BorrowedFd<'_>,
     uplink: Uplink<'_>,
     interface: Interface,
+    link_address: [u8; 6],
     gateway: Option<Ipv4Addr>,
 ) -> Result<String, Error> {
     let (Uplink::Bridge { name, .. } | Uplink::Macvlan { name }) = uplink;
@@ -167,7 +168,6 @@ pub fn connect(
         names.find(|name| !is_there(name)).ok_or(Errno::NOSPC.into())
     });
     let inside = inside.map_err(failed_inside)?;
-    let link_address = link_address(interface.address);
     let make = || {
         let netlink = Netlink::open()?;
         let (upper, namespace) = (index_of(name)?, namespace.as_raw_fd());

@@ -8,7 +8,8 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use runtime::network::{
-    Interface, Uplink, connect, ensure_bridge, in_namespace, new_namespace, remove_bridge, way_out,
+    Interface, Uplink, connect, ensure_bridge, in_namespace, link_address, new_namespace,
+    remove_bridge, way_out,
 };
 
 fn is_there(interface: &str) -> bool {
@@ -31,6 +32,7 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_the_machine() {
         one.as_fd(),
         Uplink::Bridge { name: &bridge, outside: &outside("a") },
         address(2),
+        link_address(address(2).address),
         gateway,
     )
     .unwrap();
@@ -38,6 +40,7 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_the_machine() {
         two.as_fd(),
         Uplink::Bridge { name: &bridge, outside: &outside("b") },
         address(3),
+        link_address(address(3).address),
         gateway,
     )
     .unwrap();
@@ -80,6 +83,7 @@ fn a_bridge_with_a_way_out_reaches_what_the_machine_reaches_and_leaves_no_trace(
             machine.as_fd(),
             Uplink::Bridge { name: "world", outside: "machine" },
             at(192, 0, 2, 2),
+            link_address(at(192, 0, 2, 2).address),
             router,
         )
         .unwrap();
@@ -96,6 +100,7 @@ fn a_bridge_with_a_way_out_reaches_what_the_machine_reaches_and_leaves_no_trace(
             container.as_fd(),
             Uplink::Bridge { name: bridge, outside: "inside" },
             at(10, 213, 9, 2),
+            link_address(at(10, 213, 9, 2).address),
             gateway,
         )
         .unwrap();

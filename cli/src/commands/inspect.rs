@@ -130,13 +130,16 @@ fn object(
         }
     }
     if may_be(Kind::Network) {
+        if let Some(network) = network::show::built_in(name) {
+            return Ok(network);
+        }
         let networks = Networks::lock(store)?;
         let found = match kind {
             None => networks.look_up(name)?,
             Some(_) => Some(networks.find(name)?),
         };
         if let Some(network) = found {
-            return network::inspected(&network, &networks);
+            return network::show::inspected(&network, &networks);
         }
     }
     match store.volume(name) {

@@ -1,23 +1,20 @@
 //! `tierce network`: networks of containers.
 
+pub(super) mod show;
+
 use std::net::Ipv4Addr;
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::containers::each;
+use crate::containers::{Done, each};
 use crate::error::{Failure, Outcome};
 use crate::networks::connect::Connection;
 use crate::networks::join::new_network;
-use crate::networks::{DEFAULT, Driver, Network, Networks, Subnet};
+use crate::networks::{DEFAULT, Driver, Networks, Subnet};
 use crate::ui::ask::confirmed;
-use crate::ui::filter::{Filters, joined, matches_label};
-use crate::ui::human;
-use crate::ui::list::{List, ListArgs};
+use crate::ui::filter::Prunable;
 use crate::ui::say;
-use crate::ui::template::Template;
 
 /// What `tierce network` takes.
 #[derive(clap::Args)]
@@ -45,9 +42,9 @@ enum Action {
     },
     /// List networks
     #[command(visible_alias = "list")]
-    Ls(Ls),
+    Ls(show::Ls),
     /// Show everything about networks
-    Inspect(Inspect),
+    Inspect(show::Inspect),
     /// Remove networks
     #[command(visible_alias = "remove")]
     Rm {
@@ -107,25 +104,6 @@ struct Connect {
     container: String,
 }
 
-#[derive(clap::Args)]
-struct Ls {
-    /// Only those that are so: name=PART, id=BEGINNING, label=NAME[=VALUE], driver=bridge
-    #[arg(short, long, value_name = "KEY=VALUE")]
-    filter: Vec<String>,
-    #[command(flatten)]
-    list: ListArgs,
-}
-
-#[derive(clap::Args)]
-struct Inspect {
-    /// Names or ids of networks
-    #[arg(required = true, value_name = "NETWORK")]
-    networks: Vec<String>,
-    /// `json`, or placeholders: '{{.Id}}'
-    #[arg(short, long, default_value = "json", value_name = "FORMAT")]
-    format: String,
-}
-
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let mut networks = Networks::lock(app.store()?)?;
@@ -134,7 +112,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Action::Connect(args) => {
             let container = app.store()?.container(&args.container)?;
             let (network, aliases) = (args.network.clone(), args.alias.clone());
-            networks.connect(&container, Connection { network, aliases, address: args.ip })?;
+            networks.connect(
+                &container,
+                Connection { network, aliases, address: args.ip, mac: None },
+            )?;
             Ok(0)
         }
         Action::Disconnect { force, network, container } => {
@@ -145,12 +126,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             }
             Ok(0)
         }
-        Action::Ls(args) => list(args, &networks),
-        Action::Inspect(args) => inspect(args, &networks),
+        Action::Ls(args) => show::list(args, &networks),
+        Action::Inspect(args) => show::inspect(args, &networks),
         Action::Rm { force, networks: names } => {
             each(names, |name| match networks.look_up(name)? {
-                None if *force => Ok(()),
-                _ => networks.remove(&networks.find(name)?),
+                None if *force => Ok(Done::NotThere),
+                _ => networks.remove(&networks.find(name)?).map(Done::from),
             })
         }
         Action::Prune { force, filter } => prune(*force, filter, &networks),
@@ -199,109 +180,31 @@ fn driver(args: &Create) -> Result<Driver, Failure> {
     }
 }
 
-fn list(args: &Ls, networks: &Networks<'_>) -> Outcome {
-    let filters = Filters::read(&args.filter, &["name", "id", "label", "driver"])?;
-    let mut list = List::new(&["ID|NETWORK ID", "Name", "Driver", "Scope"], &args.list)?;
-    for network in networks.all()? {
-        let shown = filters.any("name", |part| network.name.contains(part))
-            && filters.any("id", |beginning| network.id.starts_with(beginning))
-            && filters.any("driver", |driver| driver == network.driver.name())
-            && filters.every("label", |label| matches_label(label, &network.labels));
-        if shown {
-            let id = if args.list.no_trunc { &network.id } else { &network.id[..12] };
-            list.row(json!({
-                "CreatedAt": network.created,
-                "Driver": network.driver.name(),
-                "ID": id,
-                "IPv4": "true",
-                "IPv6": "false",
-                "Internal": network.internal.to_string(),
-                "Labels": joined(&network.labels),
-                "Name": network.name,
-                "Scope": "local",
-            }));
-        }
-    }
-    list.print("ID")
-}
-
-fn inspect(args: &Inspect, networks: &Networks<'_>) -> Outcome {
-    let template = match args.format.as_str() {
-        "json" => None,
-        text => Some(Template::parse(text).map_err(Failure::new)?),
-    };
-    let mut found = Vec::new();
-    for name in &args.networks {
-        found.push(inspected(&networks.find(name)?, networks)?);
-    }
-    match template {
-        None => say!("{:#}", Value::Array(found)),
-        Some(template) => {
-            for network in &found {
-                say!("{}", template.render(network).map_err(Failure::new)?);
-            }
-        }
-    }
-    Ok(0)
-}
-
-/// A network with docker's fields.
-pub(super) fn inspected(network: &Network, networks: &Networks<'_>) -> Result<Value, Failure> {
-    let mut containers = serde_json::Map::new();
-    for endpoint in networks.endpoints(network)? {
-        let address = format!("{}/{}", endpoint.address, network.subnet.prefix());
-        let shown = json!({ "Name": endpoint.names.first(), "IPv4Address": address });
-        containers.insert(endpoint.container, shown);
-    }
-    let options = match &network.driver {
-        Driver::Bridge => json!({ "interface": network.bridge() }),
-        Driver::Macvlan { parent } => json!({ "parent": parent }),
-    };
-    Ok(json!({
-        "Name": network.name,
-        "Id": network.id,
-        "Created": network.created,
-        "Scope": "local",
-        "Driver": network.driver.name(),
-        "EnableIPv6": false,
-        "IPAM": {
-            "Driver": "default",
-            "Config": [{ "Subnet": network.subnet, "Gateway": network.gateway }],
-        },
-        "Internal": network.internal,
-        "Containers": containers,
-        "Options": options,
-        "Labels": network.labels,
-    }))
-}
-
 fn prune(force: bool, filter: &[String], networks: &Networks<'_>) -> Outcome {
-    let filters = Filters::read(filter, &["until", "label", "label!"])?;
-    let now = Timestamp::now();
-    let until = filters
-        .values("until")
-        .map(|text| human::moment(text, now).map_err(Failure::new))
-        .collect::<Result<Vec<_>, _>>()?;
-    let is_meant = |network: &Network| {
-        let created: Timestamp = network.created.parse().unwrap_or(now);
-        until.iter().all(|time| created < *time)
-            && filters.every("label", |label| matches_label(label, &network.labels))
-            && filters.every("label!", |label| !matches_label(label, &network.labels))
-    };
+    let meant = Prunable::read(filter)?;
     let question = "This will remove all custom networks not used by at least one container.";
     if !force && !confirmed(question)? {
         return Ok(0);
     }
-    let mut removed = Vec::new();
-    for network in networks.all()? {
-        let is_free = networks.endpoints(&network)?.is_empty();
-        if network.name != DEFAULT && is_free && is_meant(&network) {
-            networks.remove(&network)?;
-            removed.push(network.name);
-        }
-    }
+    let removed = remove_unused(networks, &meant)?;
     if !removed.is_empty() {
         say!("Deleted Networks:\n{}", removed.join("\n"));
     }
     Ok(0)
+}
+
+/// Removes those that were made and that no container is on; answers with their names.
+pub(super) fn remove_unused(
+    networks: &Networks<'_>,
+    meant: &Prunable,
+) -> Result<Vec<String>, Failure> {
+    let mut removed = Vec::new();
+    for network in networks.all()? {
+        let is_free = network.name != DEFAULT && networks.endpoints(&network)?.is_empty();
+        if is_free && meant.takes(network.created.parse().ok(), &network.labels) {
+            networks.remove(&network)?;
+            removed.push(network.name);
+        }
+    }
+    Ok(removed)
 }

@@ -7,6 +7,9 @@ use oci::RuntimeConfig;
 use crate::error::Failure;
 use crate::machine::is_in_first_user_namespace;
 use crate::networks::choice::Link;
+use crate::networks::connect::Connection;
+use crate::networks::flag::NetworkFlag;
+use crate::networks::mac::MacAddress;
 use crate::networks::publish::{PublishFlag, Published, protocol, range};
 use crate::networks::{DEFAULT, NetworkChoice, way_out};
 
@@ -14,15 +17,19 @@ use crate::networks::{DEFAULT, NetworkChoice, way_out};
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArgs {
     /// The network that the command sees: host, none, bridge, container:NAME, or one of your own;
-    /// host if no port is published, else bridge
+    /// host if no port is published, else bridge; of your own also several, each with what the
+    /// container has there: name=NAME,alias=NAME,ip=ADDRESS,mac-address=ADDRESS
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
-    network: Option<NetworkChoice>,
+    network: Vec<NetworkFlag>,
     /// Another name on its network
     #[arg(long, value_name = "NAME")]
-    pub(crate) network_alias: Vec<String>,
+    network_alias: Vec<String>,
     /// The container's address on its network
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) ip: Option<Ipv4Addr>,
+    ip: Option<Ipv4Addr>,
+    /// The address of the container's interface on the link, as 02:42:ac:11:00:02
+    #[arg(long, value_name = "ADDRESS")]
+    mac_address: Option<MacAddress>,
     /// Know a container of the network by one more name
     #[arg(long, value_name = "CONTAINER[:NAME]")]
     pub(crate) link: Vec<Link>,
@@ -67,7 +74,7 @@ impl NetworkArgs {
             }
         }
         if !ports.is_empty()
-            && matches!(self.network, Some(NetworkChoice::Host | NetworkChoice::Container(_)))
+            && matches!(self.first(), Some(NetworkChoice::Host | NetworkChoice::Container(_)))
         {
             anstream::eprintln!(
                 "note: published ports are discarded: the container shares its network"
@@ -89,19 +96,83 @@ impl NetworkArgs {
         }
     }
 
-    /// The network, given the ports.
-    pub(crate) fn choice(&self, ports: &[Published]) -> Result<NetworkChoice, Failure> {
-        let choice = match &self.network {
+    fn first(&self) -> Option<&NetworkChoice> {
+        self.network.first().map(|flag| &flag.network)
+    }
+
+    /// The networks, given the ports.
+    pub(crate) fn chosen(&self, ports: &[Published]) -> Result<Chosen, Failure> {
+        let network = match self.first() {
             Some(choice) => choice.clone(),
-            None if ports.is_empty() && self.link.is_empty() => NetworkChoice::Host,
+            None if ports.is_empty() && self.link.is_empty() && self.mac_address.is_none() => {
+                NetworkChoice::Host
+            }
             None => NetworkChoice::Named(DEFAULT.into()),
         };
-        match &choice {
-            NetworkChoice::Named(_) => Ok(choice),
-            _ if self.ip.is_some() || !self.link.is_empty() => {
-                Err(Failure::new("`--ip` and `--link` are for containers on a network with others"))
+        let mut chosen = Chosen {
+            network,
+            aliases: self.network_alias.clone(),
+            address: self.ip,
+            mac: self.mac_address,
+            connections: Vec::new(),
+        };
+        if let Some(flag) = self.network.first() {
+            chosen.aliases.extend(flag.aliases.iter().cloned());
+            chosen.address = flag.address.or(chosen.address);
+            chosen.mac = flag.mac.or(chosen.mac);
+        }
+        if !matches!(chosen.network, NetworkChoice::Named(_)) {
+            self.refuse_what_is_about_others(&chosen)?;
+        }
+        for flag in self.network.iter().skip(1) {
+            chosen.connections.push(connection(flag)?);
+        }
+        Ok(chosen)
+    }
+
+    /// Options mean nothing on a network where nobody else is.
+    fn refuse_what_is_about_others(&self, chosen: &Chosen) -> Result<(), Failure> {
+        let given = [
+            ("--network-alias", !chosen.aliases.is_empty()),
+            ("--ip", chosen.address.is_some()),
+            ("--mac-address", chosen.mac.is_some()),
+            ("--link", !self.link.is_empty()),
+            ("--network", self.network.len() > 1),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some(("--network", _)) => {
+                let network = String::from(chosen.network.clone());
+                Err(Failure::new(format!(
+                    "a container on the network {network} can be on no other"
+                )))
             }
-            _ => Ok(choice),
+            Some((option, _)) => {
+                let message = format!("`{option}` is for containers on a network with others");
+                Err(Failure::new(message)
+                    .hint("choose one with `--network`: `tierce network ls` lists them"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// What comes of the options.
+pub(crate) struct Chosen {
+    pub(crate) network: NetworkChoice,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) mac: Option<MacAddress>,
+    /// The networks beside that one.
+    pub(crate) connections: Vec<Connection>,
+}
+
+fn connection(flag: &NetworkFlag) -> Result<Connection, Failure> {
+    let NetworkFlag { network, aliases, address, mac } = flag.clone();
+    match network {
+        NetworkChoice::Named(network) => Ok(Connection { network, aliases, address, mac }),
+        other => {
+            let network = String::from(other);
+            Err(Failure::new(format!("a container on the network {network} can be on no other")))
         }
     }
 }

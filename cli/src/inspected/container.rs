@@ -12,6 +12,7 @@ use crate::containers::{ContainerConfig, failed_start, hostname, mounts, status}
 use crate::keeper::health::Results;
 use crate::keeper::log;
 use crate::networks::join::Addresses;
+use crate::networks::mac::MacAddress;
 
 /// What docker says of a time that was never.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -41,6 +42,7 @@ pub(crate) fn container(container: &Container) -> Value {
         "Platform": "linux",
         "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": container.upper() } },
         "Layers": container.layers,
+        "ExecIDs": null,
         "AppArmorProfile": "",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -145,8 +147,9 @@ fn network(container: &Container, config: &ContainerConfig) -> Value {
         address: addresses.address,
         gateway: addresses.gateway,
         prefix: addresses.prefix,
+        mac: addresses.mac,
     };
-    networks.insert(name, place(container, first, &config.network_aliases));
+    networks.insert(name, place(container, first, &config.network_aliases, config.network_address));
     for connection in &config.connections {
         let found = addresses.more.iter().find(|place| place.network == connection.network);
         let found = Place {
@@ -154,8 +157,9 @@ fn network(container: &Container, config: &ContainerConfig) -> Value {
             address: found.map(|place| place.address),
             gateway: found.map(|place| place.gateway),
             prefix: found.map_or(0, |place| place.prefix),
+            mac: found.and_then(|place| place.mac),
         };
-        let shown = place(container, found, &connection.aliases);
+        let shown = place(container, found, &connection.aliases, connection.address);
         networks.insert(connection.network.clone(), shown);
     }
     let pid = match container.state {
@@ -163,10 +167,21 @@ fn network(container: &Container, config: &ContainerConfig) -> Value {
         _ => String::new(),
     };
     json!({
+        "Bridge": "",
+        "EndpointID": if addresses.address.is_some() { container.id.as_str() } else { "" },
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "HairpinMode": false,
+        "IPv6Gateway": "",
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SandboxID": if pid.is_empty() { "" } else { container.id.as_str() },
+        "SecondaryIPAddresses": null,
+        "SecondaryIPv6Addresses": null,
         "IPAddress": text(addresses.address),
         "IPPrefixLen": addresses.prefix,
         "Gateway": text(addresses.gateway),
-        "MacAddress": link_address(addresses.address),
+        "MacAddress": link_address(addresses.address, addresses.mac),
         "Ports": ports,
         "SandboxKey": pid,
         "Networks": networks,
@@ -180,14 +195,20 @@ struct Place<'a> {
     address: Option<Ipv4Addr>,
     gateway: Option<Ipv4Addr>,
     prefix: u8,
+    mac: Option<MacAddress>,
 }
 
-fn place(container: &Container, place: Place<'_>, aliases: &[String]) -> Value {
+fn place(
+    container: &Container,
+    place: Place<'_>,
+    aliases: &[String],
+    wanted: Option<Ipv4Addr>,
+) -> Value {
     let mut names = vec![container.name.clone()];
     names.extend(aliases.iter().cloned());
     names.push(container.id.chars().take(12).collect());
     json!({
-        "IPAMConfig": null,
+        "IPAMConfig": wanted.map(|address| json!({ "IPv4Address": address })),
         "Links": null,
         "Aliases": aliases,
         "DriverOpts": null,
@@ -196,11 +217,12 @@ fn place(container: &Container, place: Place<'_>, aliases: &[String]) -> Value {
         "IPAddress": text(place.address),
         "IPPrefixLen": place.prefix,
         "Gateway": text(place.gateway),
-        "MacAddress": link_address(place.address),
+        "MacAddress": link_address(place.address, place.mac),
         "DNSNames": names,
         "IPv6Gateway": "",
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
+        "GwPriority": 0,
     })
 }
 
@@ -208,8 +230,7 @@ fn text(address: Option<Ipv4Addr>) -> String {
     address.map_or(String::new(), |address| address.to_string())
 }
 
-fn link_address(address: Option<Ipv4Addr>) -> String {
-    let bytes = address.map(runtime::network::link_address);
-    let hex = bytes.map(|bytes| bytes.map(|byte| format!("{byte:02x}")));
-    hex.map_or(String::new(), |hex| hex.join(":"))
+fn link_address(address: Option<Ipv4Addr>, mac: Option<MacAddress>) -> String {
+    let mac = address.map(|address| mac.unwrap_or_else(|| MacAddress::by_default(address)));
+    mac.map_or(String::new(), String::from)
 }

@@ -11,6 +11,7 @@ use runtime::network::{
 use serde::{Deserialize, Serialize};
 
 use super::join::{Addresses, PlaceOn, random_name};
+use super::mac::MacAddress;
 use super::switchboard::Switchboard;
 use super::{Driver, Endpoint, Network, NetworkChoice, Networks, hosts};
 use crate::containers::ContainerConfig;
@@ -26,6 +27,9 @@ pub(crate) struct Connection {
     pub(crate) aliases: Vec<String>,
     /// The address that it is to have there; a free one if none was chosen.
     pub(crate) address: Option<Ipv4Addr>,
+    /// The address that its interface is to have on the link there.
+    #[serde(default)]
+    pub(crate) mac: Option<MacAddress>,
 }
 
 /// What came of it.
@@ -46,6 +50,7 @@ impl Connected {
             network,
             address: self.address,
             gateway,
+            mac: self.endpoint.mac,
             aliases: self.aliases.clone(),
             network_id: self.network.id.clone(),
             prefix: self.network.subnet.prefix(),
@@ -76,7 +81,8 @@ pub(super) fn connect(
     let mut names = vec![container.name.clone(), container.id[..12].to_owned()];
     names.extend(connection.aliases.iter().cloned());
     let interface = String::new();
-    let mut endpoint = Endpoint { container: container.id.clone(), address, names, interface };
+    let mac = connection.mac;
+    let mut endpoint = Endpoint { container: container.id.clone(), address, names, interface, mac };
     let prefix = network.subnet.prefix();
     if matches!(network.driver, Driver::Macvlan { .. }) && !is_in_first_user_namespace() {
         let message = format!("network {} is on an interface of the machine", network.name);
@@ -99,6 +105,7 @@ pub(super) fn connect(
     let gateway = (!network.internal).then_some(network.gateway);
     let outside = format!("tv-{}", &random_name(&container.id)[..12]);
     let interface = Interface { address, prefix };
+    let mac = mac.unwrap_or_else(|| MacAddress::by_default(address)).bytes();
     let bridge = network.bridge();
     let uplink = match &network.driver {
         Driver::Bridge => Uplink::Bridge { name: &bridge, outside: &outside },
@@ -106,7 +113,7 @@ pub(super) fn connect(
     };
     let connected = networks
         .switchboard
-        .act(|| runtime::network::connect(namespace, uplink, interface, gateway))?;
+        .act(|| runtime::network::connect(namespace, uplink, interface, mac, gateway))?;
     endpoint.interface = connected.unwrap_or_default();
     networks.note(&network, &endpoint)?;
     others.iter().for_each(|other| hosts::learn(networks.store, &other.container, &endpoint));
@@ -210,6 +217,7 @@ impl Networks<'_> {
                 Some(next) => {
                     config.network_aliases = next.aliases;
                     config.network_address = next.address;
+                    config.network_mac = next.mac;
                     NetworkChoice::Named(next.network)
                 }
                 None => NetworkChoice::None,
@@ -237,6 +245,7 @@ impl Networks<'_> {
             addresses.network = next.as_ref().map(|place| place.network.clone());
             addresses.address = next.as_ref().map(|place| place.address);
             addresses.gateway = next.as_ref().map(|place| place.gateway);
+            addresses.mac = next.as_ref().and_then(|place| place.mac);
             addresses.prefix = next.as_ref().map_or(0, |place| place.prefix);
             addresses.network_id = next.map(|place| place.network_id).unwrap_or_default();
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::Link;
 use super::connect::{self, Connection};
+use super::mac::MacAddress;
 use super::proxy::{self, Ports, Target};
 use super::publish::{Protocol, Published};
 use super::switchboard::Holder;
@@ -40,6 +41,8 @@ pub(crate) struct Addresses {
     pub(crate) network: Option<String>,
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) gateway: Option<Ipv4Addr>,
+    #[serde(default)]
+    pub(crate) mac: Option<MacAddress>,
     /// The id of the network, and how many bits of the address are the network's.
     #[serde(default)]
     pub(crate) network_id: String,
@@ -57,6 +60,8 @@ pub(crate) struct PlaceOn {
     pub(crate) network: String,
     pub(crate) address: Ipv4Addr,
     pub(crate) gateway: Ipv4Addr,
+    #[serde(default)]
+    pub(crate) mac: Option<MacAddress>,
     pub(crate) aliases: Vec<String>,
     #[serde(default)]
     pub(crate) network_id: String,
@@ -153,6 +158,7 @@ fn on_bridge(
         network: name.to_owned(),
         aliases: config.network_aliases.clone(),
         address: config.network_address,
+        mac: config.network_mac,
     };
     let namespace = new_namespace()?;
     // From here on the places are given back whatever happens.
@@ -179,6 +185,7 @@ fn on_bridge(
             network: Some(first.network.name.clone()),
             address: Some(first.address),
             gateway: Some(first.network.gateway),
+            mac: first.endpoint.mac,
             network_id: first.network.id.clone(),
             prefix: first.network.subnet.prefix(),
             ports,
@@ -219,10 +226,18 @@ pub(crate) fn new_network(
     subnet: Option<Subnet>,
     gateway: Option<Ipv4Addr>,
 ) -> Result<Network, Failure> {
+    let all = networks.all()?;
     let mut taken = Subnet::routed();
-    taken.extend(networks.all()?.iter().map(|network| network.subnet));
+    taken.extend(all.iter().map(|network| network.subnet));
     let subnet = match subnet {
-        Some(subnet) => subnet,
+        Some(subnet) => match all.iter().find(|other| other.subnet.overlaps(subnet)) {
+            Some(other) => {
+                let (subnet, taken) = (String::from(subnet), String::from(other.subnet));
+                let message = format!("{subnet} overlaps {taken} of network {}", other.name);
+                return Err(Failure::new(message).hint("without `--subnet`, a free range is taken"));
+            }
+            None => subnet,
+        },
         None => Subnet::free(&taken)
             .ok_or_else(|| Failure::new("all ranges of addresses are in use"))?,
     };

@@ -215,6 +215,7 @@ mod tests {
             address: Ipv4Addr::LOCALHOST,
             names: vec!["Web".into(), "alias".into()],
             interface: String::new(),
+            mac: None,
         };
         let network = Network {
             id: String::new(),

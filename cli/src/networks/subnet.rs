@@ -32,7 +32,7 @@ impl Subnet {
         u32::from(address) & self.mask() == self.first
     }
 
-    fn overlaps(self, other: Subnet) -> bool {
+    pub(super) fn overlaps(self, other: Subnet) -> bool {
         let mask = self.mask() & other.mask();
         self.first & mask == other.first & mask
     }
