@@ -108,11 +108,16 @@ fn start_here(
     Ok(Here { process, keeper, caught, joined, state })
 }
 
-/// A container that could not be started, with docker's exit status: 127 if the program is not
-/// there, 126 if it cannot be run, else a failure of ours.
+/// A container that could not be started, with docker's exit status: 127 if the program or its
+/// directory is not there, 126 if it cannot be run, else a failure of ours.
 pub(crate) fn start_failure(error: runtime::Error) -> Failure {
-    let code = match error {
+    let code = match &error {
         runtime::Error::ExecNotFound { .. } => 127,
+        runtime::Error::WorkingDirectory { source, .. }
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            127
+        }
         runtime::Error::ExecPermission { .. }
         | runtime::Error::ExecFormat { .. }
         | runtime::Error::Exec { .. } => 126,
@@ -126,13 +131,32 @@ pub(crate) fn hostname<'a>(container: &'a Container, config: &'a ContainerConfig
     config.hostname.as_deref().unwrap_or(&container.id[..12])
 }
 
-/// Does something to each of several containers, prints the names of those with which it went
-/// well, and goes on after one with which it did not.
-pub(crate) fn each(names: &[String], mut act: impl FnMut(&str) -> Result<(), Failure>) -> Outcome {
+/// What became of one of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// What was asked for.
+    Done,
+    /// Nothing: it is not there, and need not be.
+    NotThere,
+}
+
+impl From<()> for Done {
+    fn from((): ()) -> Done {
+        Done::Done
+    }
+}
+
+/// Does something to each of several things, prints the names of those with which it was done, and
+/// goes on after one with which it was not.
+pub(crate) fn each<D: Into<Done>>(
+    names: &[String],
+    mut act: impl FnMut(&str) -> Result<D, Failure>,
+) -> Outcome {
     let mut status = 0;
     for name in names {
-        match act(name) {
-            Ok(()) => say!("{name}"),
+        match act(name).map(Into::into) {
+            Ok(Done::Done) => say!("{name}"),
+            Ok(Done::NotThere) => {}
             Err(failure) => {
                 anstream::eprintln!("{}{failure}", crate::ui::ERROR);
                 status = 1;

@@ -23,6 +23,7 @@ mod syncing;
 mod terminal;
 mod tree_size;
 mod ui;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[command(
     name = "tierce",
     version,
+    disable_version_flag = true,
     arg_required_else_help = true,
     max_term_width = 100,
     args_override_self = true
@@ -63,6 +65,10 @@ struct Cli {
     )]
     isolation: Isolation,
 
+    /// Print the version
+    #[arg(short, long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -71,6 +77,7 @@ struct Cli {
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum Isolation {
     #[default]
+    #[value(alias = "default")]
     Auto,
     Namespaces,
     Chroot,
@@ -87,7 +94,14 @@ impl From<Isolation> for runtime::userns::Isolation {
 }
 
 fn main() -> ExitCode {
-    let cli: Cli = switches::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let cli: Cli = match switches::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to be told if even this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(usage::status(&error));
+        }
+    };
     let status = match run(cli) {
         Ok(status) => status,
         Err(failure) => {

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         args: args.command.clone(),
         env,
         user: args.user.clone(),
-        working_dir: args.workdir.clone(),
+        working_dir: args.workdir.as_deref().map(options::absolute).transpose()?,
         privileged: args.privileged,
         terminal: args.tty,
         size: if args.tty { terminal::our_size() } else { None },

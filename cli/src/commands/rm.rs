@@ -4,7 +4,7 @@ use layerfs::Store;
 use runtime::Signal;
 
 use crate::app::App;
-use crate::containers::each;
+use crate::containers::{Done, each};
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask::ask_for_end;
 use crate::keeper::wire::Request;
@@ -29,11 +29,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     each(&args.containers, |name| remove(store, name, args))
 }
 
-fn remove(store: &Store, name: &str, args: &Args) -> Result<(), Failure> {
+fn remove(store: &Store, name: &str, args: &Args) -> Result<Done, Failure> {
     let container = match store.container(name) {
         Err(layerfs::Error::ContainerNotFound { .. }) if args.force => {
             anstream::eprintln!("no such container: {name}");
-            return Ok(());
+            return Ok(Done::NotThere);
         }
         result => result?,
     };
@@ -52,7 +52,7 @@ fn remove(store: &Store, name: &str, args: &Args) -> Result<(), Failure> {
     };
     match removed {
         // Somebody else did, or it was to be removed with its end.
-        Err(layerfs::Error::ContainerNotFound { .. }) => Ok(()),
-        result => Ok(result?),
+        Err(layerfs::Error::ContainerNotFound { .. }) => Ok(Done::Done),
+        result => Ok(result?.into()),
     }
 }

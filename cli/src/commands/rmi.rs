@@ -1,6 +1,6 @@
 //! `tierce rmi`: removes names, and images with their last name.
 
-use layerfs::Store;
+use layerfs::{ImageRecord, Store};
 use oci::Reference;
 
 use crate::app::App;
@@ -13,9 +13,12 @@ pub(crate) struct Args {
     /// Names or ids of images
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// Remove an image by its id with all its names
+    /// Remove an image by its id with all its names, and mind none that is not there
     #[arg(short, long)]
     force: bool,
+    /// Leave the images that this one was made from; no image has such, so there is nothing to do
+    #[arg(long)]
+    no_prune: bool,
 }
 
 /// Carries it out; what can be removed is removed even if something else cannot.
@@ -23,7 +26,16 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let mut status = 0;
     for image in &args.images {
-        if let Err(failure) = remove(store, image, args.force) {
+        let removed = match store.resolve(image) {
+            Err(error @ layerfs::Error::ImageNotFound { .. }) if args.force => {
+                anstream::eprintln!("{error}");
+                Ok(())
+            }
+            found => found
+                .map_err(Failure::from)
+                .and_then(|found| remove(store, image, &found, args.force)),
+        };
+        if let Err(failure) = removed {
             anstream::eprintln!("{}{failure}", crate::ui::ERROR);
             status = 1;
         }
@@ -33,8 +45,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     Ok(status)
 }
 
-fn remove(store: &Store, text: &str, force: bool) -> Result<(), Failure> {
-    let image = store.resolve(text)?;
+fn remove(store: &Store, text: &str, image: &ImageRecord, force: bool) -> Result<(), Failure> {
     let by_id = text
         .parse::<Reference>()
         .map_or(true, |name| store.resolve_name(&name).map_or(true, |found| found.id != image.id));

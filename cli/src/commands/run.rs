@@ -51,44 +51,52 @@ enum Channel {
 
 /// Carries it out: its status is the command's.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    start(args, app).map_err(|failure| {
+    let joining = args.joining();
+    if !args.detach {
+        joining.check()?;
+    }
+    start(args, app, &joining).map_err(|failure| {
         // docker's statuses: 126 and 127 are the command's fault, all else is ours.
         let code = if matches!(failure.code, 126 | 127 | 141) { failure.code } else { OWN_FAILURE };
         failure.code(code)
     })
 }
 
-fn start(args: &Args, app: &App) -> Outcome {
+fn start(args: &Args, app: &App, joining: &Joining) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
     let options = &args.options;
-    let joining = Joining {
-        input: options.interactive && args.takes_part_in(Channel::Stdin),
-        shown: Shown {
-            stdout: args.takes_part_in(Channel::Stdout),
-            stderr: args.takes_part_in(Channel::Stderr),
-        },
-        terminal: options.tty,
-        signals: args.sig_proxy && !options.tty,
-        detach_keys: args.detach_keys.clone(),
-    };
     if args.detach {
         let (container, _) = create(options, app, store, &lease, Stdin::Anybodys)?;
-        launch(app, store, &lease, &container, None)?;
+        let launched = launch(app, store, &lease, &container, None);
+        // It is there, whether it could be started or not.
         say!("{}", container.id);
-        return Ok(0);
+        return launched.map(|_| 0);
     }
-    joining.check()?;
     let (container, config) = create(options, app, store, &lease, Stdin::Ours)?;
     if may_stay_here(args, &config) {
         let status = run_here(app, store, &lease, &container, &config);
         store.remove_container_and_volumes(&lease, &container.id)?;
         return status;
     }
-    attached(app, store, lease, &container, &joining)
+    attached(app, store, lease, &container, joining)
 }
 
 impl Args {
+    /// How we take part in it.
+    fn joining(&self) -> Joining {
+        Joining {
+            input: self.options.interactive && self.takes_part_in(Channel::Stdin),
+            shown: Shown {
+                stdout: self.takes_part_in(Channel::Stdout),
+                stderr: self.takes_part_in(Channel::Stderr),
+            },
+            terminal: self.options.tty,
+            signals: self.sig_proxy && !self.options.tty,
+            detach_keys: self.detach_keys.clone(),
+        }
+    }
+
     /// In all, if nothing is said of it.
     fn takes_part_in(&self, channel: Channel) -> bool {
         self.attach.is_empty() || self.attach.contains(&channel)
