@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Show when each line was said
     #[arg(short, long)]
     timestamps: bool,
+    /// Show what `--log-opt` had noted with each line: labels, variables, a tag
+    #[arg(long)]
+    details: bool,
     /// Name or id of the container
     container: String,
 }
@@ -53,11 +56,15 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     };
     let wanted =
         Wanted { since: time(&args.since)?, until: time(&args.until)?, tail: lines(&args.tail)? };
+    let details = match args.details {
+        true => config.log_notes.details(&container, &config.runtime) + " ",
+        false => String::new(),
+    };
     let show = |record: &Record| {
         let line = if args.timestamps {
-            format!("{:.9} {}", record.time, record.log)
+            format!("{:.9} {details}{}", record.time, record.log)
         } else {
-            record.log.clone()
+            format!("{details}{}", record.log)
         };
         match record.stream {
             Channel::Stdout => write(io::stdout().lock(), &line),

@@ -39,7 +39,11 @@ impl LogLimits {
                 ("max-file", files) => {
                     limits.files = files.parse().ok().filter(|files| *files > 0).ok_or_else(bad)?;
                 }
-                _ => return Err(bad().hint("these are: max-size, max-file")),
+                _ => {
+                    return Err(bad().hint(
+                        "these are: max-size, max-file, labels, labels-regex, env, env-regex, tag",
+                    ));
+                }
             }
         }
         Ok(limits)
