@@ -6,7 +6,8 @@
 //! * `door` is where others come in: a socket in the container's directory. `wire` is what is said
 //!   there, `ask` the other side of it, `joined` that side with a terminal.
 //! * `enter` starts more processes in the container.
-//! * `health` looks after it; `hold` pauses it, `usage` says what it uses.
+//! * `health` looks after it; `hold` pauses it, `limit` gives it other limits, `usage` says what it
+//!   uses.
 //! * `outputs` takes what the container says to its `log` and to all who listen.
 //!
 //! The kernel ends the container with its keeper. So whoever finds the keeper gone knows that the
@@ -22,7 +23,9 @@ pub(crate) mod health;
 mod hold;
 pub(crate) mod joined;
 pub(crate) mod launch;
+mod limit;
 pub(crate) mod log;
+pub(crate) mod log_notes;
 mod once;
 mod outputs;
 pub(crate) mod process;
@@ -40,7 +43,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use layerfs::{ContainerState, Run, Store};
-use runtime::{Freezer, Inmates};
+use runtime::{Freezer, Inmates, LaterGroups};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use enter::Household;
@@ -57,6 +60,8 @@ pub(crate) struct Keeper {
     terminal: Mutex<Option<File>>,
     life: Mutex<Life>,
     freezer: Mutex<Freezer>,
+    /// What keeps limits that it did not have at its start.
+    later_groups: Mutex<Vec<LaterGroups>>,
     /// What the store has of the run.
     record: Mutex<Option<Record>>,
     /// Something about `life` is different.
@@ -104,6 +109,7 @@ impl Keeper {
             terminal: Mutex::new(None),
             life: Mutex::new(Life::default()),
             freezer: Mutex::new(Freezer::default()),
+            later_groups: Mutex::new(Vec::new()),
             record: Mutex::new(None),
             changed: Condvar::new(),
         })
@@ -137,6 +143,7 @@ impl Keeper {
         *lock(&self.record) = None;
         self.life().process = None;
         *lock(&self.freezer) = Freezer::default();
+        lock(&self.later_groups).clear();
         *lock(&self.input) = None;
         *lock(&self.terminal) = None;
         self.changed.notify_all();

@@ -358,7 +358,7 @@ fn request(
             resolv_conf: machine.resolv_conf(),
             hosts: hosts(machine, hostname),
             settings: args.settings.settings(),
-            limits: args.limits.chosen()?.to_limits(),
+            limits: args.limits.chosen()?.to_limits()?,
         },
         grants,
         now: super::commit::created(app)?,

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::{
     attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, port, ps, rename,
-    restart, rm, run, start, stats, stop, top, unpause, wait,
+    restart, rm, run, start, stats, stop, top, unpause, update, wait,
 };
 use crate::app::App;
 use crate::error::Outcome;
@@ -69,6 +69,8 @@ enum Action {
     Top(top::Args),
     /// Let the processes of paused containers go on
     Unpause(unpause::Args),
+    /// Change what containers may use, and when they are started again
+    Update(Box<update::Args>),
     /// Wait for the end of containers and print their exit statuses
     Wait(wait::Args),
 }
@@ -106,6 +108,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Action::Stop(args) => stop::run(args, app),
         Action::Top(args) => top::run(args, app),
         Action::Unpause(args) => unpause::run(args, app),
+        Action::Update(args) => update::run(args, app),
         Action::Wait(args) => wait::run(args, app),
     }
 }

@@ -17,10 +17,12 @@ use super::options::names::Names;
 use super::options::sharing::Sharing;
 use crate::error::{Doing, Failure};
 use crate::keeper::log::LogLimits;
+use crate::keeper::log_notes::LogNotes;
 use crate::keeper::restart::RestartPolicy;
 use crate::networks::NetworkChoice;
 use crate::networks::choice::Link;
 use crate::networks::connect::Connection;
+use crate::networks::mac::MacAddress;
 use crate::networks::publish::Published;
 
 /// How long a container may take to end that is asked to, in seconds, as docker's.
@@ -44,6 +46,9 @@ pub(crate) struct ContainerConfig {
     /// The address that it is to have there; a free one if none was chosen.
     #[serde(default)]
     pub(crate) network_address: Option<Ipv4Addr>,
+    /// The address that its interface is to have on the link there.
+    #[serde(default)]
+    pub(crate) network_mac: Option<MacAddress>,
     /// Containers on its network that it knows by one more name.
     #[serde(default)]
     pub(crate) links: Vec<Link>,
@@ -83,6 +88,9 @@ pub(crate) struct ContainerConfig {
     /// How much is kept of what it says; nothing at all if there is none.
     #[serde(default)]
     pub(crate) log: Option<LogLimits>,
+    /// What is noted with each line of it.
+    #[serde(default)]
+    pub(crate) log_notes: LogNotes,
     /// How far it is kept apart from the machine.
     #[serde(default)]
     pub(crate) isolation: Isolation,

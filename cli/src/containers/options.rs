@@ -3,6 +3,7 @@
 mod health;
 pub(crate) mod isolation;
 pub(crate) mod names;
+mod refused;
 pub(crate) mod sharing;
 
 use std::fs::{self, File};
@@ -20,6 +21,7 @@ use super::network::NetworkArgs;
 use crate::app::App;
 use crate::error::Failure;
 use crate::keeper::log::LogLimits;
+use crate::keeper::log_notes::LogNotes;
 use crate::keeper::restart::RestartPolicy;
 use crate::pulling::{self, PullPolicy};
 use health::HealthOptions;
@@ -27,6 +29,7 @@ use isolation::Isolation;
 pub(crate) use isolation::Ulimit;
 use names::Names;
 pub(crate) use names::host;
+use refused::{AsItIs, Refused};
 use sharing::Sharing;
 
 /// What `create` and `run` take alike. `-h` is the host's name, as docker has it.
@@ -94,7 +97,8 @@ pub(crate) struct CreateOptions {
     /// Where the container's log goes: json-file, local or none
     #[arg(long, value_enum, value_name = "DRIVER", default_value = "json-file")]
     log_driver: LogDriver,
-    /// How much is kept of the log: max-size=10m, max-file=3
+    /// How much is kept of the log, and what is noted with it: max-size=10m, max-file=3, tag=TEXT,
+    /// labels=NAMES, env=NAMES
     #[arg(long, value_name = "NAME=VALUE")]
     log_opt: Vec<String>,
     /// When to start the container again: no, always, unless-stopped, on-failure[:TIMES]
@@ -110,6 +114,10 @@ pub(crate) struct CreateOptions {
     mounts: MountArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    _refused: Refused,
+    #[command(flatten)]
+    _as_it_is: AsItIs,
     /// Say nothing of how far a pull is
     #[arg(short, long)]
     quiet: bool,
@@ -157,9 +165,10 @@ pub(crate) fn create(
     let mut runtime = image_config.config.clone();
     args.network.expose(&mut runtime)?;
     let ports = args.network.ports(&runtime)?;
-    let network = args.network.choice(&ports)?;
-    NetworkArgs::tell_of_limits(&network);
-    args.sharing.check(&network)?;
+    let chosen = args.network.chosen(&ports)?;
+    NetworkArgs::tell_of_limits(&chosen.network);
+    args.sharing.check(&chosen.network)?;
+    let (log_notes, log_options) = LogNotes::take(&args.log_opt)?;
     let mut config = ContainerConfig {
         runtime: changed(args, app, runtime, command)?,
         hostname: args.hostname.clone(),
@@ -170,11 +179,12 @@ pub(crate) fn create(
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        network,
-        network_address: args.network.ip,
+        network: chosen.network,
+        network_address: chosen.address,
+        network_mac: chosen.mac,
         links: args.network.link.clone(),
-        network_aliases: args.network.network_alias.clone(),
-        connections: Vec::new(),
+        network_aliases: chosen.aliases,
+        connections: chosen.connections,
         ports,
         limits: args.limits.chosen()?,
         mounts: Vec::new(),
@@ -186,8 +196,9 @@ pub(crate) fn create(
         stop_timeout: args.stop_timeout,
         log: match args.log_driver {
             LogDriver::None => None,
-            LogDriver::JsonFile | LogDriver::Local => Some(LogLimits::read(&args.log_opt)?),
+            LogDriver::JsonFile | LogDriver::Local => Some(LogLimits::read(&log_options)?),
         },
+        log_notes,
         isolation: args.isolation.clone(),
         sharing: args.sharing.clone(),
         names: args.names.clone(),
@@ -280,7 +291,7 @@ fn changed(
         runtime.stop_signal = Some(signal.to_string());
     }
     if let Some(dir) = &args.workdir {
-        runtime.working_dir.clone_from(dir);
+        runtime.working_dir = absolute(dir)?;
     }
     if let Some(user) = &args.user {
         runtime.user.clone_from(user);
@@ -300,6 +311,14 @@ fn changed(
     Ok(runtime)
 }
 
+/// A working directory of the command line.
+pub(crate) fn absolute(dir: &str) -> Result<String, Failure> {
+    match dir.starts_with('/') {
+        true => Ok(dir.to_owned()),
+        false => Err(Failure::new(format!("the working directory `{dir}` is no absolute path"))),
+    }
+}
+
 /// Sets the variables of files, then those of the command line.
 pub(crate) fn set_variables(
     app: &App,
@@ -312,16 +331,18 @@ pub(crate) fn set_variables(
             .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
         for line in text.lines().map(str::trim_start) {
             if !line.is_empty() && !line.starts_with('#') {
-                set_variable(app, env, line);
+                set_variable(app, env, line)?;
             }
         }
     }
-    pairs.iter().for_each(|pair| set_variable(app, env, pair));
-    Ok(())
+    pairs.iter().try_for_each(|pair| set_variable(app, env, pair))
 }
 
 /// `NAME=VALUE` replaces; `NAME` alone takes our value, and removes where we have none.
-fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) {
+fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) -> Result<(), Failure> {
+    if pair.is_empty() || pair.starts_with('=') {
+        return Err(Failure::new(format!("`{pair}` is no variable: it has no name")));
+    }
     let name = pair.split('=').next().unwrap_or(pair).to_owned();
     let value = match pair.split_once('=') {
         Some((_, value)) => Some(value.to_owned()),
@@ -334,4 +355,5 @@ fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) {
         (None, Some(place)) => drop(env.remove(place)),
         (None, None) => {}
     }
+    Ok(())
 }

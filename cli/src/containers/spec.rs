@@ -67,7 +67,7 @@ pub(crate) fn spec(
         read_only: isolation.read_only,
         system_paths: isolation.system_paths(),
         init: isolation.init,
-        limits: config.limits.to_limits(),
+        limits: config.limits.to_limits()?,
         fake_ids: app.has_one_id(),
         stdio,
     };

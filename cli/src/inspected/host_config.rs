@@ -4,6 +4,7 @@ use runtime::system_paths;
 use serde_json::{Map, Value, json};
 
 use crate::containers::ContainerConfig;
+use crate::containers::limits::{LimitsConfig, Rate};
 use crate::containers::options::sharing::{Shared, Sharing};
 use crate::networks::publish::Published;
 
@@ -45,16 +46,22 @@ fn life(config: &ContainerConfig) -> Value {
         }),
         None => json!({ "Type": "none", "Config": {} }),
     };
-    json!({
+    let mut value = json!({
         "LogConfig": log,
         "RestartPolicy": {
             "Name": config.restart.name(),
             "MaximumRetryCount": config.restart.times(),
         },
         "AutoRemove": config.auto_remove,
-        "Annotations": config.annotations,
-        "Init": config.isolation.init,
-    })
+    });
+    // docker leaves out what nobody chose.
+    if !config.annotations.is_empty() {
+        value["Annotations"] = json!(config.annotations);
+    }
+    if config.isolation.init {
+        value["Init"] = true.into();
+    }
+    value
 }
 
 fn network(config: &ContainerConfig) -> Value {
@@ -165,14 +172,32 @@ fn limits(config: &ContainerConfig) -> Value {
         "CpuShares": number(limits.cpu_shares),
         "CpusetCpus": limits.cpuset_cpus.clone().unwrap_or_default(),
         "CpusetMems": limits.cpuset_mems.clone().unwrap_or_default(),
-        "PidsLimit": limits.pids,
+        "PidsLimit": limits.pids.map(|pids| i64::try_from(pids).unwrap_or(-1)),
+        "BlkioWeight": limits.disk_weight.unwrap_or(0),
+        "BlkioWeightDevice": disks(limits, Rate::Weight, "Weight"),
+        "BlkioDeviceReadBps": disks(limits, Rate::ReadBytes, "Rate"),
+        "BlkioDeviceWriteBps": disks(limits, Rate::WrittenBytes, "Rate"),
+        "BlkioDeviceReadIOps": disks(limits, Rate::Reads, "Rate"),
+        "BlkioDeviceWriteIOps": disks(limits, Rate::Writes, "Rate"),
+        "MemorySwappiness": limits.swappiness,
+        "OomKillDisable": limits.oom_kill_disabled,
         "ShmSize": config.shm_size().unwrap_or(SHM_SIZE),
     })
 }
 
+fn disks(limits: &LimitsConfig, rate: Rate, field: &str) -> Vec<Value> {
+    let meant = limits.disks.iter().filter(|disk| disk.rate == rate);
+    meant.map(|disk| json!({ "Path": disk.device, field: disk.most })).collect()
+}
+
 fn not_to_be_chosen() -> Value {
     json!({
-        "BlkioWeight": 0,
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "IOMaximumBandwidth": 0,
+        "IOMaximumIOps": 0,
         "Cgroup": "",
         "CgroupParent": "",
         "ConsoleSize": [0, 0],
@@ -180,8 +205,6 @@ fn not_to_be_chosen() -> Value {
         "DeviceCgroupRules": null,
         "DeviceRequests": null,
         "Isolation": "",
-        "MemorySwappiness": null,
-        "OomKillDisable": null,
         "PublishAllPorts": false,
         "Runtime": "tierce",
         "VolumeDriver": "",

@@ -76,11 +76,15 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
             Request::Hold => return hold(asker, keeper),
             Request::Processes => wire::say(asker, &keeper.processes())?,
             Request::Usage => wire::say(asker, &keeper.usage())?,
+            Request::Limit(limits) => wire::say(asker, &keeper.limit(&limits))?,
             Request::Exec(_) if keeper.is_paused() => {
                 wire::say(asker, &failed("it is paused: unpause it before an exec"))?;
             }
             Request::Exec(exec) => match keeper.running() {
-                Some(init) => return keeper.household.serve(asker, &init, &exec),
+                Some(init) => {
+                    let groups = keeper.groups(&init);
+                    return keeper.household.serve(asker, &init, groups, &exec);
+                }
                 None => wire::say(asker, &failed("it is not running"))?,
             },
         }

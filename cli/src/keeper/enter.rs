@@ -30,6 +30,7 @@ impl Household {
     pub(super) fn enter(
         &self,
         init: &Init,
+        groups: Vec<PathBuf>,
         exec: &Exec,
         stdio: Stdio,
     ) -> Result<runtime::Container, Failure> {
@@ -55,7 +56,7 @@ impl Household {
             seccomp: kept.seccomp,
             no_new_privileges: kept.no_new_privileges,
             fake_ids: self.fake_ids,
-            groups: init.groups.clone(),
+            groups,
             confinement: init.inmates.confinement.clone(),
             stdio,
         };
@@ -63,7 +64,13 @@ impl Household {
     }
 
     /// Serves one who wants a process of his own in the container, to its end.
-    pub(super) fn serve(&self, asker: &UnixStream, init: &Init, exec: &Exec) -> io::Result<()> {
+    pub(super) fn serve(
+        &self,
+        asker: &UnixStream,
+        init: &Init,
+        groups: Vec<PathBuf>,
+        exec: &Exec,
+    ) -> io::Result<()> {
         let mut ours = None;
         let stdio = match exec {
             Exec { detach: true, terminal: false, .. } => {
@@ -83,7 +90,7 @@ impl Household {
                 Stdio { stdin, stdout, stderr }
             }
         };
-        let mut process = match self.enter(init, exec, stdio) {
+        let mut process = match self.enter(init, groups, exec, stdio) {
             Ok(process) => process,
             Err(Failure { message, hint, code }) => {
                 return wire::say(asker, &Reply::Failed { message, hint, code });

@@ -161,8 +161,10 @@ impl Check {
             stderr: Stream::Fd(stderr),
         };
         let exec = Exec { args: self.args.clone(), ..Exec::default() };
-        let mut process =
-            keeper.household.enter(init, &exec, stdio).map_err(|failure| failure.message)?;
+        let mut process = keeper
+            .household
+            .enter(init, keeper.groups(init), &exec, stdio)
+            .map_err(|failure| failure.message)?;
         let end = Instant::now() + self.timeout;
         let mut output = Vec::new();
         let mut buffer = [0; 4096];

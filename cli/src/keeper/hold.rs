@@ -18,7 +18,7 @@ impl Keeper {
         if freezer.is_frozen() {
             return failed("it is paused already");
         }
-        if let Err(error) = freezer.freeze(&init.inmates, &init.groups) {
+        if let Err(error) = freezer.freeze(&init.inmates, &self.groups(&init)) {
             return failed(Failure::from(error).message);
         }
         self.note_run(|run| run.paused = true);

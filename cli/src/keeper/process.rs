@@ -102,6 +102,7 @@ impl<'a> Kept<'a> {
                     return Ok(0);
                 }
             };
+            self.learn_of_changes();
             if self.keeper.was_asked_to_end() || !self.config.restart.again(code, self.restarts) {
                 break code;
             }
@@ -191,6 +192,14 @@ impl<'a> Kept<'a> {
         self.remove_if_asked();
         self.outputs.finish(code);
         self.keeper.over(code);
+    }
+
+    /// What of a container may be changed while it runs is for the next start.
+    fn learn_of_changes(&mut self) {
+        let now = self.store.container(&self.container.id).ok();
+        if let Some(Ok(now)) = now.map(|container| ContainerConfig::of(&container)) {
+            (self.config.restart, self.config.limits) = (now.restart, now.limits);
+        }
     }
 
     fn current(&self) -> ContainerState {

@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::containers::limits::LimitsConfig;
+
 /// The most that a frame holds, in bytes.
 const MAX_FRAME: usize = 1 << 20;
 
@@ -63,6 +65,8 @@ pub(crate) enum Request {
     Processes,
     /// To say what it uses.
     Usage,
+    /// To have it keep limits besides those that it keeps.
+    Limit(LimitsConfig),
 }
 
 /// How somebody takes part in a container's input and output.
