@@ -16,6 +16,18 @@ const TEXT_WIDTH: usize = 45;
 pub(crate) struct Args {
     /// The image: a name or an id
     image: String,
+    /// Print sizes and times as people read them
+    #[arg(
+        short = 'H',
+        long,
+        value_name = "BOOL",
+        default_value = "true",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = clap::ArgAction::Set
+    )]
+    human: bool,
     #[command(flatten)]
     list: ListArgs,
 }
@@ -45,9 +57,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         rows.push(json!({
             "ID": "<missing>",
             "CreatedAt": step.created,
-            "CreatedSince": created.map_or("N/A".into(), |c| human::ago(c, Timestamp::now())),
+            "CreatedSince": created.map_or("N/A".into(), |c| match args.human {
+                true => human::ago(c, Timestamp::now()),
+                false => c.to_string(),
+            }),
             "CreatedBy": text,
-            "Size": human::size(size),
+            "Size": if args.human { human::size(size) } else { size.to_string() },
             "Bytes": size,
             "Comment": step.comment.clone().unwrap_or_default(),
         }));
@@ -56,7 +71,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         let id = if args.list.no_trunc { image.id.to_string() } else { image.id.short().into() };
         newest["ID"] = id.into();
     }
-    let mut list = List::new(&["ID", "CreatedSince", "CreatedBy", "Size", "Comment"], &args.list)?;
+    let mut list =
+        List::new(&["ID|IMAGE", "CreatedSince", "CreatedBy", "Size", "Comment"], &args.list)?;
     rows.into_iter().rev().for_each(|row| list.row(row));
-    list.print("ID")
+    list.print_each("ID")
 }

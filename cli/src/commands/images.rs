@@ -12,7 +12,7 @@ use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
 
 /// What a list can be narrowed by.
-const FILTERS: [&str; 5] = ["dangling", "reference", "label", "before", "since"];
+const FILTERS: [&str; 6] = ["dangling", "reference", "label", "before", "since", "until"];
 
 /// What `tierce images` takes.
 #[derive(clap::Args)]
@@ -20,14 +20,14 @@ pub(crate) struct Args {
     /// Only images of this repository, or this name
     #[arg(value_name = "REPOSITORY[:TAG]")]
     name: Option<String>,
-    /// Show images without a name too
+    /// Show all there are, which the list does without it: no steps of builds are among them
     #[arg(short, long)]
     all: bool,
     /// Show the digests of manifests
     #[arg(long)]
     digests: bool,
     /// Show those of which this holds: dangling=BOOL, reference=PATTERN, label=NAME[=VALUE],
-    /// before=IMAGE, since=IMAGE
+    /// before=IMAGE, since=IMAGE, until=TIME
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     #[command(flatten)]
@@ -39,13 +39,15 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let filters = Filters::read(&args.filter, &FILTERS)?;
     let dangling = filters.truth("dangling")?;
+    let until = moments(&filters)?;
     let (before, since) = (limit(store, &filters, "before")?, limit(store, &filters, "since")?);
     let mut images = Vec::new();
     for image in store.images()? {
         let created = created(store, &image)?;
         let is_meant = filters.every("label", |label| has_label(store, &image, label))
             && before.is_none_or(|time| created < time)
-            && since.is_none_or(|time| created > time);
+            && since.is_none_or(|time| created > time)
+            && until.iter().all(|time| created.is_some_and(|created| created < *time));
         if is_meant {
             images.push((created, image));
         }
@@ -82,7 +84,12 @@ fn rows(image: &ImageRecord, created: Option<Timestamp>, whole: bool) -> Vec<Val
             "CreatedAt": created.map_or("N/A".into(), |c| c.to_string()),
             "CreatedSince": created.map_or("N/A".into(), |c| human::ago(c, Timestamp::now())),
             "Size": human::size(image.size),
+            "VirtualSize": human::size(image.size),
             "Bytes": image.size,
+            // As docker says where nobody counts.
+            "Containers": "N/A",
+            "SharedSize": "N/A",
+            "UniqueSize": "N/A",
         })
     };
     let mut rows: Vec<Value> = image
@@ -106,6 +113,13 @@ fn rows(image: &ImageRecord, created: Option<Timestamp>, whole: bool) -> Vec<Val
 fn created(store: &Store, image: &ImageRecord) -> Result<Option<Timestamp>, Failure> {
     let config = store.config(&image.id)?;
     Ok(config.created.as_deref().and_then(|time| time.parse().ok()))
+}
+
+/// The times that images are to be older than.
+fn moments(filters: &Filters) -> Result<Vec<Timestamp>, Failure> {
+    let now = Timestamp::now();
+    let moment = |text| human::moment(text, now).map_err(Failure::new);
+    filters.values("until").map(moment).collect()
 }
 
 /// When the image was made that a filter names.
@@ -132,8 +146,7 @@ fn shown(row: &Value, args: &Args, filters: &Filters, dangling: Option<bool>) ->
     let is_nameless = repository == "<none>";
     let name = format!("{repository}:{tag}");
     let is_named = match &args.name {
-        // Also what is called by digest alone is there; what has no name at all is asked for.
-        None => args.all || !is_nameless || dangling == Some(true),
+        None => true,
         Some(wanted) => matches_name(wanted, &repository, &name),
     };
     is_named

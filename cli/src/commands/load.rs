@@ -44,7 +44,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         return Err(Failure::new("the archive has no image"));
     }
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
-    let transfer = Transfer::new(app.transfers(args.quiet));
+    // As docker does, where nobody watches the names are all that is said.
+    let quiet = args.quiet || !app.machine.watches_stderr();
+    let transfer = Transfer::new(app.transfers(quiet));
     for archived in archive.images() {
         let image = match archive.load(archived, &platform) {
             Err(oci::Error::UnsupportedMediaType { digest, media_type }) => {

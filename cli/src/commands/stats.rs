@@ -82,6 +82,8 @@ struct Look {
 
 struct One {
     container: Container,
+    /// What whoever asks calls it.
+    asked: Option<String>,
     /// The most memory that it may use, in bytes.
     limit: u64,
     /// `None` if it does not run.
@@ -89,20 +91,24 @@ struct One {
 }
 
 fn look(store: &Store, args: &Args) -> Result<Look, Failure> {
-    let meant: Vec<Container> = if args.containers.is_empty() {
+    let meant: Vec<(Option<String>, Container)> = if args.containers.is_empty() {
         let all = store.containers()?.into_iter();
-        all.filter(|container| args.all || container.state.is_running()).collect()
+        let all = all.filter(|container| args.all || container.state.is_running());
+        all.map(|container| (None, container)).collect()
     } else {
-        args.containers.iter().map(|name| store.container(name)).collect::<Result<_, _>>()?
+        let named = args.containers.iter();
+        named
+            .map(|name| Ok((Some(name.clone()), store.container(name)?)))
+            .collect::<Result<_, Failure>>()?
     };
     let machine = memory_of_machine();
-    let one = |container: Container| {
+    let one = |(asked, container): (Option<String>, Container)| {
         let limit = ContainerConfig::of(&container).ok().and_then(|config| config.limits.memory);
         let usage = match ask(store, &container.id, &Request::Usage)? {
             Some(Reply::Usage(usage)) => Some(usage),
             _ => None,
         };
-        Ok(One { container, limit: limit.unwrap_or(machine).min(machine), usage })
+        Ok(One { container, asked, limit: limit.unwrap_or(machine).min(machine), usage })
     };
     let containers = meant.into_iter().map(one).collect::<Result<_, Failure>>()?;
     Ok(Look { at: Instant::now(), containers })
@@ -120,7 +126,7 @@ impl One {
         let limit = if self.usage.is_some() { self.limit } else { 0 };
         let pair = |a: &dyn Display, b: &dyn Display| format!("{a} / {b}");
         let fields: BTreeMap<&str, String> = BTreeMap::from([
-            ("Container", id.to_owned()),
+            ("Container", self.asked.clone().unwrap_or_else(|| id.to_owned())),
             ("ContainerID", id.to_owned()),
             ("ID", id.to_owned()),
             ("Name", self.container.name.clone()),

@@ -51,8 +51,17 @@ impl<'a> List<'a> {
         self.rows.push(row);
     }
 
-    /// Prints the list; `id` is the field that `--quiet` prints.
-    pub(crate) fn print(self, id: &str) -> Outcome {
+    /// Prints the list; `id` is the field that `--quiet` prints, of several rows with the same once.
+    pub(crate) fn print(mut self, id: &str) -> Outcome {
+        if matches!(self.form, Form::Ids) {
+            let mut seen = std::collections::HashSet::new();
+            self.rows.retain(|row| seen.insert(cell(&row[id])));
+        }
+        self.print_each(id)
+    }
+
+    /// The same, with a line of every row.
+    pub(crate) fn print_each(self, id: &str) -> Outcome {
         let mut text = String::new();
         match &self.form {
             Form::Table => {
@@ -68,9 +77,8 @@ impl<'a> List<'a> {
                 self.rows.iter().for_each(|row| text += &format!("{row}\n"));
             }
             Form::Ids => {
-                let mut seen = std::collections::HashSet::new();
                 let ids = self.rows.iter().map(|row| cell(&row[id]));
-                ids.filter(|id| seen.insert(id.clone())).for_each(|id| text += &format!("{id}\n"));
+                ids.for_each(|id| text += &format!("{id}\n"));
             }
             Form::Template(template) => {
                 let heading = template.is_table.then(|| self.heading_row(template));

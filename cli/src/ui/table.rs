@@ -2,6 +2,10 @@
 
 use std::fmt::Write as _;
 
+/// How wide a column is at least, with the spaces behind it, as docker's.
+const LEAST: usize = 10;
+const SPACES: usize = 3;
+
 /// Rows below a heading, three spaces between columns, nothing behind the last.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -23,12 +27,13 @@ impl Table {
         let columns = self.rows[0].len();
         let widths: Vec<usize> = (0..columns)
             .map(|i| self.rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0))
+            .map(|width| (width + SPACES).max(LEAST))
             .collect();
         let mut out = String::new();
         for row in &self.rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                let _ = write!(line, "{cell:width$}   ");
+                let _ = write!(line, "{cell:width$}");
             }
             out.push_str(line.trim_end());
             out.push('\n');
@@ -46,5 +51,8 @@ mod tests {
         let mut table = Table::new(&["NAME", "ID"]);
         table.row(vec!["a-long-name".into(), "1".into()]);
         assert_eq!(table.render(), "NAME          ID\na-long-name   1\n");
+        let mut table = Table::new(&["ID", "N"]);
+        table.row(vec!["1".into(), "2".into()]);
+        assert_eq!(table.render(), "ID        N\n1         2\n");
     }
 }

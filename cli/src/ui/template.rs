@@ -88,6 +88,8 @@ mod tests {
             ("{{index .Config.Labels \"a\"}}{{index .Config.Labels \"none\"}}", "b"),
             ("{{join .Config.Cmd \", \"}}", "sh, -c"),
             ("{{.Config.Labels}}", "map[a:b]"),
+            ("{{.Config.Labels.a}} {{.Config.Labels.none}}", "b <no value>"),
+            ("{{.State.Health.Status}} {{.Config.Healthcheck}}", "healthy <nil>"),
             ("{{.Label \"y\"}} {{.Label \"z\"}}{{.Label \"w\"}}", "2,3 4"),
         ] {
             assert_eq!(render(template).as_deref(), Ok(expected), "{template}");

@@ -1,5 +1,11 @@
 //! What docker prints of a field that holds nothing: Go knows what it would be, JSON does not.
 
+/// What Go prints of an entry that a map does not have.
+pub(super) const NO_VALUE: &str = "<no value>";
+
+/// Fields that docker leaves out of its JSON while they hold nothing.
+const LEFT_OUT: &[&str] = &["Annotations", "Health", "Healthcheck", "Init", "Shell", "StopTimeout"];
+
 /// Fields that would hold a map.
 const MAPS: &[&str] = &[
     "Annotations",
@@ -8,6 +14,7 @@ const MAPS: &[&str] = &[
     "ExposedPorts",
     "Labels",
     "LogOpts",
+    "Networks",
     "Options",
     "PortBindings",
     "Ports",
@@ -51,6 +58,16 @@ const LISTS: &[&str] = &[
     "Ulimits",
     "VolumesFrom",
 ];
+
+/// Whether a field holds a map, whose entries have names of anybody's choice.
+pub(super) fn is_map(field: &str) -> bool {
+    field != "Config" && MAPS.contains(&field)
+}
+
+/// Whether a field may be missing where others are named.
+pub(super) fn may_lack(field: &str) -> bool {
+    LEFT_OUT.contains(&field)
+}
 
 /// As it is printed.
 pub(super) fn nothing(field: &str) -> &'static str {

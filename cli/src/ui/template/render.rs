@@ -3,13 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::function::{self, Function};
-use super::nothing::nothing;
+use super::nothing::{NO_VALUE, is_map, may_lack, nothing};
 use super::parse::{Call, Node, Operand, Pipeline};
 
 /// Why a value is not there.
 pub(super) enum Lack {
     /// It has no such field: as a condition, that is false.
     Field(String),
+    /// A map has no such entry: as a condition, that is false, too.
+    Entry,
     /// It cannot be.
     Wrong(String),
 }
@@ -18,6 +20,7 @@ impl Lack {
     fn message(self) -> String {
         match self {
             Lack::Field(message) | Lack::Wrong(message) => message,
+            Lack::Entry => "there is no such entry".into(),
         }
     }
 }
@@ -51,10 +54,11 @@ impl Scope<'_> {
         match node {
             Node::Text(text) => self.out.push_str(text),
             Node::Print { name: None, value } => {
-                let found = self.pipeline(value, dot).map_err(Lack::message)?;
-                let shown = match (&found, value.field()) {
-                    (Value::Null, Some(name)) => nothing(name).to_owned(),
-                    _ => function::plain(&found),
+                let shown = match (self.pipeline(value, dot), value.field()) {
+                    (Err(Lack::Entry), _) => NO_VALUE.to_owned(),
+                    (Err(lack), _) => return Err(lack.message()),
+                    (Ok(Value::Null), Some(name)) => nothing(name).to_owned(),
+                    (Ok(found), _) => function::plain(&found),
                 };
                 self.out.push_str(&shown);
             }
@@ -104,7 +108,7 @@ impl Scope<'_> {
     /// A value that may lack.
     fn condition(&self, pipeline: &Pipeline, dot: &Value) -> Result<Value, String> {
         match self.pipeline(pipeline, dot) {
-            Err(Lack::Field(_)) => Ok(Value::Null),
+            Err(Lack::Field(_) | Lack::Entry) => Ok(Value::Null),
             result => result.map_err(Lack::message),
         }
     }
@@ -135,7 +139,9 @@ impl Scope<'_> {
                 let mut arguments = Vec::with_capacity(operands.len() + 1);
                 for operand in operands {
                     arguments.push(match self.operand(operand, dot) {
-                        Err(Lack::Field(_)) if function.takes_nothing() => Value::Null,
+                        Err(Lack::Field(_) | Lack::Entry) if function.takes_nothing() => {
+                            Value::Null
+                        }
                         result => result?,
                     });
                 }
@@ -156,7 +162,7 @@ impl Scope<'_> {
         let mut last = None;
         for operand in operands {
             let value = match self.operand(operand, dot) {
-                Err(Lack::Field(_)) => Value::Null,
+                Err(Lack::Field(_) | Lack::Entry) => Value::Null,
                 result => result?,
             };
             if is_true(&value) == (function == Function::Or) {
@@ -209,14 +215,25 @@ fn as_json_writes<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a 
 
 fn look_up<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, Lack> {
     let mut value = value;
+    let mut owner = "";
     for name in path {
+        if value.is_null() {
+            return Err(Lack::Field(format!("there is no field `{name}` in what is not there")));
+        }
         let Value::Object(fields) = value else {
             return Err(Lack::Field(format!("there is no field `{name}` in what has no fields")));
         };
-        value = fields.get(name).or_else(|| as_json_writes(fields, name)).ok_or_else(|| {
-            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-            Lack::Field(format!("there is no field `{name}`; these are: {}", known.join(", ")))
-        })?;
+        value = match fields.get(name).or_else(|| as_json_writes(fields, name)) {
+            Some(value) => value,
+            None if may_lack(name) => &Value::Null,
+            None if is_map(owner) => return Err(Lack::Entry),
+            None => {
+                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                return Err(Lack::Field(format!("there is no field `{name}`; these are: {known}")));
+            }
+        };
+        owner = name;
     }
     Ok(value)
 }
