@@ -9,6 +9,7 @@ mod copy;
 mod cp;
 mod create;
 mod diff;
+mod events;
 mod exec;
 mod export;
 mod guard;
@@ -211,6 +212,9 @@ commands! {
     /// Keep a container
     #[command(hide = true)]
     Keep => keep, trees: true;
+    /// Say why there are no events
+    #[command(hide = true)]
+    Events => events, trees: false;
     /// Run a program until standard input ends
     #[command(hide = true)]
     Guard => guard, trees: false;

@@ -15,6 +15,7 @@ mod machine;
 mod members;
 mod networks;
 mod pulling;
+mod refused;
 mod remotes;
 mod signals;
 mod staged_file;

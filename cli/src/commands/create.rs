@@ -3,13 +3,21 @@
 use crate::app::App;
 use crate::containers::options::{self, CreateOptions, Stdin};
 use crate::error::Outcome;
+use crate::refused::refused;
 use crate::ui::say;
+
+refused! { NotAttached {
+    #[arg(short)]
+    attach: "`tierce start` says what it takes part in: --attach, --interactive";
+}}
 
 /// What `tierce create` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     options: CreateOptions,
+    #[command(flatten)]
+    _refused: NotAttached,
 }
 
 /// Carries it out.

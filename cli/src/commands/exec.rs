@@ -11,8 +11,13 @@ use crate::containers::{OWN_FAILURE, options};
 use crate::error::{Failure, Outcome};
 use crate::keeper::wire::{self, Exec, Reply, Request};
 use crate::keeper::{ask, descriptors};
+use crate::refused::refused;
 use crate::signals::Caught;
 use crate::terminal::{self, Raw};
+
+refused! { Refused {
+    detach_keys: "a command at a terminal ends with who started it: start it with --detach";
+}}
 
 /// What `tierce exec` takes.
 #[derive(clap::Args)]
@@ -41,6 +46,8 @@ pub(crate) struct Args {
     /// Let the command do what those of a privileged container may
     #[arg(long)]
     privileged: bool,
+    #[command(flatten)]
+    _refused: Refused,
     /// Name or id of the container
     container: String,
     /// The command and its arguments

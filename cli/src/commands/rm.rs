@@ -8,6 +8,12 @@ use crate::containers::{Done, each};
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask::ask_for_end;
 use crate::keeper::wire::Request;
+use crate::refused::refused;
+
+refused! { Refused {
+    #[arg(short)]
+    link: "a link goes with the container that has it: see `tierce network disconnect`";
+}}
 
 /// What `tierce rm` takes.
 #[derive(clap::Args)]
@@ -21,6 +27,8 @@ pub(crate) struct Args {
     /// Kill containers that run, and mind none that is not there
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    _refused: Refused,
 }
 
 /// Carries it out; what can be removed is removed even if something else cannot.

@@ -4,7 +4,7 @@ mod df;
 
 use clap::Subcommand;
 
-use super::{info, prune};
+use super::{events, info, prune};
 use crate::app::App;
 use crate::error::Outcome;
 
@@ -20,6 +20,9 @@ pub(crate) struct Args {
 enum Action {
     /// Show how much room images, containers and volumes take
     Df(df::Args),
+    /// Say why there are no events
+    #[command(hide = true)]
+    Events(events::Args),
     /// Show what the store has, and what the machine is
     Info(info::Args),
     /// Remove what nothing refers to
@@ -30,6 +33,7 @@ enum Action {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     match &args.action {
         Action::Df(args) => df::run(args, app),
+        Action::Events(args) => events::run(args, app),
         Action::Info(args) => info::run(args, app),
         Action::Prune(args) => prune::run(args, app),
     }

@@ -12,6 +12,7 @@ use layerfs::VolumeSpec;
 
 use crate::app::App;
 use crate::error::{Failure, Outcome};
+use crate::refused::refused;
 use crate::ui::say;
 
 /// What `tierce volume` takes.
@@ -38,6 +39,11 @@ enum Action {
     Prune(prune::Prune),
 }
 
+refused! { Refused {
+    #[arg(short)]
+    opt: "a volume is a directory of the store: mount others with --mount type=bind or type=tmpfs";
+}}
+
 #[derive(clap::Args)]
 struct Create {
     /// Its name; drawn at random if there is none
@@ -49,6 +55,8 @@ struct Create {
     /// Who keeps it; only `local` is there
     #[arg(short, long, default_value = "local")]
     driver: String,
+    #[command(flatten)]
+    _refused: Refused,
 }
 
 #[derive(clap::Args)]

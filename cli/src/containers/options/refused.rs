@@ -1,30 +1,8 @@
 //! Options of docker's `run` and `create` that are not here, and why.
 
-/// Declares them: each takes whatever docker takes, and is refused with a reason.
-macro_rules! refused {
-    ($($option:ident: $reason:literal;)*) => {
-        /// What is refused. Help does not speak of it.
-        #[derive(Debug, clap::Args)]
-        #[allow(dead_code, reason = "none is ever taken")]
-        pub(crate) struct Refused {
-            $(
-                #[arg(long, hide = true, value_parser = reasons::$option, num_args = 0..=1,
-                      default_missing_value = "")]
-                $option: Option<String>,
-            )*
-        }
+use crate::refused::refused;
 
-        mod reasons {
-            $(
-                pub(super) fn $option(_: &str) -> Result<String, String> {
-                    Err($reason.into())
-                }
-            )*
-        }
-    };
-}
-
-refused! {
+refused! { Refused {
     cgroup_parent: "the control groups of containers are made beside that of the program which \
                     starts them: start it in the group that is meant";
     cpu_rt_period: "containers have no time on processors that is theirs alone: see --cpus and \
@@ -39,7 +17,7 @@ refused! {
     runtime: "there is no other runtime than the one in this program";
     storage_opt: "the size of a container's files is not limited";
     use_api_socket: "there is no daemon that a container could be given the socket of";
-}
+}}
 
 /// Options that ask for what is always so, and are refused when they ask for anything else.
 #[derive(Debug, clap::Args)]
