@@ -55,6 +55,12 @@ pub(crate) struct Network {
     /// Whether containers on it have no way out.
     pub(crate) internal: bool,
     pub(crate) labels: BTreeMap<String, String>,
+    /// The part of the subnet whose addresses containers get that choose none.
+    #[serde(default)]
+    pub(crate) range: Option<Subnet>,
+    /// Addresses that are somebody else's.
+    #[serde(default)]
+    pub(crate) reserved: BTreeMap<String, Ipv4Addr>,
     /// What it is made of.
     #[serde(default)]
     pub(crate) driver: Driver,
@@ -85,6 +91,26 @@ impl Driver {
 }
 
 impl Network {
+    /// Refuses parts of the subnet that are not.
+    pub(crate) fn check_parts(&self) -> Result<(), Failure> {
+        let subnet = String::from(self.subnet);
+        if let Some(range) = self.range.filter(|range| !self.subnet.holds(*range)) {
+            let range = String::from(range);
+            return Err(Failure::new(format!("{range} is no part of the subnet {subnet}")));
+        }
+        match self.reserved.values().find(|address| !self.subnet.contains(**address)) {
+            Some(address) => {
+                Err(Failure::new(format!("{address} is no address of the subnet {subnet}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nobody can have an address, since it is the machine's or somebody else's.
+    fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        address == self.gateway || self.reserved.values().any(|reserved| *reserved == address)
+    }
+
     /// The name of its bridge: as long as the kernel takes.
     pub(crate) fn bridge(&self) -> String {
         format!("tc-{}", &self.id[..12])

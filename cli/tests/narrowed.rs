@@ -134,3 +134,30 @@ fn networks_are_found_by_what_they_are() {
     assert_eq!(list, "lan\nmore\n");
     assert_eq!(tierce.ok(["network", "prune", "-f"]), "Deleted Networks:\nlan\nmore\n");
 }
+
+#[test]
+fn addresses_are_given_of_a_part_of_a_network() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let create = ["network", "create", "--subnet", "10.214.9.0/24", "--gateway", "10.214.9.129"];
+    let part = ["--ip-range", "10.214.9.128/29", "--aux-address", "printer=10.214.9.130", "part"];
+    tierce.ok([&create[..], &part].concat());
+    let format = "{{range .IPAM.Config}}{{.IPRange}} {{.AuxiliaryAddresses.printer}}{{end}}";
+    let shown = tierce.ok(["network", "inspect", "-f", format, "part"]);
+    assert_eq!(shown, "10.214.9.128/29 10.214.9.130\n");
+    for (name, address) in [("one", "10.214.9.128"), ("two", "10.214.9.131")] {
+        tierce.ok(["run", "-d", "--name", name, "--network", "part", "busybox", "sleep", "1000"]);
+        let format = "{{.NetworkSettings.Networks.part.IPAddress}}";
+        assert_eq!(tierce.ok(["inspect", "-f", format, name]).trim(), address);
+    }
+    // What is chosen need not be of that part, but nobody else's.
+    let on = |address| ["run", "--rm", "--network", "part", "--ip", address, "busybox", "true"];
+    tierce.ok(on("10.214.9.7"));
+    assert_eq!(tierce.run(on("10.214.9.130")).code, 125);
+    for part in [["--ip-range", "10.214.10.0/29"], ["--aux-address", "a=10.214.10.1"]] {
+        let create = ["network", "create", "--subnet", "10.215.9.0/24", "other"];
+        assert_eq!(tierce.run([&create[..], &part].concat()).code, 1, "{part:?}");
+    }
+    tierce.ok(["rm", "-f", "one", "two"]);
+    tierce.ok(["network", "rm", "part"]);
+}

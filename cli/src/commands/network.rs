@@ -12,6 +12,7 @@ use crate::error::{Failure, Outcome};
 use crate::networks::connect::Connection;
 use crate::networks::join::new_network;
 use crate::networks::{DEFAULT, Driver, Networks, Subnet};
+use crate::refused::refused;
 use crate::ui::ask::confirmed;
 use crate::ui::filter::Prunable;
 use crate::ui::say;
@@ -66,6 +67,25 @@ enum Action {
     },
 }
 
+refused! { NotCreated {
+    attachable: "there are no swarms: every container can be put on every network";
+    config_from: "there are no swarms, whose networks share what they are";
+    config_only: "there are no swarms, whose networks share what they are";
+    ingress: "there are no swarms, whose ports are reached by a network";
+    ipam_driver: "addresses are given by this program alone";
+    ipam_opt: "addresses are given by this program alone";
+    ipv6: "networks have addresses of version 4 alone";
+    scope: "networks are this machine's alone";
+}}
+
+refused! { NotConnected {
+    driver_opt: "neither driver has options of single containers";
+    gw_priority: "the way out is that of the first network which has one";
+    ip6: "networks have addresses of version 4 alone";
+    link: "give the other container another name there: --alias";
+    link_local_ip: "an interface has one address: see --ip";
+}}
+
 #[derive(clap::Args)]
 struct Create {
     /// Its name
@@ -88,6 +108,24 @@ struct Create {
     /// An option of the driver: parent=eth0, of macvlan
     #[arg(short, long, value_name = "NAME=VALUE")]
     opt: Vec<String>,
+    /// Give containers addresses of this part of the subnet, unless they choose another
+    #[arg(long, value_name = "SUBNET", requires = "subnet")]
+    ip_range: Option<Subnet>,
+    /// Leave an address to somebody else: NAME=ADDRESS
+    #[arg(long, value_name = "NAME=ADDRESS", requires = "subnet", value_parser = aux_address)]
+    aux_address: Vec<(String, Ipv4Addr)>,
+    /// Have addresses of version 4, as every network does
+    #[arg(long, value_name = "BOOL", value_parser = ["true"], num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    ipv4: Option<String>,
+    #[command(flatten)]
+    _refused: NotCreated,
+}
+
+fn aux_address(text: &str) -> Result<(String, Ipv4Addr), String> {
+    let read =
+        text.split_once('=').and_then(|(name, ip)| Some((name.to_owned(), ip.parse().ok()?)));
+    read.ok_or_else(|| format!("`{text}` is not written as NAME=ADDRESS"))
 }
 
 #[derive(clap::Args)]
@@ -102,6 +140,8 @@ struct Connect {
     network: String,
     /// The container: a name or an id
     container: String,
+    #[command(flatten)]
+    _refused: NotConnected,
 }
 
 /// Carries it out.
@@ -142,6 +182,9 @@ fn create(args: &Create, networks: &Networks<'_>) -> Outcome {
     let driver = driver(args)?;
     let mut network = new_network(networks, &args.name, args.subnet, args.gateway)?;
     network.internal = args.internal;
+    network.range = args.ip_range;
+    network.reserved = args.aux_address.iter().cloned().collect();
+    network.check_parts()?;
     network.labels = args
         .label
         .iter()

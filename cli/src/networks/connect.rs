@@ -137,10 +137,12 @@ fn open_way_out(network: &Network, is_machines: bool) {
 
 fn free_address(network: &Network, others: &[Endpoint]) -> Result<Ipv4Addr, Failure> {
     let is_free = |address: &Ipv4Addr| {
-        *address != network.gateway && !others.iter().any(|other| other.address == *address)
+        !network.is_reserved(*address) && !others.iter().any(|other| other.address == *address)
     };
     let message = || Failure::new(format!("network {} has no free address", network.name));
-    network.subnet.addresses().find(is_free).ok_or_else(message)
+    let ends = |address: &Ipv4Addr| network.subnet.is_end(*address);
+    let range = network.range.unwrap_or(network.subnet);
+    range.all().filter(|address| !ends(address)).find(is_free).ok_or_else(message)
 }
 
 fn wanted_address(
@@ -148,7 +150,7 @@ fn wanted_address(
     others: &[Endpoint],
     address: Ipv4Addr,
 ) -> Result<Ipv4Addr, Failure> {
-    let taken = address == network.gateway || others.iter().any(|other| other.address == address);
+    let taken = network.is_reserved(address) || others.iter().any(|other| other.address == address);
     match network.subnet.contains(address) {
         false => Err(Failure::new(format!("{address} is not an address of {}", network.name))),
         true if taken => Err(Failure::new(format!("address {address} is in use"))),

@@ -252,6 +252,8 @@ pub(crate) fn new_network(
         gateway,
         internal: false,
         labels: std::collections::BTreeMap::new(),
+        range: None,
+        reserved: std::collections::BTreeMap::new(),
         driver: Driver::Bridge,
     })
 }

@@ -225,6 +225,8 @@ mod tests {
             gateway: Ipv4Addr::LOCALHOST,
             internal: false,
             labels: std::collections::BTreeMap::new(),
+            range: None,
+            reserved: std::collections::BTreeMap::new(),
             driver: super::super::Driver::Bridge,
         };
         for (name, expected) in

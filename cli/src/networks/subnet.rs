@@ -28,8 +28,24 @@ impl Subnet {
         (self.first + 1..self.first | !self.mask()).map(Ipv4Addr::from)
     }
 
+    /// All of its addresses.
+    pub(super) fn all(self) -> impl Iterator<Item = Ipv4Addr> {
+        (self.first..=self.first | !self.mask()).map(Ipv4Addr::from)
+    }
+
+    /// Whether an address is the first or the last, which nobody has.
+    pub(super) fn is_end(self, address: Ipv4Addr) -> bool {
+        let address = u32::from(address);
+        address == self.first || address == self.first | !self.mask()
+    }
+
     pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
         u32::from(address) & self.mask() == self.first
+    }
+
+    /// Whether another range is a part of this one.
+    pub(super) fn holds(self, other: Subnet) -> bool {
+        other.prefix >= self.prefix && self.contains(Ipv4Addr::from(other.first))
     }
 
     pub(super) fn overlaps(self, other: Subnet) -> bool {

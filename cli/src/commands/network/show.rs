@@ -195,6 +195,18 @@ fn common(name: &str, id: &str, driver: &str) -> Value {
     })
 }
 
+/// Which addresses it has; docker leaves out what nobody chose.
+fn addresses(network: &Network) -> Value {
+    let mut value = json!({ "Subnet": network.subnet, "Gateway": network.gateway });
+    if let Some(range) = network.range {
+        value["IPRange"] = json!(range);
+    }
+    if !network.reserved.is_empty() {
+        value["AuxiliaryAddresses"] = json!(network.reserved);
+    }
+    value
+}
+
 /// A network with docker's fields.
 pub(in crate::commands) fn inspected(
     network: &Network,
@@ -220,7 +232,7 @@ pub(in crate::commands) fn inspected(
             json!({
                 "Driver": "default",
                 "Options": {},
-                "Config": [{ "Subnet": network.subnet, "Gateway": network.gateway }],
+                "Config": [addresses(network)],
             }),
         ),
         ("Internal", json!(network.internal)),
