@@ -139,3 +139,47 @@ fn lines_of_a_log_come_with_what_was_noted() {
         ],
     );
 }
+
+#[test]
+fn what_is_not_here_says_why() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    for (line, code, reason) in [
+        ("events --since 1h --until 0s", 1, "no daemon"),
+        ("system events", 1, "no daemon"),
+        ("exec --detach-keys ctrl-a one sh", 125, "--detach"),
+        ("create -a stdout busybox", 125, "tierce start"),
+        ("rm --link one", 125, "link"),
+        ("volume create -o type=tmpfs one", 125, "type=tmpfs"),
+        ("network create --attachable one", 125, "swarms"),
+        ("network create --ipv6 one", 125, "version 4"),
+        ("network create --ipv4=false one", 125, "true"),
+        ("network connect --gw-priority 1 one two", 125, "the first network"),
+    ] {
+        let output = tierce.run(words(line));
+        assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{line}: {}", output.stderr);
+        assert!(output.stderr.contains(reason), "{line}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn options_of_podmans_that_are_common_are_here() {
+    let tierce = tierce();
+    tierce.ok(["run", "-d", "--name", "one", "busybox", "sleep", "1000"]);
+    assert_eq!(tierce.run(["run", "--name", "one", "busybox", "true"]).code, 125);
+    let mask = ["--umask", "0077", "--unsetenv", "PATH"];
+    let run = ["run", "-d", "--name", "one", "--replace", "-e", "A=1"];
+    tierce.ok([&run[..], &mask, &["busybox", "sleep", "1000"]].concat());
+    assert_eq!(tierce.ok(["ps", "-a", "--format", "{{.Names}}"]), "one\n");
+    assert_eq!(tierce.ok(["exec", "one", "sh", "-c", "umask"]), "0077\n");
+    let env = tierce.ok(["inspect", "-f", "{{json .Config.Env}}", "one"]);
+    assert_eq!(env, "[\"A=1\"]\n");
+    expect(
+        &tierce,
+        &[
+            ("run --rm --umask 0027 busybox sh -c umask", 0, "0027\n"),
+            ("run --rm --umask 9 busybox true", 125, ""),
+            ("run --rm --replace busybox true", 1, ""),
+            ("rm -f one", 0, "one\n"),
+        ],
+    );
+}

@@ -38,6 +38,9 @@ pub(crate) struct ContainerConfig {
     /// The domain of the machine that it sees.
     #[serde(default)]
     pub(crate) domain: Option<String>,
+    /// Which permissions its new files do not get, if that was chosen.
+    #[serde(default)]
+    pub(crate) umask: Option<u32>,
     /// What somebody noted with it.
     #[serde(default)]
     pub(crate) annotations: BTreeMap<String, String>,
@@ -128,6 +131,11 @@ impl ContainerConfig {
     /// Its mounts with docker's fields of `HostConfig`, as they are given to `run`.
     pub(crate) fn mounts_as_given(&self) -> Value {
         as_given(&self.mounts)
+    }
+
+    /// Which permissions its new files do not get.
+    pub(crate) fn umask(&self) -> u32 {
+        self.umask.unwrap_or(0o022)
     }
 
     /// Program and arguments.

@@ -114,7 +114,7 @@ impl MountConfig {
 /// Mounts as `-v` and `--tmpfs` take them, with docker's names for both.
 pub(super) fn as_given(mounts: &[MountConfig]) -> Value {
     let (mut binds, mut in_memory) = (Vec::new(), serde_json::Map::new());
-    for mount in mounts {
+    for mount in mounts.iter().filter(|mount| !mount.is_shared_memory()) {
         let target = mount.target.display();
         let mode = if mount.read_only { ":ro" } else { "" };
         match &mount.content {
@@ -133,6 +133,13 @@ pub(super) fn as_given(mounts: &[MountConfig]) -> Value {
         value["Tmpfs"] = Value::Object(in_memory);
     }
     value
+}
+
+impl MountConfig {
+    /// Whether this is the size of /dev/shm, which docker says elsewhere: `ShmSize`.
+    fn is_shared_memory(&self) -> bool {
+        self.target == Path::new("/dev/shm") && matches!(self.content, MountContent::Tmpfs(_))
+    }
 }
 
 impl Default for TmpfsConfig {
@@ -224,5 +231,5 @@ pub(crate) fn inspected(container: &Container, config: &ContainerConfig) -> Valu
         }
         value
     };
-    config.mounts.iter().map(one).collect()
+    config.mounts.iter().filter(|mount| !mount.is_shared_memory()).map(one).collect()
 }

@@ -20,9 +20,11 @@ use super::mounts::{MountArgs, attach_mounts};
 use super::network::NetworkArgs;
 use crate::app::App;
 use crate::error::Failure;
+use crate::keeper::ask::ask_for_end;
 use crate::keeper::log::LogLimits;
 use crate::keeper::log_notes::LogNotes;
 use crate::keeper::restart::RestartPolicy;
+use crate::keeper::wire::Request;
 use crate::pulling::{self, PullPolicy};
 use health::HealthOptions;
 use isolation::Isolation;
@@ -45,12 +47,21 @@ pub(crate) struct CreateOptions {
     /// The container's name
     #[arg(long)]
     name: Option<String>,
+    /// Remove the container first that has the name
+    #[arg(long, requires = "name")]
+    replace: bool,
     /// Set a variable: NAME=VALUE, or NAME to take it from here
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
     /// Set the variables of a file with a NAME=VALUE a line
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
+    /// Leave out a variable of the image
+    #[arg(long, value_name = "NAME")]
+    unsetenv: Vec<String>,
+    /// Which permissions its new files do not get, as 0022
+    #[arg(long, value_name = "MASK", value_parser = umask)]
+    umask: Option<u32>,
     /// Where the command starts
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
@@ -165,6 +176,11 @@ pub(crate) fn create(
     let mut runtime = image_config.config.clone();
     args.network.expose(&mut runtime)?;
     let ports = args.network.ports(&runtime)?;
+    // What is published is listened at.
+    for port in &ports {
+        let port = format!("{}/{}", port.container, port.protocol.as_str());
+        runtime.exposed_ports.entry(port).or_insert_with(|| json!({}));
+    }
     let chosen = args.network.chosen(&ports)?;
     NetworkArgs::tell_of_limits(&chosen.network);
     args.sharing.check(&chosen.network)?;
@@ -173,6 +189,7 @@ pub(crate) fn create(
         runtime: changed(args, app, runtime, command)?,
         hostname: args.hostname.clone(),
         domain: args.domainname.clone(),
+        umask: args.umask,
         annotations: args
             .annotation
             .iter()
@@ -211,6 +228,9 @@ pub(crate) fn create(
         layers: pulling::unpacked_layers(app, lease, &image)?,
         config: json!(config),
     };
+    if let Some(name) = args.name.as_deref().filter(|_| args.replace) {
+        remove_if_there(store, lease, name)?;
+    }
     let container = store.create_container(lease, &spec)?;
     if let Err(failure) = attach_mounts(store, lease, &container, &mut config, &args.mounts) {
         store.remove_container_and_volumes(lease, &container.id)?;
@@ -220,6 +240,27 @@ pub(crate) fn create(
         file.write(&container.id)?;
     }
     Ok((container, config))
+}
+
+/// Ends and removes a container, with the volumes that nobody else has.
+fn remove_if_there(store: &Store, lease: &Lease, name: &str) -> Result<(), Failure> {
+    let named = store.containers()?.into_iter().find(|container| container.name == name);
+    let Some(container) = named else { return Ok(()) };
+    if container.state.is_running() {
+        let kill = Request::Stop { signal: runtime::Signal::KILL.number(), seconds: None };
+        ask_for_end(store, &container, &kill)?;
+    }
+    match store.remove_container_and_volumes(lease, &container.id) {
+        // It was to be removed with its end.
+        Err(layerfs::Error::ContainerNotFound { .. }) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// A mask in octal digits.
+fn umask(text: &str) -> Result<u32, String> {
+    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777);
+    mask.ok_or_else(|| format!("`{text}` is no mask, as 0022 is"))
 }
 
 /// A new file for an id; dropped without one, it goes again.
@@ -286,6 +327,10 @@ fn changed(
     if !command.is_empty() {
         runtime.cmd = Some(command.to_vec());
     }
+    runtime.env.retain(|pair| {
+        let name = pair.split('=').next().unwrap_or(pair);
+        !args.unsetenv.iter().any(|unwanted| unwanted == name)
+    });
     set_variables(app, &mut runtime.env, &args.env_file, &args.env)?;
     if let Some(signal) = args.stop_signal {
         runtime.stop_signal = Some(signal.to_string());

@@ -50,7 +50,7 @@ pub(crate) fn spec(
             env,
             cwd,
             user,
-            umask: 0o022,
+            umask: config.umask(),
             limits: isolation.limits(),
         },
         hostname: hostname.to_owned(),

@@ -49,7 +49,7 @@ impl Household {
                 env: spec::environment(&env, &self.hostname, &user.home, exec.terminal),
                 cwd: Path::new("/").join(cwd),
                 user,
-                umask: 0o022,
+                umask: self.config.umask(),
                 limits: self.config.isolation.limits(),
             },
             capabilities: kept.capabilities,
