@@ -107,3 +107,28 @@ fn a_terminal_needs_no_input_and_input_no_terminal() {
     child.stdin.take().expect("an input").write_all(b"through").expect("written");
     assert_eq!(child.wait_with_output().expect("an end").stdout, b"through");
 }
+
+#[test]
+fn a_container_that_chroot_alone_confines_has_terminals_too() {
+    let launcher = ["env", "TIERCE_ISOLATION=chroot"];
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce")).launched_by(launcher);
+    busybox(&tierce);
+    let before = tcgetattr(&terminal().1).unwrap();
+    let script = "stty size; echo ready; read line; echo got $line; exit 5";
+    let run = ["run", "-it", "--name", "box", "busybox", "sh", "-c", script];
+    let mut session = Session::start(&tierce, &run);
+    session.until("33 77");
+    session.until("ready");
+    session.type_keys(b"typed\r");
+    session.until("got typed");
+    assert_eq!(session.end(&before), 5);
+
+    tierce.ok(["run", "-d", "--name", "runs", "busybox", "sleep", "1000"]);
+    let mut session = Session::start(&tierce, &["exec", "-it", "runs", "sh"]);
+    session.type_keys(b"stty size; test -t 0 && echo a terminal\r");
+    session.until("33 77");
+    session.until("a terminal");
+    session.type_keys(b"exit 7\r");
+    assert_eq!(session.end(&before), 7);
+    tierce.ok(["rm", "-f", "runs"]);
+}
