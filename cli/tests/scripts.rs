@@ -44,7 +44,7 @@ fn fields_of_a_container_are_read_by_templates() {
         ),
         (
             "{{.Config.ExposedPorts}} {{.Config.Volumes}} {{.HostConfig.PidsLimit}}",
-            "map[] map[] <nil>",
+            "map[80/tcp:{}] map[] <nil>",
         ),
     ] {
         assert_eq!(tierce.ok(["inspect", "-f", template, "web"]).trim(), expected, "{template}");
@@ -121,4 +121,8 @@ fn what_this_is_and_has_is_told_in_dockers_words() {
     let root = tierce.root().display().to_string();
     assert_eq!(tierce.ok(["system", "info", "-f", "{{.DockerRootDir}}"]).trim(), root);
     assert!(tierce.ok(["info"]).contains("Containers: 1\n"));
+    let format = "{{.CgroupDriver}} {{.LoggingDriver}} {{.Swarm.LocalNodeState}} {{.Debug}}";
+    assert_eq!(tierce.ok(["info", "-f", format]), "cgroupfs json-file inactive false\n");
+    let name = tierce.ok(["info", "-f", "{{.OperatingSystem}} {{.CgroupVersion}}"]);
+    assert!(name.trim().len() > 2, "{name}");
 }

@@ -123,7 +123,7 @@ fn volumes_of_an_image_stay_until_they_are_removed_with_their_container() {
     );
     assert_eq!(tierce.ok(["volume", "inspect", "-f", "{{.Labels.a}}", "named"]), "b\n");
     assert!(tierce.ok(["volume", "prune", "-f", "-a"]).contains("named"));
-    assert_eq!(tierce.ok(["volume", "ls"]), "DRIVER   VOLUME NAME\n");
+    assert_eq!(tierce.ok(["volume", "ls"]), "DRIVER    VOLUME NAME\n");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `tierce info`: the store, the machine and how containers are kept apart on it.
 
+use std::fs;
+
 use layerfs::{ContainerState, SnapshotMode};
 use serde_json::{Value, json};
 
@@ -45,7 +47,7 @@ fn described(app: &App) -> Result<Value, Failure> {
     if app.is_chroot_only() {
         security = vec!["name=chroot"];
     }
-    Ok(json!({
+    let mut info = json!({
         "Containers": running + paused + stopped,
         "ContainersRunning": running,
         "ContainersPaused": paused,
@@ -64,7 +66,55 @@ fn described(app: &App) -> Result<Value, Failure> {
         "Name": system.nodename().to_string_lossy(),
         "ServerVersion": crate::VERSION,
         "SecurityOptions": security,
-    }))
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": if has_only_unified_groups() { "2" } else { "1" },
+        "DefaultRuntime": "tierce",
+        "Runtimes": { "tierce": { "path": "tierce" } },
+        "LoggingDriver": "json-file",
+        "IPv4Forwarding": reads("/proc/sys/net/ipv4/ip_forward") == "1",
+        "OperatingSystem": operating_system(),
+        "SystemTime": jiff::Timestamp::now().to_string(),
+        "IndexServerAddress": "https://index.docker.io/v1/",
+    });
+    for (name, value) in always() {
+        info[name] = value;
+    }
+    Ok(info)
+}
+
+/// What docker says of what there is nothing of here.
+fn always() -> [(&'static str, Value); 12] {
+    [
+        ("Debug", json!(false)),
+        ("DriverStatus", json!([])),
+        ("ExperimentalBuild", json!(false)),
+        ("HttpProxy", json!("")),
+        ("HttpsProxy", json!("")),
+        ("InitBinary", json!("")),
+        ("Isolation", json!("")),
+        ("Labels", json!([])),
+        ("LiveRestoreEnabled", json!(true)),
+        ("NoProxy", json!("")),
+        ("Swarm", json!({ "LocalNodeState": "inactive", "NodeID": "" })),
+        ("Warnings", Value::Null),
+    ]
+}
+
+/// A text of the kernel's; empty where it says nothing.
+fn reads(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+/// Whether all control groups are of version 2.
+fn has_only_unified_groups() -> bool {
+    reads("/proc/self/cgroup").lines().all(|line| line.starts_with("0::"))
+}
+
+/// How the machine's distribution calls itself.
+fn operating_system() -> String {
+    let text = reads("/etc/os-release");
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map(|name| name.trim_matches('"').to_owned()).unwrap_or_default()
 }
 
 fn tell(info: &Value) -> Result<(), Failure> {

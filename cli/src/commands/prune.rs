@@ -77,6 +77,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         freed += size;
     }
     say_images(&report)?;
+    say_build_cache(&report)?;
     say!("Total reclaimed space: {}", human::size(freed));
     Ok(0)
 }
@@ -123,11 +124,7 @@ pub(crate) fn of_builds(args: &OfBuilds, app: &App) -> Outcome {
     }
     let options = PruneOptions { records_before: Some(i64::MAX), ..PruneOptions::default() };
     let report = app.store()?.prune(&options)?;
-    for (what, count) in [("build records", report.records), ("caches of RUN", report.caches)] {
-        if count > 0 {
-            say!("removed {what}: {count}");
-        }
-    }
+    say_build_cache(&report)?;
     say!("Total:\t{}", human::size(report.bytes));
     Ok(0)
 }
@@ -174,4 +171,14 @@ fn say_deleted(what: &str, names: &[String]) -> Result<(), Failure> {
 fn say_images(report: &PruneReport) -> Result<(), Failure> {
     let lines: Vec<String> = report.images.iter().map(|id| format!("deleted: {id}")).collect();
     say_deleted("Images", &lines)
+}
+
+/// What of it goes has no names that anybody knows.
+fn say_build_cache(report: &PruneReport) -> Result<(), Failure> {
+    for (what, count) in [("build records", report.records), ("caches of RUN", report.caches)] {
+        if count > 0 {
+            say!("removed {what}: {count}");
+        }
+    }
+    Ok(())
 }

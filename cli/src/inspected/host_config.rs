@@ -107,8 +107,8 @@ fn isolation(config: &ContainerConfig) -> Value {
         .collect();
     let (masked, read_only) = system_paths(isolation.system_paths());
     json!({
-        "CapAdd": list(&isolation.cap_add),
-        "CapDrop": list(&isolation.cap_drop),
+        "CapAdd": list(&capabilities(&isolation.cap_add)),
+        "CapDrop": list(&capabilities(&isolation.cap_drop)),
         "Privileged": isolation.privileged,
         "ReadonlyRootfs": isolation.read_only,
         "SecurityOpt": list(&options),
@@ -116,6 +116,15 @@ fn isolation(config: &ContainerConfig) -> Value {
         "MaskedPaths": list(&masked),
         "ReadonlyPaths": list(&read_only),
     })
+}
+
+/// By their whole names, as docker has them.
+fn capabilities(names: &[String]) -> Vec<String> {
+    let whole = |name: &String| match name.to_uppercase() {
+        name if name == "ALL" || name.starts_with("CAP_") => name,
+        name => format!("CAP_{name}"),
+    };
+    names.iter().map(whole).collect()
 }
 
 fn sharing(sharing: &Sharing) -> Value {

@@ -262,5 +262,10 @@ pub(super) fn plain(value: &Value) -> String {
 
 /// Inside of something, nothing has a name.
 fn inner(value: &Value) -> String {
-    if value.is_null() { "<nil>".into() } else { plain(value) }
+    match value {
+        Value::Null => "<nil>".into(),
+        // An entry of a set, as Go has sets.
+        Value::Object(fields) if fields.is_empty() => "{}".into(),
+        value => plain(value),
+    }
 }
