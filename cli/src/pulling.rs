@@ -170,12 +170,19 @@ pub(crate) fn anywhere(
 /// The base images of a build: those of the store first, and of registries otherwise.
 pub(crate) struct Bases {
     blobs: Anywhere,
+    /// Whether registries may be asked.
+    may_pull: bool,
 }
 
 impl Bases {
-    /// Bases through the given connection.
-    pub(crate) fn new(app: &App, connection: &ConnectionArgs) -> Result<Bases, Failure> {
-        Ok(Bases { blobs: anywhere(app, connection, oci::DEFAULT_REGISTRY)? })
+    /// Bases through the given connection, unless they are never pulled.
+    pub(crate) fn new(
+        app: &App,
+        connection: &ConnectionArgs,
+        pull: PullPolicy,
+    ) -> Result<Bases, Failure> {
+        let blobs = anywhere(app, connection, oci::DEFAULT_REGISTRY)?;
+        Ok(Bases { blobs, may_pull: pull != PullPolicy::Never })
     }
 
     fn local(&self, name: &str, platform: &Platform) -> oci::Result<Option<BaseImage>> {
@@ -229,6 +236,9 @@ impl BaseImages for Bases {
     fn resolve(&self, name: &str, platform: &Platform, pull: bool) -> oci::Result<BaseImage> {
         if !pull && let Some(found) = self.local(name, platform)? {
             return Ok(found);
+        }
+        if !self.may_pull {
+            return Err(oci::Error::ImageNotFound { name: format!("{name} (never pulled)") });
         }
         self.remote(name, platform)
     }

@@ -7,6 +7,7 @@ mod grants;
 mod inputs;
 mod named;
 mod output;
+mod podman;
 mod settings;
 mod texts;
 
@@ -30,6 +31,7 @@ use self::grants::GrantArgs;
 use self::inputs::Inputs;
 use self::named::NamedContextArg;
 use self::output::{Kind, OutputArgs};
+use self::podman::{PodmanArgs, pull_policy};
 use self::settings::SettingsArgs;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
@@ -37,7 +39,7 @@ use crate::containers::limits::LimitArgs;
 use crate::error::{Doing, Failure, Outcome};
 use crate::layouts::BasesAndLayouts;
 use crate::machine::Machine;
-use crate::pulling::Bases;
+use crate::pulling::{Bases, PullPolicy};
 use crate::remotes::Network;
 use crate::signals;
 use crate::ui::build_failure;
@@ -52,7 +54,8 @@ pub(crate) struct Args {
     /// A name for the image; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<Reference>,
-    /// The Dockerfile, a URL, or `-` for standard input; CONTEXT/Dockerfile if none is named
+    /// The Dockerfile, a URL, or `-` for standard input; if none is named, CONTEXT/Dockerfile or
+    /// CONTEXT/Containerfile
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// What stands in for the stage or image NAME: a directory, a URL, a git repository,
@@ -71,9 +74,17 @@ pub(crate) struct Args {
     /// Run every step of these stages again
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     no_cache_filter: Vec<String>,
-    /// Ask the registry for base images even if they are here
-    #[arg(long)]
-    pull: bool,
+    /// When to ask the registry for base images: always (also without a word), missing, or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "missing",
+        default_missing_value = "always",
+        value_parser = pull_policy
+    )]
+    pull: PullPolicy,
     /// A label for the image: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
@@ -106,6 +117,8 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     progress: Shown,
+    #[command(flatten)]
+    podman: PodmanArgs,
     #[command(flatten)]
     cache: CacheArgs,
     #[command(flatten)]
@@ -158,7 +171,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let network = Network::new(app, &args.connection)?.with_secrets(&grants);
     let inputs = Inputs::of(args, app, &network)?;
     let mut request = request(args, app, &inputs, grants)?;
-    let bases = BasesAndLayouts::new(Bases::new(app, &args.connection)?);
+    let bases = BasesAndLayouts::new(Bases::new(app, &args.connection, args.pull)?);
     if let Some(question) = args.call.question() {
         return call::answer(question, &inputs.shown, &request, &bases);
     }
@@ -172,7 +185,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     }
     request.caches = args.cache.images(&bases, args.quiet);
     let (mut made, mut results) = (Vec::new(), Results::default());
-    for platform in platforms(args) {
+    for platform in platforms(args)? {
         request.platform = platform;
         let built = build(args, app, &lease, &inputs, &request, (&bases, &network))?;
         made.push(built.made);
@@ -202,14 +215,15 @@ fn hosts(machine: &Machine, hostname: Option<&str>) -> Vec<u8> {
 }
 
 /// The platforms that are asked for, each once; nothing stands for that of the machine.
-fn platforms(args: &Args) -> Vec<Option<Platform>> {
-    let mut platforms: Vec<Option<Platform>> = Vec::new();
+fn platforms(args: &Args) -> Result<Vec<Option<Platform>>, Failure> {
+    let mut platforms: Vec<Option<Platform>> =
+        args.podman.platform()?.map(Some).into_iter().collect();
     for platform in &args.platform {
         if !platforms.iter().flatten().any(|known| known == platform) {
             platforms.push(Some(platform.clone()));
         }
     }
-    if platforms.is_empty() { vec![None] } else { platforms }
+    Ok(if platforms.is_empty() { vec![None] } else { platforms })
 }
 
 /// Builds for one platform.
@@ -311,11 +325,14 @@ fn request(
 ) -> Result<BuildRequest, Failure> {
     let machine = &app.machine;
     let mut build_args = IndexMap::new();
-    for (name, value) in machine.proxies() {
+    for (name, value) in machine.proxies().into_iter().filter(|_| args.podman.http_proxy) {
         build_args.insert(name, value);
     }
     if let Some(epoch) = machine.source_date_epoch() {
         build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch);
+    }
+    if let Some(epoch) = args.podman.source_date_epoch {
+        build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
     }
     for pair in &args.build_arg {
         match pair.split_once('=') {
@@ -340,12 +357,12 @@ fn request(
         build_args,
         // As docker has it: a script's variable may be empty.
         target: args.target.clone().filter(|target| !target.is_empty()),
-        platform: args.platform.first().cloned(),
+        platform: platforms(args)?.swap_remove(0),
         build_platform: Platform::host(),
         no_cache: args.no_cache,
         caches: Vec::new(),
         no_cache_stages: args.no_cache_filter.clone(),
-        pull: args.pull,
+        pull: args.pull == PullPolicy::Always,
         labels: args.label.iter().map(pair).collect(),
         names: args.tag.clone(),
         sandbox: Sandbox {
@@ -362,7 +379,10 @@ fn request(
         },
         grants,
         now: super::commit::created(app)?,
-        parallelism: app.threads().saturating_mul(two()).max(four()),
+        parallelism: match args.podman.jobs() {
+            Some(jobs) => jobs,
+            None => app.threads().saturating_mul(two()).max(four()),
+        },
     })
 }
 

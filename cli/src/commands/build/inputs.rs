@@ -18,6 +18,9 @@ use crate::signals;
 /// What stands for standard input.
 const STDIN: &str = "-";
 
+/// What a Dockerfile may be called that is not named: docker's names, then podman's.
+const NAMES: [&str; 4] = ["Dockerfile", "dockerfile", "Containerfile", "containerfile"];
+
 /// The build argument that keeps `.git` of a context.
 const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 
@@ -63,9 +66,10 @@ impl Inputs {
         let (dockerfile, shown, ignore) = dockerfile(args, network, &context)?;
         let (context, lease) = match context {
             Context::Local(path) => {
-                let ignore = match ignore {
+                let named = args.podman.ignorefile.as_deref().map(named_ignore_file);
+                let ignore = match named.transpose()?.or(ignore) {
                     Some(ignore) => ignore,
-                    None => read_text(&path.join(".dockerignore"))?.unwrap_or_default(),
+                    None => ignore_file(&path)?.unwrap_or_default(),
                 };
                 (Some(ContextDirectory::local(path, ignore)), None)
             }
@@ -79,6 +83,19 @@ impl Inputs {
             return Err(super::failure(&dockerfile, &BuildError::Diagnostics(wrong)));
         }
         Ok(Inputs { dockerfile, shown, context, _lease: lease })
+    }
+}
+
+/// The ignore file that is named.
+fn named_ignore_file(path: &Path) -> Result<String, Failure> {
+    read_text(path)?.ok_or_else(|| Failure::new(format!("there is no file {}", path.display())))
+}
+
+/// The text of a directory's ignore file, by docker's name or podman's.
+fn ignore_file(directory: &Path) -> Result<Option<String>, Failure> {
+    match read_text(&directory.join(".dockerignore"))? {
+        None => read_text(&directory.join(".containerignore")),
+        found => Ok(found),
     }
 }
 
@@ -211,7 +228,7 @@ fn found(
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
     let candidates = match file {
         Some(file) => vec![file.to_owned()],
-        None => vec![directory.join("Dockerfile"), directory.join("dockerfile")],
+        None => NAMES.iter().map(|name| directory.join(name)).collect(),
     };
     for path in &candidates {
         if let Some(bytes) = read(path)? {
