@@ -62,7 +62,7 @@ fn base_images_are_pulled_when_it_is_said() {
         assert!(asked.code == 1 && asked.stderr.contains("127.0.0.1:1"), "{asks}: {asked:?}");
     }
     let wrong = build("--pull=sometimes", "busybox");
-    assert!(wrong.code == 2 && wrong.stderr.contains("none of always"), "{wrong:?}");
+    assert!(wrong.code != 0 && wrong.stderr.contains("none of always"), "{wrong:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ const BLOCKS: usize = 4;
 /// reads no further once the reader is dropped.
 pub(super) fn read_ahead<T>(
     source: Box<dyn Read + Send + '_>,
-    work: impl FnOnce(&mut dyn BufRead) -> T,
+    work: impl FnOnce(&mut (dyn BufRead + Send)) -> T,
 ) -> T {
     thread::scope(|scope| {
         let (maker, mut reader) = ends();

@@ -199,13 +199,14 @@ impl Job<'_> {
         compression: LayerCompression,
         compressed: &mut Arriving<'_>,
     ) -> Result<Layer> {
-        let algorithm = self.diff_id.0.algorithm();
-        let inflated = decoder(compression, Box::new(&mut *compressed))?;
-        let (actual, size) = read_ahead(inflated, |tar| {
-            self.store.unpack_hashed(staged, algorithm, tar, self.company.is_alone)
-        })?;
-        // The blob may go on after the end of what it holds; its digest tells.
-        drain(compressed, staged)?;
+        let (actual, size) = match self.company.is_alone {
+            // No other layer keeps a processor busy: what arrives is verified and kept by a
+            // thread of its own, too.
+            true => read_ahead(Box::new(&mut *compressed), |bytes| {
+                self.unpack(staged, compression, bytes)
+            }),
+            false => self.unpack(staged, compression, compressed),
+        }?;
         if actual != self.diff_id.0 {
             let (blob, expected) = (self.blob.digest.clone(), self.diff_id.clone());
             return Err(Error::DiffIdMismatch { blob, expected, actual: DiffId(actual) });
@@ -215,6 +216,24 @@ impl Job<'_> {
         }
         let blob = Some((self.blob, compressed.keep.as_ref()));
         self.store.place_layer(self.lease, staged, self.diff_id, size, blob)
+    }
+}
+
+impl Job<'_> {
+    /// Makes the tree, and answers with the digest and the size of the tar.
+    fn unpack(
+        &self,
+        staged: &Path,
+        compression: LayerCompression,
+        bytes: &mut (dyn Read + Send),
+    ) -> Result<(Digest, u64)> {
+        let (algorithm, is_alone) = (self.diff_id.0.algorithm(), self.company.is_alone);
+        let inflated = decoder(compression, Box::new(&mut *bytes))?;
+        let unpacked =
+            read_ahead(inflated, |tar| self.store.unpack_hashed(staged, algorithm, tar, is_alone))?;
+        // The blob may go on after the end of what it holds; its digest tells.
+        drain(bytes, staged)?;
+        Ok(unpacked)
     }
 }
 
