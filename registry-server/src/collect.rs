@@ -5,9 +5,9 @@
 //! manifests and the removal of some of its blobs no manifest is taken there, and no client is told
 //! that a blob is there; everything before that, and all bodies, pass meanwhile.
 //!
-//! Other processes that share the storage know nothing of this. What they take meanwhile is seen
-//! after the removal: tags and manifests go in one step, and only from the state that was looked
-//! at; and a blob that somebody has come to need is given back.
+//! Other processes that share the storage know nothing of this. Tags and manifests go in one step,
+//! and only from the state that was looked at; and of a blob it is said that it is being removed
+//! before the look that decides.
 
 mod pass;
 

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -176,6 +176,36 @@ pub(crate) trait Backend: Send + Sync + 'static {
         false
     }
 
+    /// Begins to take a blob from a repository: whoever comes to need it from now on waits for the
+    /// end of that. `None` if it is not there or is on its way. For storage that is shared.
+    fn condemn_blob<'a>(
+        &'a self,
+        _repository: &'a Repository,
+        _digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Condemned>>> {
+        std::future::ready(Ok(None)).boxed()
+    }
+
+    /// Ends that by leaving the blob where it was.
+    fn pardon_blob<'a>(
+        &'a self,
+        _repository: &'a Repository,
+        _digest: &'a Digest,
+        _condemned: Condemned,
+    ) -> BoxFuture<'a, Result<()>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    /// Ends it by taking the blob; false if it is too late to do that now.
+    fn execute_blob<'a>(
+        &'a self,
+        _repository: &'a Repository,
+        _digest: &'a Digest,
+        _condemned: Condemned,
+    ) -> BoxFuture<'a, Result<bool>> {
+        std::future::ready(Ok(false)).boxed()
+    }
+
     /// Gives a repository a blob back that was taken from it a moment ago; false if its bytes are
     /// gone. For storage that is shared.
     fn restore_blob<'a>(
@@ -262,6 +292,17 @@ pub(crate) struct Holding {
     pub(crate) size: u64,
     /// Since when, at the earliest.
     pub(crate) since: SystemTime,
+    /// Whether somebody has begun to take it away.
+    pub(crate) removing: bool,
+}
+
+/// That a blob is being taken from a repository, as it was written down.
+#[derive(Debug, Clone)]
+pub(crate) struct Condemned {
+    size: u64,
+    e_tag: Option<String>,
+    version: Option<String>,
+    since: Instant,
 }
 
 /// Bytes of a blob on their way in. Dropped, they are gone, unless they belong to an upload that

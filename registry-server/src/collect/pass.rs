@@ -3,19 +3,22 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use oci::Digest;
 
 use super::{Collected, Collection, Retention};
 use crate::name::{Repository, Tag};
 use crate::state::{Change, Entry, State};
-use crate::storage::{Holding, look};
-use crate::{Registry, Result};
+use crate::storage::{Condemned, Holding, look};
+use crate::{Error, Registry, Result};
 
 /// The blobs and the manifests that a manifest names.
 pub(super) type Names = HashMap<Digest, (Vec<Digest>, Vec<Digest>)>;
 
 /// How many blobs are removed while nothing is taken.
 const BATCH: usize = 64;
+/// How many of them at once, where others are told beforehand.
+const AT_ONCE: usize = 16;
 /// How often it is tried while others change the repository.
 const TRIES: usize = 5;
 
@@ -101,22 +104,32 @@ impl Pass<'_> {
             None => self.look_again().await?,
         };
         let Some(needed) = self.needed(&state) else { return Ok(false) };
-        let mut removed = Vec::new();
-        for holding in batch {
+        let collector = &self.registry.0.collector;
+        let is_free = |holding: &&Holding| {
             let digest = &holding.digest;
-            let collector = &self.registry.0.collector;
-            if needed.contains(digest)
-                || collector.is_leased(self.repository, digest, self.rules.grace)
-            {
-                continue;
+            !needed.contains(digest)
+                && !collector.is_leased(self.repository, digest, self.rules.grace)
+        };
+        let (free, kept): (Vec<&Holding>, Vec<&Holding>) = batch.iter().copied().partition(is_free);
+        let removed = match (dry, storage.is_shared()) {
+            (Some(_), _) => free,
+            (None, true) => {
+                // A collection that was killed has left them so.
+                for holding in kept.iter().filter(|holding| holding.removing) {
+                    storage.blob_size(self.repository, &holding.digest).await?;
+                }
+                self.remove_shared(free).await?
             }
-            if dry.is_some() || storage.remove_blob(self.repository, digest).await? {
-                removed.push(*holding);
+            (None, false) => {
+                let mut removed = free;
+                for index in (0..removed.len()).rev() {
+                    if !storage.remove_blob(self.repository, &removed[index].digest).await? {
+                        removed.remove(index);
+                    }
+                }
+                removed
             }
-        }
-        if dry.is_none() && storage.is_shared() {
-            self.give_back(&mut removed).await?;
-        }
+        };
         for holding in removed {
             collected.blobs.push(format!("{}@{}", self.repository, holding.digest));
             collected.bytes += holding.size;
@@ -124,24 +137,39 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// Gives back what another process has come to need meanwhile. Who takes a manifest after this
-    /// look finds itself what is missing.
-    async fn give_back(&mut self, removed: &mut Vec<&Holding>) -> Result<()> {
-        if removed.is_empty() {
-            return Ok(());
+    /// Removes blobs that other processes may have come to need meanwhile: between the word that
+    /// they are being removed, and their removal, it is looked again. Who takes a manifest after
+    /// that look finds the word. Killed at any point, it has taken nothing that is needed.
+    async fn remove_shared<'h>(&mut self, free: Vec<&'h Holding>) -> Result<Vec<&'h Holding>> {
+        let (storage, repository) = (&self.registry.0.storage.0, self.repository);
+        let digests: Vec<Digest> = free.iter().map(|holding| holding.digest.clone()).collect();
+        let begun = stream::iter(digests).map(|digest| async move {
+            let condemned = storage.condemn_blob(repository, &digest).await?;
+            Ok::<_, Error>(condemned.map(|condemned| (digest, condemned)))
+        });
+        let begun = begun.buffered(AT_ONCE).try_filter_map(|begun| async move { Ok(begun) });
+        let begun: Vec<(Digest, Condemned)> = begun.try_collect().await?;
+        if begun.is_empty() {
+            return Ok(Vec::new());
         }
         let state = self.look_again().await?;
         let needed = self.needed(&state);
-        let mut gone = Vec::new();
-        for holding in std::mem::take(removed) {
-            if needed.as_ref().is_some_and(|needed| !needed.contains(&holding.digest)) {
-                gone.push(holding);
-            } else {
-                self.registry.0.storage.0.restore_blob(self.repository, &holding.digest).await?;
+        let is_free =
+            |digest: &Digest| needed.as_ref().is_some_and(|needed| !needed.contains(digest));
+        let begun: Vec<_> = begun
+            .into_iter()
+            .map(|(digest, condemned)| (is_free(&digest), digest, condemned))
+            .collect();
+        let ended = stream::iter(begun).map(|(free, digest, condemned)| async move {
+            if free && storage.execute_blob(repository, &digest, condemned.clone()).await? {
+                return Ok::<_, Error>(Some(digest));
             }
-        }
-        *removed = gone;
-        Ok(())
+            storage.pardon_blob(repository, &digest, condemned).await?;
+            Ok(None)
+        });
+        let ended = ended.buffered(AT_ONCE).try_filter_map(|ended| async move { Ok(ended) });
+        let ended: BTreeSet<Digest> = ended.try_collect().await?;
+        Ok(free.into_iter().filter(|holding| ended.contains(&holding.digest)).collect())
     }
 
     /// The state as it is now, whose manifests have been read.

@@ -2,6 +2,7 @@
 //! a repository holds is one object, changed by compare-and-swap, and all that is known is asked
 //! of the bucket at every request.
 
+mod holder;
 mod keys;
 mod record;
 mod sweep;
@@ -27,7 +28,9 @@ use oci::Digest;
 
 use self::keys::Keys;
 use self::upload::{Recent, Staging};
-use super::{Backend, Blob, Content, Holding, SharedState, Staged, Uploads, locked, look};
+use super::{
+    Backend, Blob, Condemned, Content, Holding, SharedState, Staged, Uploads, locked, look,
+};
 use crate::name::Repository;
 use crate::state::{Change, Refusal, State};
 use crate::{Error, Result};
@@ -236,16 +239,6 @@ impl Shared {
         Err(Error::Interrupted { operation: "change of a repository that many are changing" })
     }
 
-    /// The size of a blob that a repository holds.
-    async fn held(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>> {
-        let bytes = self.small(&self.keys.holder(repository, digest)).await?;
-        Ok(bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok()))
-    }
-
-    async fn hold(&self, repository: &Repository, digest: &Digest, size: u64) -> Result<()> {
-        self.put(&self.keys.holder(repository, digest), size.to_string()).await
-    }
-
     /// The size of a blob's bytes, held or not.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>> {
         let key = self.keys.blob(digest);
@@ -355,7 +348,7 @@ impl Backend for Remote {
         repository: &'a Repository,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<Option<u64>>> {
-        self.0.held(repository, digest).boxed()
+        self.0.relied_on(repository, digest).boxed()
     }
 
     fn open_blob<'a>(
@@ -377,7 +370,7 @@ impl Backend for Remote {
         digests: Vec<Digest>,
     ) -> BoxFuture<'a, Result<Vec<Digest>>> {
         let asked = stream::iter(digests).map(move |digest| async move {
-            let held = self.0.held(repository, &digest).await?;
+            let held = self.0.relied_on(repository, &digest).await?;
             Ok(held.is_none().then_some(digest))
         });
         let missing = asked.buffered(AT_ONCE).try_filter_map(|found| async move { Ok(found) });
@@ -406,14 +399,7 @@ impl Backend for Remote {
         repository: &'a Repository,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<Option<u64>>> {
-        async move {
-            let size = self.0.held(repository, digest).await?;
-            if let Some(size) = size {
-                self.0.hold(repository, digest, size).await?;
-            }
-            Ok(size)
-        }
-        .boxed()
+        self.0.renew(repository, digest).boxed()
     }
 
     fn is_shared(&self) -> bool {
@@ -426,6 +412,32 @@ impl Backend for Remote {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<bool>> {
         self.0.restore(repository, digest).boxed()
+    }
+
+    fn condemn_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Condemned>>> {
+        self.0.condemn(repository, digest).boxed()
+    }
+
+    fn pardon_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+        condemned: Condemned,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.0.pardon(repository, digest, condemned).boxed()
+    }
+
+    fn execute_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+        condemned: Condemned,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.0.execute(repository, digest, condemned).boxed()
     }
 
     fn holdings(&self) -> BoxFuture<'_, Result<Vec<Holding>>> {

@@ -132,6 +132,7 @@ impl Shared {
                 digest: digest.clone(),
                 size: pieces.size,
                 since: *since,
+                removing: false,
             }));
         }
         all

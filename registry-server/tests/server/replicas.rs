@@ -200,15 +200,38 @@ impl Two {
 }
 
 #[tokio::test]
-async fn a_manifest_that_comes_while_its_blob_is_removed_keeps_it() {
+async fn a_manifest_that_comes_while_it_is_decided_about_its_blob_keeps_it() {
+    let two = Two::start().await;
+    // What is looked at after the word that the blob is being removed.
+    let word = two.store.hold(Method::PUT, "/holders/");
+    let collecting = two.collect();
+    word.arrived().await;
+    two.push("v1").await;
+    word.release();
+    collecting.await.unwrap();
+    assert!(two.has("manifests/v1").await);
+    assert!(two.has(&format!("blobs/{}", two.blob)).await);
+}
+
+/// The push is not answered before it is known whether the blob is there.
+#[tokio::test]
+async fn a_manifest_that_comes_while_its_blob_is_removed_is_refused() {
     let two = Two::start().await;
     let removal = two.store.hold(Method::POST, "/images");
     let collecting = two.collect();
     removal.arrived().await;
-    two.push("v1").await;
+    let (serving, bytes) = (two.serving.clone(), two.manifest.clone());
+    let put = |to: Router| async move { call(&to, "PUT /v2/a/manifests/v1", &bytes).await };
+    let pushing = tokio::spawn(put(serving));
+    tokio::time::sleep(Duration::from_millis(300)).await;
     removal.release();
     collecting.await.unwrap();
-    assert!(two.has("manifests/v1").await);
+    assert_eq!(pushing.await.unwrap(), 400);
+    assert!(!two.has("manifests/v1").await);
+    // As it is told, the client sends both.
+    let push = format!("POST /v2/a/blobs/uploads/?digest={}", two.blob);
+    assert_eq!(call(&two.serving, &push, &config(1)).await, 201);
+    two.push("v1").await;
     assert!(two.has(&format!("blobs/{}", two.blob)).await);
 }
 
@@ -295,4 +318,98 @@ async fn what_a_killed_server_left_is_swept() {
     two.collect().await.unwrap();
     assert!(!uploads.join("old").exists());
     assert!(uploads.join("new").exists());
+}
+
+/// One collection of many, killed at one of its requests, and beside it a push that comes at
+/// another one of them.
+async fn killed(store: &Store, push_at: usize, dies: usize) -> bool {
+    let prefix = format!("{push_at}-{dies}");
+    let serving = router(Registry::new(Storage::bucket(&store.bucket(&prefix)).unwrap()));
+    let blob = Digest::sha256(&config(1));
+    let push = format!("POST /v2/a/blobs/uploads/?digest={blob}");
+    assert_eq!(call(&serving, &push, &config(1)).await, 201);
+    let other = r#"{"schemaVersion":2,"manifests":[]}"#;
+    assert_eq!(call(&serving, "PUT /v2/a/manifests/other", other.as_bytes()).await, 201);
+
+    let line = store.line(push_at, dies).await;
+    let registry = Registry::new(Storage::bucket(&line.bucket(&prefix)).unwrap());
+    let collecting = tokio::spawn(async move { registry.collect(&AT_ONCE).await.is_ok() });
+    let server = serving.clone();
+    let put =
+        async move { call(&server, "PUT /v2/a/manifests/v1", manifest(1, 0).as_bytes()).await };
+    tokio::select! {
+        () = line.arrived.notified() => {}
+        // Some requests are made at once.
+        () = line.dead.notified() => line.dead.notify_one(),
+        () = ends(&collecting) => {}
+    }
+    // A push that waits for the collection is waited for no longer.
+    let mut pushing = tokio::spawn(put);
+    let pushed = tokio::time::timeout(Duration::from_millis(100), &mut pushing).await;
+    line.go.notify_one();
+    tokio::select! {
+        () = line.dead.notified() => collecting.abort(),
+        () = ends(&collecting) => {}
+    }
+    let over = line.count() < dies;
+    if !over {
+        age(&store.path(&format!("{prefix}/holders")));
+    }
+    let status = match pushed {
+        Ok(status) => status.unwrap(),
+        Err(_) => pushing.await.unwrap(),
+    };
+    let has = |what: String| {
+        let serving = serving.clone();
+        async move { call(&serving, &format!("GET /v2/a/{what}"), b"").await == 200 }
+    };
+    let taken = has("manifests/v1".to_owned()).await;
+    assert!(status != 201 || taken, "push at {push_at}, death at {dies}");
+    if taken {
+        assert!(has(format!("blobs/{blob}")).await, "push at {push_at}, death at {dies}");
+        // And it stays so with the next one.
+        let next = Registry::new(Storage::bucket(&store.bucket(&prefix)).unwrap());
+        for _ in 0..3 {
+            next.collect(&AT_ONCE).await.unwrap();
+        }
+        assert!(has(format!("blobs/{blob}")).await, "push at {push_at}, death at {dies}");
+        let head = format!("HEAD /v2/a/blobs/{blob}");
+        assert_eq!(call(&serving, &head, b"").await, 200, "push at {push_at}, death at {dies}");
+    }
+    over
+}
+
+async fn ends<T>(task: &tokio::task::JoinHandle<T>) {
+    while !task.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// What was written is as if it had been long ago.
+fn age(dir: &std::path::Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            age(&entry.path());
+        } else {
+            let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(600)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collection_that_is_killed_at_any_request_takes_nothing_that_is_needed() {
+    let store = Store::start().await;
+    let mut tried = 0;
+    for dies in 1_usize.. {
+        let pushes = dies.saturating_sub(6)..dies;
+        let killed = pushes.map(|push_at| killed(&store, push_at, dies));
+        let over = futures_util::future::join_all(killed).await;
+        tried += over.len();
+        if over.into_iter().all(|over| over) {
+            break;
+        }
+    }
+    println!("{tried} collections");
+    assert!(tried > 50, "only {tried} collections");
 }

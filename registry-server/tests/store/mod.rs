@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ const NAME: &str = "images";
 
 pub(crate) struct Store {
     root: tempfile::TempDir,
+    service: S3Service,
     address: SocketAddr,
     failing: Arc<AtomicU32>,
     status: Arc<AtomicU32>,
@@ -52,8 +53,9 @@ impl Store {
             careless: careless.clone(),
             root: root.path().to_owned(),
         };
-        tokio::spawn(listen(listener, builder.build(), faults));
-        Store { root, address, failing, status, slowness, careless, holding }
+        let service = builder.build();
+        tokio::spawn(listen(listener, service.clone(), faults));
+        Store { root, service, address, failing, status, slowness, careless, holding }
     }
 
     /// The bucket, all keys below `prefix`.
@@ -64,6 +66,19 @@ impl Store {
     /// Where the objects below a prefix are.
     pub(crate) fn path(&self, prefix: &str) -> PathBuf {
         self.root.path().join(NAME).join(prefix)
+    }
+
+    /// The same bucket for one who is to die: of his requests the first are answered, then one
+    /// waits until it is let go, and from the last on none is made.
+    #[allow(dead_code, reason = "not every test that includes this has one die")]
+    pub(crate) async fn line(&self, waits: usize, dies: usize) -> Line {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (arrived, go, dead) = Default::default();
+        let count = Arc::default();
+        let line = Line { address, waits, dies, count, arrived, go, dead };
+        tokio::spawn(line.clone().listen(listener, self.service.clone()));
+        line
     }
 
     /// The next request of this kind waits.
@@ -121,6 +136,58 @@ pub(crate) fn bucket_at(endpoint: &str, prefix: &str) -> Bucket {
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     Bucket { name: NAME.to_owned(), prefix: prefix.to_owned(), settings, redirect: None }
+}
+
+/// The way of one who is to die to the store.
+#[derive(Clone)]
+pub(crate) struct Line {
+    address: SocketAddr,
+    waits: usize,
+    dies: usize,
+    count: Arc<AtomicUsize>,
+    /// That the one request waits, that it may go on, and that no more are made.
+    pub(crate) arrived: Arc<Notify>,
+    pub(crate) go: Arc<Notify>,
+    pub(crate) dead: Arc<Notify>,
+}
+
+#[allow(dead_code, reason = "not every test that includes this has one die")]
+impl Line {
+    pub(crate) fn bucket(&self, prefix: &str) -> Bucket {
+        bucket_at(&format!("http://{}", self.address), prefix)
+    }
+
+    /// How many requests have come.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    async fn listen(self, listener: tokio::net::TcpListener, store: S3Service) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (line, store) = (self.clone(), store.clone());
+            let answer = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
+                let (line, store) = (line.clone(), store.clone());
+                async move {
+                    let number = line.count.fetch_add(1, Ordering::SeqCst);
+                    if number >= line.dies {
+                        line.dead.notify_one();
+                        std::future::pending::<()>().await;
+                    }
+                    if number == line.waits {
+                        line.arrived.notify_one();
+                        line.go.notified().await;
+                    }
+                    Ok::<_, Infallible>(store.call(request.map(s3s::Body::from)).await.unwrap())
+                }
+            });
+            let mut builder = Builder::new(TokioExecutor::new());
+            builder.http1().half_close(false);
+            tokio::spawn(async move {
+                let service = TowerToHyperService::new(answer);
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    }
 }
 
 /// A request that waits.

@@ -10,14 +10,13 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 use oci::Digest;
 
-use super::{AT_ONCE, Shared, is_missing, keys};
+use super::{Shared, is_missing, keys};
 use crate::name::Repository;
-use crate::storage::Holding;
 use crate::{Error, Result};
 
 /// What stands in the object of doomed bytes when a server removes them.
@@ -32,19 +31,6 @@ const LEFT: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_millis(200);
 
 impl Shared {
-    pub(super) async fn holdings(&self) -> Result<Vec<Holding>> {
-        let key = self.keys.holders();
-        let found = stream::iter(self.listed(&key).await?).map(|meta| async move {
-            let Some((digest, repository)) = keys::holder_of(&meta.location) else {
-                return Ok(None);
-            };
-            let size = self.held(&repository, &digest).await?.unwrap_or(0);
-            Ok(Some(Holding { repository, digest, size, since: meta.last_modified.into() }))
-        });
-        let found = found.buffered(AT_ONCE);
-        found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
-    }
-
     pub(super) async fn sweep(&self, grace: Duration) -> Result<()> {
         // The blobs first: one that comes meanwhile is not among them.
         let blobs = self.listed(&self.keys.blobs()).await?;
@@ -69,8 +55,8 @@ impl Shared {
                 continue;
             }
             let doomed = self.keys.doomed(&digest);
-            match self.doom(&doomed).await? {
-                None => self.condemn(&doomed).await?,
+            match self.described(&doomed).await? {
+                None => drop(self.create(&doomed, Bytes::new()).await?),
                 Some((sentence, _)) if is_old(&sentence, grace) => {
                     self.remove_doomed(&digest, &sentence).await?;
                 }
@@ -93,15 +79,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes down that bytes are doomed, unless something has been written of them.
-    async fn condemn(&self, key: &Path) -> Result<()> {
+    /// Writes an object unless there is one; false if there is.
+    pub(super) async fn create(&self, key: &Path, bytes: Bytes) -> Result<bool> {
         let options = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(key, Bytes::new().into(), options).await {
-            Ok(_)
-            | Err(
+        match self.store.put_opts(key, bytes.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(
                 object_store::Error::AlreadyExists { .. }
                 | object_store::Error::Precondition { .. },
-            ) => Ok(()),
+            ) => Ok(false),
             Err(e) => Err(Error::bucket("write", key, e)),
         }
     }
@@ -109,7 +95,7 @@ impl Shared {
     /// Removes bytes that have been doomed for long enough, unless somebody came before.
     async fn remove_doomed(&self, digest: &Digest, sentence: &ObjectMeta) -> Result<()> {
         let key = self.keys.doomed(digest);
-        if !self.replace(&key, version_of(sentence), REMOVING).await? {
+        if !self.replace(&key, version_of(sentence), Bytes::from_static(REMOVING)).await? {
             return Ok(());
         }
         if !self.is_held(digest).await? {
@@ -121,10 +107,10 @@ impl Shared {
     /// Says that doomed bytes are about to come anew. Waits for one who is removing them.
     pub(super) async fn reprieve(&self, digest: &Digest) -> Result<()> {
         let key = self.keys.doomed(digest);
-        while let Some((sentence, said)) = self.doom(&key).await? {
+        while let Some((sentence, said)) = self.described(&key).await? {
             if said == REMOVING && !is_old(&sentence, REMOVAL) {
                 tokio::time::sleep(PAUSE).await;
-            } else if self.replace(&key, version_of(&sentence), COMING).await? {
+            } else if self.replace(&key, version_of(&sentence), Bytes::from_static(COMING)).await? {
                 break;
             }
         }
@@ -146,11 +132,11 @@ impl Shared {
 
     /// Whether anything is written of bytes that are doomed.
     pub(super) async fn is_doomed(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.doom(&self.keys.doomed(digest)).await?.is_some())
+        Ok(self.described(&self.keys.doomed(digest)).await?.is_some())
     }
 
-    /// What is written of doomed bytes, and when.
-    async fn doom(&self, key: &Path) -> Result<Option<(ObjectMeta, Bytes)>> {
+    /// A small object and what is known of it.
+    pub(super) async fn described(&self, key: &Path) -> Result<Option<(ObjectMeta, Bytes)>> {
         let found = match self.store.get(key).await {
             Ok(found) => {
                 let meta = found.meta.clone();
@@ -166,9 +152,14 @@ impl Shared {
     }
 
     /// Writes an object unless somebody else has written it since; false if that is so.
-    async fn replace(&self, key: &Path, version: UpdateVersion, by: &'static [u8]) -> Result<bool> {
+    pub(super) async fn replace(
+        &self,
+        key: &Path,
+        version: UpdateVersion,
+        by: Bytes,
+    ) -> Result<bool> {
         let options = PutOptions::from(PutMode::Update(version));
-        match self.store.put_opts(key, Bytes::from_static(by).into(), options).await {
+        match self.store.put_opts(key, by.into(), options).await {
             Ok(_) => Ok(true),
             Err(
                 object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. },
@@ -183,7 +174,7 @@ impl Shared {
     }
 }
 
-fn version_of(meta: &ObjectMeta) -> UpdateVersion {
+pub(super) fn version_of(meta: &ObjectMeta) -> UpdateVersion {
     UpdateVersion { e_tag: meta.e_tag.clone(), version: meta.version.clone() }
 }
 

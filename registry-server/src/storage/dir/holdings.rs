@@ -29,7 +29,7 @@ fn blobs(dir: &Path, repository: &Repository, found: &mut Vec<Holding>) -> Resul
     for (digest, entry) in files(dir)? {
         let Ok(metadata) = entry.metadata() else { continue };
         let (repository, size) = (repository.clone(), metadata.len());
-        found.push(Holding { repository, digest, size, since: linked(&metadata) });
+        found.push(Holding { repository, digest, size, since: linked(&metadata), removing: false });
     }
     Ok(())
 }
