@@ -235,8 +235,13 @@ pub(crate) trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// A place for bytes whose digest is not yet known.
+    /// A place for bytes that one request brings, and whose digest is not yet known.
     fn stage(&self) -> Box<dyn Staged>;
+
+    /// The same for an upload that many requests may bring, with hours between them.
+    fn stage_open(&self) -> Box<dyn Staged> {
+        self.stage()
+    }
 
     /// Where open uploads are that any process can go on with; `None` if they are those of this
     /// process alone.

@@ -30,9 +30,14 @@ pub(crate) enum Unfinished {
 }
 
 impl Upload {
-    /// Begins an upload whose digest will probably be of `algorithm`.
+    /// Begins an upload that one request brings, whose digest will probably be of `algorithm`.
     pub(crate) fn begin(storage: &Storage, algorithm: Algorithm) -> Upload {
         Upload { staged: storage.0.stage(), progress: Progress::new(algorithm) }
+    }
+
+    /// The same for one that many requests may bring.
+    pub(crate) fn begin_open(storage: &Storage, algorithm: Algorithm) -> Upload {
+        Upload { staged: storage.0.stage_open(), progress: Progress::new(algorithm) }
     }
 
     /// Goes on with an upload.

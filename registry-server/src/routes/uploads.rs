@@ -49,7 +49,8 @@ pub(crate) async fn begin(
     }
     if let Some(digest) = query::first(uri, "digest") {
         let digest = digest_of(&digest)?;
-        let session = open_alone(registry, repository, digest.algorithm())?;
+        let upload = Upload::begin(&registry.0.storage, digest.algorithm());
+        let session = open_here(registry, repository, upload)?;
         // Nobody else knows of this session: it must not outlive the request.
         let _closing = Closing(&registry.0.sessions, &session);
         return take_last(registry, repository, &session, &digest, head, body).await;
@@ -123,7 +124,7 @@ async fn open(
 ) -> Result<Arc<Session>, Problem> {
     let inner = &registry.0;
     let Some(uploads) = inner.storage.0.uploads() else {
-        return open_alone(registry, repository, algorithm);
+        return open_here(registry, repository, Upload::begin_open(&inner.storage, algorithm));
     };
     let (most, expiry) = (inner.config.limits.uploads, inner.config.limits.upload_expiry);
     if !inner.sessions.has_room(most, expiry) {
@@ -136,12 +137,11 @@ async fn open(
 }
 
 /// Begins an upload of this process.
-fn open_alone(
+fn open_here(
     registry: &Registry,
     repository: &Repository,
-    algorithm: Algorithm,
+    upload: Upload,
 ) -> Result<Arc<Session>, Problem> {
-    let upload = Upload::begin(&registry.0.storage, algorithm);
     let limits = &registry.0.config.limits;
     registry
         .0

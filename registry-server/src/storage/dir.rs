@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -57,10 +57,25 @@ struct Inner {
 
 impl Dir {
     pub(super) fn open(root: &Path, durability: Durability, lender: Option<Lender>) -> Result<Dir> {
+        Dir::over(root, durability, lender, Staging::open)
+    }
+
+    /// As on a file system without nameless files.
+    #[cfg(test)]
+    pub(super) fn with_names(root: &Path) -> Result<Dir> {
+        Dir::over(root, Durability::default(), None, Staging::with_names)
+    }
+
+    fn over(
+        root: &Path,
+        durability: Durability,
+        lender: Option<Lender>,
+        stage: fn(PathBuf) -> Result<Staging>,
+    ) -> Result<Dir> {
         let layout = Layout::new(root);
         fs::create_dir_all(root).map_err(|e| Error::at("create", root, e))?;
         let lock = lock(&layout)?;
-        let staging = Staging::open(layout.staging())?;
+        let staging = stage(layout.staging())?;
         let in_memory = statfs(root).is_ok_and(|found| found.f_type == TMPFS);
         let unlinking = Mutex::default();
         let disk = Disk::new(root, durability)?;
@@ -343,6 +358,10 @@ impl Backend for Dir {
     }
 
     fn stage(&self) -> Box<dyn Staged> {
-        Box::new(StagedFile::new(self.0.blobs.clone()))
+        Box::new(StagedFile::nameless(self.0.blobs.clone()))
+    }
+
+    fn stage_open(&self) -> Box<dyn Staged> {
+        Box::new(StagedFile::named(self.0.blobs.clone()))
     }
 }

@@ -22,6 +22,13 @@ macro_rules! suite {
                 super::$rule(&crate::Storage::dir(root.path()).unwrap()).await;
             })*
         }
+        mod dir_with_names {
+            $(#[tokio::test] async fn $rule() {
+                let root = tempfile::tempdir().unwrap();
+                let dir = crate::storage::dir::Dir::with_names(root.path()).unwrap();
+                super::$rule(&crate::Storage(std::sync::Arc::new(dir))).await;
+            })*
+        }
         mod bucket {
             $(#[tokio::test] async fn $rule() {
                 let store = super::store::Store::start().await;

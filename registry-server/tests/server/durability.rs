@@ -39,6 +39,34 @@ fn a_full_disk_is_told_and_costs_nothing() {
     server.kill();
 }
 
+/// A server that is killed leaves nothing of a push in one request: it has no name yet.
+#[test]
+fn what_one_request_brings_has_no_name_before_it_is_a_blob() {
+    use std::io::Write;
+
+    if served() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let test = "durability::what_one_request_brings_has_no_name_before_it_is_a_blob";
+    let server = Process::over_directory(test, root.path());
+    let bytes = vec![7; 4_000_000];
+    let digest = Digest::sha256(&bytes);
+    let mut sending = std::net::TcpStream::connect(&server.address).unwrap();
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n"
+    );
+    sending.write_all(head.as_bytes()).unwrap();
+    sending.write_all(&bytes[..3_999_999]).unwrap();
+    // Until it has come and has been written, but for the last byte.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let named = || std::fs::read_dir(root.path().join("_staging")).unwrap().count();
+    assert_eq!(named(), 0);
+    server.kill();
+    assert_eq!(named(), 0);
+    assert!(!root.path().join("a").exists(), "nothing else is there either");
+}
+
 #[test]
 fn one_process_serves_a_directory() {
     let root = tempfile::tempdir().unwrap();

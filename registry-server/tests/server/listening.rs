@@ -265,7 +265,12 @@ fn a_push_in_one_request_that_breaks_off_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     let limits = Limits { uploads: 1, ..Limits::default() };
     let server = Server::start(Storage::dir(root.path()).unwrap(), limits);
-    let staged = || std::fs::read_dir(root.path().join("_staging")).unwrap().count();
+    // They have no name, and are open in this process.
+    let staging = root.path().join("_staging");
+    let is_staged = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path()).is_ok_and(|file| file.starts_with(&staging))
+    };
+    let staged = || std::fs::read_dir("/proc/self/fd").unwrap().flatten().filter(is_staged).count();
     let wait = |count: usize| {
         let deadline = Instant::now() + Duration::from_secs(10);
         while staged() != count {

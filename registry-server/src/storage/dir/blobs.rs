@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use oci::Digest;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
-use super::file::{self, Disk, Staging};
+use super::file::{self, Disk, Fresh, Staging};
 use super::layout::Layout;
 use super::lender::Lender;
 use crate::name::Repository;
@@ -64,11 +64,11 @@ impl Blobs {
         metadata.is_file().then_some((file, metadata.len()))
     }
 
-    /// Makes a staged file a blob of the repository. Its digest is verified and it has `size`
+    /// Makes a fresh file a blob of the repository. Its digest is verified and it has `size`
     /// bytes. What is there already is not written again.
     pub(super) fn place(
         &self,
-        staged: &Path,
+        fresh: Fresh<'_>,
         repository: &Repository,
         digest: &Digest,
         size: u64,
@@ -78,15 +78,12 @@ impl Blobs {
         // A size that differs tells of damage: then these bytes take the place of those.
         if file::size(&target)? == Some(size) {
             self.disk.settle(&target)?;
-            file::remove(staged)?;
-            return Ok(());
+            return fresh.remove();
         }
         if file::size(&shared)? == Some(size) && self.disk.link(&shared, &target).is_ok() {
-            file::remove(staged)?;
-            return Ok(());
+            return fresh.remove();
         }
-        self.disk.sync(staged)?;
-        self.disk.rename(staged, &target)?;
+        self.disk.settle_at(fresh, &target, &self.staging)?;
         self.share(&target, &shared, size);
         Ok(())
     }

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use oci::{Algorithm, Digest};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat};
 
 use crate::storage::{Durability, locked};
 use crate::{Error, Result};
@@ -21,6 +23,16 @@ const READ: usize = 1 << 20;
 pub(super) struct Staging {
     dir: PathBuf,
     next: AtomicU64,
+    /// Whether the file system has files without a name, and lets them be given one.
+    nameless: bool,
+}
+
+/// A file that is whole and not yet in its place.
+#[derive(Clone, Copy)]
+pub(super) enum Fresh<'a> {
+    Named(&'a Path),
+    /// It has no name, and goes with its last descriptor.
+    Nameless(&'a File),
 }
 
 impl Staging {
@@ -31,7 +43,36 @@ impl Staging {
             let path = entry.map_err(|e| Error::at("list", &dir, e))?.path();
             fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
         }
-        Ok(Staging { dir, next: AtomicU64::new(0) })
+        let mut staging = Staging { dir, next: AtomicU64::new(0), nameless: false };
+        staging.nameless = staging.try_nameless();
+        Ok(staging)
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_names(dir: PathBuf) -> Result<Staging> {
+        Ok(Staging { nameless: false, ..Staging::open(dir)? })
+    }
+
+    /// Not every file system has them, and without `/proc` they get no name.
+    fn try_nameless(&self) -> bool {
+        let path = self.path();
+        let named = self.nameless().and_then(|file| name(&file, &path));
+        if let Err(error) = &named {
+            tracing::debug!(%error, "every upload has a name");
+        }
+        // What was not made need not be removed.
+        named.is_ok() && fs::remove_file(&path).is_ok()
+    }
+
+    pub(super) fn has_nameless(&self) -> bool {
+        self.nameless
+    }
+
+    /// A file without a name.
+    pub(super) fn nameless(&self) -> Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&self.dir, flags, Mode::from_raw_mode(0o666));
+        opened.map(File::from).map_err(|e| Error::at("create a file in", &self.dir, e.into()))
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -52,6 +93,23 @@ impl Staging {
         }
         placed
     }
+}
+
+impl Fresh<'_> {
+    /// It is not needed.
+    pub(super) fn remove(self) -> Result<()> {
+        match self {
+            Fresh::Named(path) => remove(path).map(drop),
+            Fresh::Nameless(_) => Ok(()),
+        }
+    }
+}
+
+/// Gives a file a name that nothing has.
+fn name(file: &File, path: &Path) -> Result<()> {
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(CWD, opened, CWD, path, AtFlags::SYMLINK_FOLLOW)
+        .map_err(|e| Error::at("link to", path, e.into()))
 }
 
 pub(super) fn create(path: &Path) -> io::Result<File> {
@@ -80,6 +138,30 @@ impl Disk {
         self.make_parent(to)?;
         fs::rename(from, to).map_err(|e| Error::at("rename to", to, e))?;
         self.sync_parent(to)
+    }
+
+    /// Gives a whole file its place durably, whatever is there; its bytes first.
+    pub(super) fn settle_at(&self, fresh: Fresh<'_>, to: &Path, staging: &Staging) -> Result<()> {
+        let file = match fresh {
+            Fresh::Named(path) => {
+                self.sync(path)?;
+                return self.rename(path, to);
+            }
+            Fresh::Nameless(file) => file,
+        };
+        if self.durability == Durability::Power {
+            file.sync_data().map_err(|e| Error::at("sync", to, e))?;
+        }
+        self.make_parent(to)?;
+        match name(file, to) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                // A link takes nothing's place: a name does.
+                let path = staging.path();
+                name(file, &path)?;
+                self.rename(&path, to)
+            }
+            named => named.and_then(|()| self.sync_parent(to)),
+        }
     }
 
     /// Links durably, and makes the target's directory if it is not there.

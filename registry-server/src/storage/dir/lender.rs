@@ -14,7 +14,7 @@ use oci::Digest;
 use rustix::fs::{AtFlags, CWD, ioctl_ficlone, linkat};
 
 use super::blobs::Blobs;
-use super::file;
+use super::file::{self, Fresh};
 use crate::name::Repository;
 use crate::{Error, Result};
 
@@ -121,7 +121,7 @@ impl Blobs {
             is(&target, digest)
         });
         let placed = match copied {
-            Ok(true) => self.place(&staged, to, digest, size).map(|()| true),
+            Ok(true) => self.place(Fresh::Named(&staged), to, digest, size).map(|()| true),
             Ok(false) => Ok(false),
             Err(e) => Err(Error::at("copy", path, e)),
         };

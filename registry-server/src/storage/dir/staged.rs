@@ -1,4 +1,6 @@
-//! Uploads as files. No file stays open between requests: a thousand idle uploads cost nothing.
+//! Uploads as files. What one request brings is written to a file that has no name until it is a
+//! blob: a process that is killed leaves nothing of it. An open upload has a name, below `_staging`,
+//! since no file stays open between its requests: a thousand idle uploads cost nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,6 +13,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use oci::{Algorithm, Digest};
 
 use super::blobs::Blobs;
+use super::file::Fresh;
 use super::{blocking, file};
 use crate::name::Repository;
 use crate::progress::Progress;
@@ -19,24 +22,82 @@ use crate::{Error, Result};
 
 pub(super) struct StagedFile {
     blobs: Arc<Blobs>,
-    /// `None` once it has become a blob.
-    path: Option<Arc<PathBuf>>,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// Of no file yet, and then of one without a name.
+    Nameless(Option<Arc<File>>),
+    Named(Arc<PathBuf>),
+    /// It has become a blob.
+    Done,
 }
 
 impl StagedFile {
-    pub(super) fn new(blobs: Arc<Blobs>) -> StagedFile {
-        let path = Some(Arc::new(blobs.staging.path()));
-        StagedFile { blobs, path }
+    /// For one request. Where files without a name cannot be had, it has one.
+    pub(super) fn nameless(blobs: Arc<Blobs>) -> StagedFile {
+        if blobs.staging.has_nameless() {
+            StagedFile { blobs, place: Place::Nameless(None) }
+        } else {
+            StagedFile::named(blobs)
+        }
     }
 
-    fn path(&self) -> Result<Arc<PathBuf>> {
-        self.path.clone().ok_or(Error::Interrupted { operation: "upload" })
+    /// For many requests.
+    pub(super) fn named(blobs: Arc<Blobs>) -> StagedFile {
+        let place = Place::Named(Arc::new(blobs.staging.path()));
+        StagedFile { blobs, place }
+    }
+
+    /// Works on the open file, where that delays nobody.
+    async fn with_file<T: Send + 'static>(
+        &mut self,
+        operation: &'static str,
+        verb: &'static str,
+        work: impl FnOnce(&File) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (place, blobs) = (self.place.clone(), self.blobs.clone());
+        let (place, done) = blocking(operation, move || {
+            let (place, file) = place.open(&blobs)?;
+            let done = work(&file).map_err(|e| Error::at(verb, &place.path(&blobs), e))?;
+            Ok((place, done))
+        })
+        .await?;
+        self.place = place;
+        Ok(done)
+    }
+}
+
+impl Place {
+    /// The same with an open file; a named one is closed when its work is done.
+    fn open(self, blobs: &Blobs) -> Result<(Place, Arc<File>)> {
+        match self {
+            Place::Nameless(Some(file)) => Ok((Place::Nameless(Some(file.clone())), file)),
+            Place::Nameless(None) => {
+                let file = Arc::new(blobs.staging.nameless()?);
+                Ok((Place::Nameless(Some(file.clone())), file))
+            }
+            Place::Named(path) => {
+                let opened = open(&path).map_err(|e| Error::at("open", &path, e))?;
+                Ok((Place::Named(path), Arc::new(opened)))
+            }
+            Place::Done => Err(Error::Ended),
+        }
+    }
+
+    /// What an error is about.
+    fn path(&self, blobs: &Blobs) -> PathBuf {
+        match self {
+            Place::Named(path) => path.to_path_buf(),
+            Place::Nameless(_) | Place::Done => blobs.layout.staging(),
+        }
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        if let Some(path) = &self.path
+        if let Place::Named(path) = &self.place
             && let Err(error) = file::remove(path)
         {
             tracing::warn!(%error, "an upload leaves a file behind");
@@ -47,27 +108,16 @@ impl Drop for StagedFile {
 impl Staged for StagedFile {
     fn write(&mut self, offset: u64, batch: Vec<Bytes>) -> BoxFuture<'_, Result<Option<Progress>>> {
         async move {
-            let path = self.path()?;
-            blocking("write of an upload", move || {
-                write(&path, offset, &batch).map_err(|e| Error::at("write", &path, e))
-            })
-            .await?;
+            let write = move |file: &File| write(file, offset, &batch);
+            self.with_file("write of an upload", "write", write).await?;
             Ok(None)
         }
         .boxed()
     }
 
     fn digest(&mut self, algorithm: Algorithm, size: u64) -> BoxFuture<'_, Result<Digest>> {
-        async move {
-            let path = self.path()?;
-            blocking("digest of an upload", move || {
-                open(&path)
-                    .and_then(|file| file::digest(&file, algorithm, size))
-                    .map_err(|e| Error::at("read", &path, e))
-            })
-            .await
-        }
-        .boxed()
+        let digest = move |file: &File| file::digest(file, algorithm, size);
+        self.with_file("digest of an upload", "read", digest).boxed()
     }
 
     fn commit(
@@ -77,14 +127,21 @@ impl Staged for StagedFile {
         size: u64,
     ) -> BoxFuture<'static, Result<()>> {
         async move {
-            let path = self.path()?;
             blocking("commit of an upload", move || {
-                // A write that failed half-way may have left more, and nothing was written of an
-                // empty blob.
-                let trimmed = open(&path).and_then(|file| file.set_len(size));
+                let (place, file) = self.place.clone().open(&self.blobs)?;
+                let path = place.path(&self.blobs);
+                // A write that failed half-way may have left more.
+                let trimmed = file.metadata().and_then(|found| match found.len() == size {
+                    true => Ok(()),
+                    false => file.set_len(size),
+                });
                 trimmed.map_err(|e| Error::at("truncate", &path, e))?;
-                self.blobs.place(&path, &repository, &digest, size)?;
-                self.path = None;
+                let fresh = match &place {
+                    Place::Named(path) => Fresh::Named(path),
+                    Place::Nameless(_) | Place::Done => Fresh::Nameless(&file),
+                };
+                self.blobs.place(fresh, &repository, &digest, size)?;
+                self.place = Place::Done;
                 Ok(())
             })
             .await
@@ -97,8 +154,7 @@ fn open(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
-fn write(path: &PathBuf, mut offset: u64, batch: &[Bytes]) -> io::Result<()> {
-    let file = open(path)?;
+fn write(file: &File, mut offset: u64, batch: &[Bytes]) -> io::Result<()> {
     for bytes in batch {
         file.write_all_at(bytes, offset)?;
         offset += bytes.len() as u64;
