@@ -1,6 +1,8 @@
 //! The embedded registry beside docker-registry under load: large blobs at once, small requests in
 //! great number, and the start. Both keep their data in a folder.
 
+mod mixed;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::thread;
@@ -25,9 +27,17 @@ pub(super) fn scenarios() -> Vec<Box<dyn Scenario>> {
     let scenario = |work| -> Box<dyn Scenario> {
         Box::new(Load { work, servers: RefCell::default(), content: RefCell::default() })
     };
-    [Work::Push, Work::Pull, Work::Manifests, Work::SmallBlobs, Work::SmallPushes, Work::Start]
-        .map(scenario)
-        .into()
+    [
+        Work::Push,
+        Work::Pull,
+        Work::Mixed,
+        Work::Manifests,
+        Work::SmallBlobs,
+        Work::SmallPushes,
+        Work::Start,
+    ]
+    .map(scenario)
+    .into()
 }
 
 /// What is timed.
@@ -35,6 +45,7 @@ pub(super) fn scenarios() -> Vec<Box<dyn Scenario>> {
 enum Work {
     Push,
     Pull,
+    Mixed,
     Manifests,
     SmallBlobs,
     SmallPushes,
@@ -71,7 +82,11 @@ struct Content {
 impl Content {
     fn new(work: Work) -> Content {
         let is_large = matches!(work, Work::Push | Work::Pull);
-        let rest = noise(if is_large { LAYER } else { SMALL });
+        let rest = noise(match work {
+            Work::Push | Work::Pull => LAYER,
+            Work::Mixed => mixed::BLOB,
+            _ => SMALL,
+        });
         let layers = (0..if is_large { LAYERS } else { 1 })
             .map(|number| {
                 let first = format!("layer {number:9}").into_bytes();
@@ -146,6 +161,7 @@ impl Load {
                 let expected = first.len() + content.rest.len();
                 if came == expected as u64 { Ok(()) } else { Err(format!("{came} bytes came")) }
             }),
+            Work::Mixed => mixed::work(address, content, round),
             Work::Manifests => ask_often(address, &manifest()),
             Work::SmallBlobs => ask_often(address, &blob(&digest(&[&content.small]))),
             Work::SmallPushes => at_once(CLIENTS, |client| {
@@ -159,6 +175,14 @@ impl Load {
             }),
             Work::Start => Ok(()),
         }
+    }
+
+    /// Fails if Tierce takes more memory under many clients than a small machine has.
+    fn require_little_memory(&self, tool: &dyn Tool, cost: &Cost) -> Result<()> {
+        if self.work == Work::Mixed && tool.name() == OURS && cost.peak > mixed::MEMORY {
+            return Err(format!("the registry took {} bytes of memory", cost.peak));
+        }
+        Ok(())
     }
 
     /// Puts what is asked for into a registry.
@@ -181,6 +205,7 @@ impl Scenario for Load {
         match self.work {
             Work::Push => "registry-push",
             Work::Pull => "registry-pull",
+            Work::Mixed => "registry-32-mixed",
             Work::Manifests => "registry-manifests",
             Work::SmallBlobs => "registry-blobs",
             Work::SmallPushes => "registry-small-pushes",
@@ -192,6 +217,9 @@ impl Scenario for Load {
         match self.work {
             Work::Push => "push of 1 GiB in eight blobs at once to a registry on a folder",
             Work::Pull => "pull of the same eight blobs at once",
+            Work::Mixed => {
+                "pushes and pulls of 512 MiB each way by 32 clients at once, a slow one beside them"
+            }
             Work::Manifests => "16,000 requests for a manifest, on 32 connections",
             Work::SmallBlobs => "16,000 requests for a blob of 1 KiB, on 32 connections",
             Work::SmallPushes => "1,600 pushes of a blob of 1 KiB, on 32 connections",
@@ -223,6 +251,10 @@ impl Scenario for Load {
     fn before(&self, stage: &Stage, tool: &dyn Tool, _round: usize) -> Result<()> {
         match self.work {
             Work::Push => self.with(tool, Registry::empty),
+            Work::Mixed => self.with(tool, |registry| {
+                registry.empty()?;
+                self.fill(registry)
+            }),
             Work::Start => {
                 self.servers.borrow_mut().remove(tool.name());
                 remove(&stage.fixtures.folder(&self.folder(tool))?)
@@ -251,7 +283,9 @@ impl Scenario for Load {
             self.work(registry, round)?;
             let wall = start.elapsed().as_secs_f64();
             // The clients are none of the registry's cost.
-            Ok(daemon.since(&before)?.added_to(Cost { wall, ..Cost::default() }))
+            let cost = daemon.since(&before)?.added_to(Cost { wall, ..Cost::default() });
+            self.require_little_memory(tool, &cost)?;
+            Ok(cost)
         })
     }
 
@@ -287,7 +321,11 @@ impl Scenario for Load {
         for name in [OURS, "docker-registry"] {
             remove(&stage.fixtures.folder(&format!("load-{name}"))?)?;
         }
-        Ok(Facts::from([("bytes".to_owned(), (LAYERS * LAYER) as f64)]))
+        let bytes = match self.work {
+            Work::Mixed => CLIENTS * mixed::TURNS * mixed::BLOB,
+            _ => LAYERS * LAYER,
+        };
+        Ok(Facts::from([("bytes".to_owned(), bytes as f64)]))
     }
 
     fn limit(&self, probe: &Probe, facts: &Facts) -> Option<f64> {
@@ -295,6 +333,7 @@ impl Scenario for Load {
         match self.work {
             Work::Push => Some(limit::receive(probe, bytes)),
             Work::Pull => Some(limit::serve(probe, bytes)),
+            Work::Mixed => Some(limit::receive(probe, bytes) + limit::serve(probe, bytes)),
             Work::Start => Some(limit::processes(probe, 1.0)),
             Work::Manifests | Work::SmallBlobs | Work::SmallPushes => None,
         }
