@@ -8,6 +8,11 @@ pub(crate) fn first(uri: &Uri, name: &str) -> Option<String> {
     pairs(uri).find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
+/// The first value of a parameter that says nothing when it is empty.
+pub(crate) fn said(uri: &Uri, name: &str) -> Option<String> {
+    first(uri, name).filter(|value| !value.is_empty())
+}
+
 /// All values of a parameter that may come several times.
 pub(crate) fn all(uri: &Uri, name: &str) -> Vec<String> {
     pairs(uri).filter(|(key, _)| key == name).map(|(_, value)| value).collect()

@@ -16,9 +16,13 @@ pub(crate) enum Wanted {
 
 /// Reads a `Range` header. Several ranges at once are answered with the whole.
 pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
-    let Some(text) = header.and_then(|text| text.trim().strip_prefix("bytes=")) else {
+    let Some((unit, text)) = header.and_then(|text| text.trim().split_once('=')) else {
         return Wanted::Whole;
     };
+    // Of units no letter's case matters (RFC 9110, section 14.1).
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return Wanted::Whole;
+    }
     let Some((first, last)) = text.trim().split_once('-') else { return Wanted::Whole };
     match (number(first.trim()), number(last.trim())) {
         (Number::Is(first), Number::Is(last)) if first <= last && first < size => {

@@ -1,11 +1,14 @@
 //! From a request to its endpoint.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
 };
@@ -62,9 +65,7 @@ async fn answer(State(registry): State<Registry>, request: Request) -> Response 
     tracing::info!(target: "registry_server::access", %method, path, status, user, bytes = length,
         milliseconds = took.as_millis() as u64, agent, "request");
     registry.0.metrics.count(&Answered { endpoint: kind, method: &method, status, took, length });
-    if method == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
+    without_body(&method, &mut response);
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     headers.insert(
@@ -72,6 +73,20 @@ async fn answer(State(registry): State<Registry>, request: Request) -> Response 
         HeaderValue::from_static("nosniff"),
     );
     registry.0.config.faults.after(response)
+}
+
+/// Takes the body from an answer that has none, and nothing of what is said of it: a length is that
+/// of the body that a GET would bring, and where there never is one, none is given.
+fn without_body(method: &Method, response: &mut Response) {
+    if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // Of a stream nobody below us knows the length.
+        *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+    } else if method == Method::HEAD {
+        if let Some(length) = response.body().size_hint().exact() {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        *response.body_mut() = Body::empty();
+    }
 }
 
 /// The prefix of the mirror that a request means, if it only says which registry is mirrored, as

@@ -22,6 +22,8 @@ use crate::upload::{Unfinished, Upload};
 use crate::{query, range};
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+/// The answer to a chunk that does not go on where the upload ends.
+const OUT_OF_ORDER: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
 /// What a client that meets too many open uploads is told to wait, in seconds.
 const RETRY: u32 = 30;
 
@@ -37,7 +39,7 @@ pub(crate) async fn begin(
     }
     registry.refuse_push_to_mirror(repository)?;
     let uri = &head.uri;
-    if let Some(mount) = query::first(uri, "mount") {
+    if let Some(mount) = query::said(uri, "mount") {
         let digest = digest_of(&mount)?;
         let from = query::first(uri, "from");
         if mounted(registry, repository, &digest, from.as_deref(), head).await? {
@@ -47,7 +49,7 @@ pub(crate) async fn begin(
         let session = open(registry, repository, digest.algorithm()).await?;
         return Ok(status_of(StatusCode::ACCEPTED, repository, &session));
     }
-    if let Some(digest) = query::first(uri, "digest") {
+    if let Some(digest) = query::said(uri, "digest") {
         let digest = digest_of(&digest)?;
         let upload = Upload::begin(&registry.0.storage, digest.algorithm());
         let session = open_here(registry, repository, upload)?;
@@ -264,6 +266,14 @@ async fn take_body(
     let at = chunk.as_ref().map(|chunk| chunk.start);
     let held = match session.hold(&registry.0.storage, at).await {
         Ok(held) => held,
+        Err(crate::Error::Contended) if at.is_some() => {
+            let problem = refused(crate::Error::Contended, registry, repository, session).await;
+            let message = "the chunk does not begin where the upload ends";
+            return Err(match at != Some(session.received()) && problem.status == OUT_OF_ORDER {
+                true => out_of_order(repository, session, message),
+                false => problem,
+            });
+        }
         Err(error) => return Err(refused(error, registry, repository, session).await),
     };
     let before = held.as_ref().map(Upload::size).ok_or_else(unknown)?;
@@ -299,11 +309,7 @@ async fn refused(
     match error {
         crate::Error::Ended => unknown(),
         crate::Error::Contended => match session.look_again(&registry.0.storage).await {
-            Ok(true) => {
-                let message = "another request writes to this upload, or the chunk does not begin \
-                               where it ends";
-                out_of_order(repository, session, message)
-            }
+            Ok(true) => out_of_order(repository, session, "another request writes to this upload"),
             Ok(false) => unknown(),
             Err(error) => error.into(),
         },
@@ -348,7 +354,7 @@ fn problem_of(broken: Broken, repository: &Repository, session: &Session) -> Pro
 }
 
 fn out_of_order(repository: &Repository, session: &Session, message: &str) -> Problem {
-    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, message);
+    let problem = Problem::new(OUT_OF_ORDER, Code::BlobUploadInvalid, message);
     recoverable(problem, repository, session)
 }
 
