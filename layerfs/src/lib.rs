@@ -45,8 +45,9 @@ pub use snapshot::{
 pub use stat_index::{FileStat, StatIndex};
 pub use store::{
     Before, BuildSnapshot, CommittedLayer, Container, ContainerSpec, ContainerState, Contents,
-    Follower, Health, ImageRecord, Layer, LayersTogether, NewImage, Onlooker, ProcessId, Progress,
-    Record, Run, Store, StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume, VolumeSpec,
+    Event, Follower, Health, ImageRecord, Layer, LayersTogether, NewImage, Onlooker, ProcessId,
+    Progress, Record, Run, Store, StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume,
+    VolumeSpec,
 };
 pub use write::{write_layer, write_tree};
 

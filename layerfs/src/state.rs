@@ -5,6 +5,7 @@
 //! connection, a file for each group of tables.
 
 pub(crate) mod containers;
+pub(crate) mod events;
 pub(crate) mod gc;
 pub(crate) mod images;
 pub(crate) mod layers;
@@ -29,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("state/schema.sql"),
     include_str!("state/encoders.sql"),
     include_str!("state/volumes.sql"),
+    include_str!("state/events.sql"),
 ];
 
 /// How long a writer waits for others. Every transaction of ours is a matter of milliseconds.

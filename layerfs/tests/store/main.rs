@@ -6,6 +6,7 @@ mod cache_mounts;
 mod common;
 mod containers;
 mod crash;
+mod events;
 mod images;
 mod layers;
 mod making;

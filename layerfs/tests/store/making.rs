@@ -194,8 +194,14 @@ fn a_store_of_the_first_version_keeps_its_blobs() {
     drop(store);
     let connection = rusqlite::Connection::open(root.join("state.db")).unwrap();
     let downgrade = "ALTER TABLE layer_blobs DROP COLUMN encoder;
-        DROP TABLE container_volumes; DROP TABLE volumes;";
+        DROP TABLE container_volumes; DROP TABLE volumes; DROP TABLE events;";
     connection.execute_batch(downgrade).unwrap();
+    let sql = "SELECT 'DROP TRIGGER ' || name FROM sqlite_schema WHERE type = 'trigger'";
+    let mut triggers = connection.prepare(sql).unwrap();
+    let drops: Vec<String> =
+        triggers.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    drop(triggers);
+    drops.iter().for_each(|sql| connection.execute_batch(sql).unwrap());
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
 
