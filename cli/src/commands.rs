@@ -212,9 +212,8 @@ commands! {
     /// Keep a container
     #[command(hide = true)]
     Keep => keep, trees: true;
-    /// Say why there are no events
-    #[command(hide = true)]
-    Events => events, trees: false;
+    /// Show what happens to containers, images, volumes and networks
+    Events => events, trees: true;
     /// Run a program until standard input ends
     #[command(hide = true)]
     Guard => guard, trees: false;

@@ -1,6 +1,7 @@
 //! Containers as the command line makes them: what is kept of one, and how it is started.
 
 mod config;
+pub(crate) mod events;
 pub(crate) mod failed_start;
 pub(crate) mod files;
 pub(crate) mod limits;

@@ -195,7 +195,21 @@ impl<'a> Networks<'a> {
         remove_all(&staged)?;
         fs::create_dir_all(staged.join("endpoints")).doing(failed)?;
         fs::write(staged.join("network.json"), serde_json::to_vec(network)?).doing(failed)?;
-        fs::rename(&staged, self.dir.join(name)).doing(failed)
+        fs::rename(&staged, self.dir.join(name)).doing(failed)?;
+        self.note_event(network, "create", None);
+        Ok(())
+    }
+
+    /// Notes what happens to a network, or to a container on it.
+    fn note_event(&self, network: &Network, action: &str, container: Option<&str>) {
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), network.name.clone()),
+            ("type".to_owned(), network.driver.name().to_owned()),
+        ]);
+        attributes.extend(container.map(|id| ("container".to_owned(), id.to_owned())));
+        if let Err(error) = self.store.note_event("network", action, &network.id, &attributes) {
+            tracing::warn!(%error, action, "an event is not noted");
+        }
     }
 
     /// Removes a network that no container is on.
@@ -204,7 +218,9 @@ impl<'a> Networks<'a> {
             return Err(Failure::new(format!("network {} has active endpoints", network.name)));
         }
         self.remove_bridge(network)?;
-        remove_all(&self.dir.join(&network.name))
+        remove_all(&self.dir.join(&network.name))?;
+        self.note_event(network, "destroy", None);
+        Ok(())
     }
 
     fn remove_bridge(&self, network: &Network) -> Result<(), Failure> {
@@ -280,6 +296,7 @@ impl<'a> Networks<'a> {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
+        self.note_event(network, "disconnect", Some(&endpoint.container));
         for other in self.endpoints(network)? {
             hosts::forget(self.store, &other.container, endpoint.address);
         }

@@ -4,7 +4,7 @@ use layerfs::Store;
 use runtime::Signal;
 
 use crate::app::App;
-use crate::containers::each;
+use crate::containers::{each, events::note};
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask::{ask_for_end, demand};
 use crate::keeper::wire::Request;
@@ -28,6 +28,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 
 fn kill(store: &Store, name: &str, signal: Signal) -> Result<(), Failure> {
     let container = store.container(name)?;
+    if container.state.is_running() {
+        note(store, &container, "kill", &[("signal", signal.number().to_string())]);
+    }
     if signal == Signal::KILL && container.state.is_running() {
         let request = Request::Stop { signal: signal.number(), seconds: None };
         return ask_for_end(store, &container, &request).map(drop);

@@ -4,6 +4,7 @@ use layerfs::Store;
 use runtime::Signal;
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::containers::{ContainerConfig, each};
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask::ask_for_end;
@@ -51,5 +52,8 @@ pub(crate) fn stop(store: &Store, name: &str, how: &How) -> Result<(), Failure> 
     let config = ContainerConfig::of(&container)?;
     let signal = how.signal.map_or_else(|| config.stop_signal(), Signal::number);
     let request = Request::Stop { signal, seconds: config.stop_seconds(how.time) };
-    ask_for_end(store, &container, &request).map(drop)
+    note(store, &container, "kill", &[("signal", signal.to_string())]);
+    ask_for_end(store, &container, &request)?;
+    note(store, &container, "stop", &[]);
+    Ok(())
 }

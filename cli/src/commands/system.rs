@@ -20,8 +20,7 @@ pub(crate) struct Args {
 enum Action {
     /// Show how much room images, containers and volumes take
     Df(df::Args),
-    /// Say why there are no events
-    #[command(hide = true)]
+    /// Show what happens to containers, images, volumes and networks
     Events(events::Args),
     /// Show what the store has, and what the machine is
     Info(info::Args),

@@ -116,6 +116,7 @@ pub(super) fn connect(
         .act(|| runtime::network::connect(namespace, uplink, interface, mac, gateway))?;
     endpoint.interface = connected.unwrap_or_default();
     networks.note(&network, &endpoint)?;
+    networks.note_event(&network, "connect", Some(&container.id));
     others.iter().for_each(|other| hosts::learn(networks.store, &other.container, &endpoint));
     Ok(Connected { network, endpoint, address, others, aliases: connection.aliases.clone() })
 }
