@@ -9,6 +9,7 @@
 
 mod blobs;
 mod compressed;
+mod container_events;
 mod container_state;
 mod containers;
 mod contents;

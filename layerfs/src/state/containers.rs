@@ -76,6 +76,11 @@ pub(crate) fn by_name(
         .optional()
 }
 
+/// The container of exactly this id.
+pub(crate) fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<ContainerRow>> {
+    connection.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?.query_row([id], row).optional()
+}
+
 /// The containers whose ids begin with `prefix`, which may be any text; at most `limit`.
 pub(crate) fn by_prefix(
     connection: &Connection,

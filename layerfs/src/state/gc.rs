@@ -31,9 +31,8 @@ pub(crate) fn remove_images(
     };
     let mut unused = digests(c, sql)?;
     unused.retain(|id| only.is_none_or(|only| only.contains(id)));
-    let mut remove = c.prepare("DELETE FROM images WHERE id = ?1")?;
     for id in &unused {
-        remove.execute([id.to_string()])?;
+        super::images::remove(c, &id.to_string())?;
     }
     Ok(unused)
 }

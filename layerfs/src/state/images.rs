@@ -3,7 +3,7 @@
 use oci::{Descriptor, DiffId, Digest};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Abort, now, parse};
+use super::{Abort, events, now, parse};
 use crate::Error;
 
 /// Keeps a document's bytes.
@@ -47,9 +47,12 @@ pub(crate) fn put_image(
     layers: &[(DiffId, Option<Descriptor>)],
 ) -> rusqlite::Result<()> {
     let id = id.to_string();
-    connection
+    let added = connection
         .prepare_cached("INSERT OR IGNORE INTO images (id, added) VALUES (?1, ?2)")?
         .execute(params![id, now()])?;
+    if added > 0 {
+        events::of_image(connection, "create", &id, &id)?;
+    }
     let mut insert = connection.prepare_cached(
         "INSERT INTO image_layers (image, position, diff_id, blob) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (image, position) DO UPDATE SET blob = coalesce(?4, blob)",
@@ -143,8 +146,8 @@ pub(crate) fn put_name(
             id.to_string(),
             manifest.map(Digest::to_string),
             target.map(Digest::to_string)
-        ])
-        .map(drop)
+        ])?;
+    events::of_image(connection, "tag", &id.to_string(), name)
 }
 
 /// What a name means.
@@ -188,10 +191,14 @@ pub(crate) fn name_by_digest(
 
 /// Removes a name and says whose it was.
 pub(crate) fn remove_name(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    connection
+    let image: Option<String> = connection
         .prepare_cached("DELETE FROM names WHERE name = ?1 RETURNING image")?
         .query_row([name], |row| row.get(0))
-        .optional()
+        .optional()?;
+    if let Some(image) = &image {
+        events::of_image(connection, "untag", image, name)?;
+    }
+    Ok(image)
 }
 
 /// All names of an image, sorted.
@@ -250,7 +257,14 @@ pub(crate) fn id_of_manifest(
 
 /// Removes an image with its names, manifests and list of layers.
 pub(crate) fn remove(connection: &Connection, id: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM images WHERE id = ?1")?.execute([id]).map(drop)
+    for name in names(connection, id)? {
+        events::of_image(connection, "untag", id, &name)?;
+    }
+    let removed = connection.prepare_cached("DELETE FROM images WHERE id = ?1")?.execute([id])?;
+    if removed > 0 {
+        events::of_image(connection, "delete", id, id)?;
+    }
+    Ok(())
 }
 
 /// The name of a container that is based on an image.

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::events;
+
 /// A volume as it stands in its row.
 pub(crate) struct VolumeRow {
     pub(crate) name: String,
@@ -27,8 +29,8 @@ pub(crate) fn insert(connection: &Connection, volume: &VolumeRow) -> rusqlite::R
         .prepare_cached(
             "INSERT INTO volumes (name, created, anonymous, labels) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute(params![volume.name, volume.created, volume.anonymous, volume.labels])
-        .map(drop)
+        .execute(params![volume.name, volume.created, volume.anonymous, volume.labels])?;
+    events::of_volume(connection, "create", &volume.name)
 }
 
 /// The volume of this name.
@@ -82,5 +84,7 @@ pub(crate) fn anonymous_of(
 
 /// Removes a volume that nobody uses.
 pub(crate) fn remove(connection: &Connection, name: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name]).map(drop)
+    let removed =
+        connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
+    if removed > 0 { events::of_volume(connection, "destroy", name) } else { Ok(()) }
 }

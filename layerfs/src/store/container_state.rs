@@ -11,7 +11,7 @@ use crate::state::now;
 
 /// The exit code of a container whose keeper died without writing one: SIGKILL's, by which the
 /// kernel ends the container then.
-const LOST: i32 = 137;
+pub(super) const LOST: i32 = 137;
 
 /// What a container is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use oci::{DiffId, Digest};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use super::container_events::{note, note_change};
 use super::container_state::ContainerState;
 use super::{Store, names, places, random_hex};
 use crate::lease::Lease;
@@ -106,6 +107,7 @@ impl Store {
                 state: state_text(ContainerState::Created),
             };
             rows::insert(c, &row, &spec.layers)?;
+            note(c, &row, "create", &[])?;
             lease.pin_container(c, &id)?;
             places::move_in(&staged, &self.places().container(&id), lease)?;
             container_of_row(self, c, row)
@@ -155,9 +157,8 @@ impl Store {
             if before.is_running() {
                 return Err(Error::ContainerRunning { id: id.to_owned() }.into());
             }
-            let state = before.followed_by(state);
             lease.unpin_container(c, id)?;
-            found(rows::set_state(c, id, &state_text(state))?, id)
+            change_state(c, id, before.followed_by(state))
         })
     }
 
@@ -166,9 +167,7 @@ impl Store {
     /// # Errors
     /// [`Error::ContainerNotFound`] if it was removed meanwhile.
     pub fn set_container_state(&self, id: &str, state: ContainerState) -> Result<()> {
-        self.state().write("record the state of a container", |c| {
-            found(rows::set_state(c, id, &state_text(state))?, id)
-        })
+        self.state().write("record the state of a container", |c| change_state(c, id, state))
     }
 
     /// Replaces what its maker keeps with a container.
@@ -190,7 +189,10 @@ impl Store {
         check_name(name)?;
         self.state().write("rename a container", |c| {
             free_name(c, Some(name), &[])?;
-            found(rows::rename(c, id, name)?, id)
+            let mut container = this_row(c, id)?;
+            rows::rename(c, id, name)?;
+            let before = std::mem::replace(&mut container.name, name.to_owned());
+            Ok(note(c, &container, "rename", &[("oldName", &before)])?)
         })
     }
 
@@ -207,6 +209,7 @@ impl Store {
             if this_container(self, c, id)?.state.is_running() {
                 return Err(Error::ContainerRunning { id: id.to_owned() }.into());
             }
+            note(c, &this_row(c, id)?, "destroy", &[])?;
             Ok(rows::remove(c, id)?)
         })?;
         // Not before the record is gone for certain; the id is never used again.
@@ -243,9 +246,18 @@ pub(crate) fn container_of_row(
 
 /// The container of exactly this id.
 fn this_container(store: &Store, c: &Connection, id: &str) -> Result<Container, Abort> {
-    let row = rows::by_prefix(c, id, 1)?.pop().filter(|row| row.id == id);
-    let row = row.ok_or_else(|| Error::ContainerNotFound { name: id.to_owned() })?;
-    container_of_row(store, c, row)
+    container_of_row(store, c, this_row(c, id)?)
+}
+
+fn this_row(c: &Connection, id: &str) -> Result<ContainerRow, Abort> {
+    Ok(rows::by_id(c, id)?.ok_or_else(|| Error::ContainerNotFound { name: id.to_owned() })?)
+}
+
+/// Writes a state down, and what has happened thereby.
+fn change_state(c: &Connection, id: &str, state: ContainerState) -> Result<(), Abort> {
+    let before = this_row(c, id)?;
+    rows::set_state(c, id, &state_text(state))?;
+    Ok(note_change(c, &before, state)?)
 }
 
 fn state_text(state: ContainerState) -> String {

@@ -45,6 +45,32 @@ fn what_is_written_down_is_noted_once() {
     assert_eq!(actions(&store.events(made, 2).unwrap()), ["start", "pause"]);
 }
 
+/// Its keeper may be slower than the container.
+#[test]
+fn what_ended_at_once_was_started_too() {
+    let (_dir, store) = new_store();
+    let lease = store.lease().unwrap();
+    let spec = ContainerSpec {
+        name: Some("brief".into()),
+        image: None,
+        image_name: "app".into(),
+        layers: Vec::new(),
+        config: json!({}),
+    };
+    let starting = ContainerState::running(std::process::id()).unwrap();
+    for (state, expected) in [
+        (starting.ended(0), &["create", "start", "die", "destroy"][..]),
+        (starting.failed(127), &["create", "destroy"]),
+    ] {
+        let before = store.latest_event().unwrap();
+        let container = store.create_container(&lease, &spec).unwrap();
+        store.begin_container(&lease, &container.id, starting).unwrap();
+        store.set_container_state(&container.id, state).unwrap();
+        store.remove_container(&lease, &container.id).unwrap();
+        assert_eq!(actions(&store.events(before, 100).unwrap()), expected);
+    }
+}
+
 #[test]
 fn only_so_many_events_are_kept() {
     let (_dir, store) = new_store();
