@@ -89,6 +89,9 @@ async fn listen(
 fn expire_uploads(registry: &Registry) {
     let expiry = registry.0.config.limits.upload_expiry;
     registry.0.sessions.expire(expiry);
+    if registry.0.config.read_only {
+        return;
+    }
     let registry = registry.clone();
     tokio::spawn(async move {
         registry.0.sessions.expire_shared(&registry.0.storage, expiry).await;

@@ -110,6 +110,10 @@ impl Upload {
         if algorithm == self.progress.hasher.algorithm() {
             return Ok(self.progress.digest());
         }
+        // What is read is all that has come, wherever.
+        if let Some(moved) = self.staged.refresh().await.map_err(Unfinished::Storage)? {
+            self.progress = moved;
+        }
         self.staged.digest(algorithm, self.progress.size).await.map_err(Unfinished::Storage)
     }
 

@@ -123,6 +123,31 @@ fn requests_in_turn_at_two_servers_make_one_blob() {
     two.assert_clean();
 }
 
+/// What a server remembers of an upload is not taken for what has come of it elsewhere.
+#[test]
+fn what_one_server_remembers_is_not_what_another_has_made_of_it() {
+    if served() {
+        return;
+    }
+    let two = Two::start("what_one_server_remembers_is_not_what_another_has_made_of_it");
+    let content = bytes(2_100_000);
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        for (first, second) in [(10, 20), (10, 1_000_000), (1_000_000, 1_000_010)] {
+            let place = two.begin(A);
+            let patch = format!("PATCH {place}");
+            assert_eq!(two.step(A, &patch, None, &content[..first]).0, 202);
+            assert_eq!(two.step(B, &patch, None, &content[first..second]).0, 202);
+            let (put, rest) = match first {
+                10 => (content[..second].to_vec(), &b""[..]),
+                _ => (content.clone(), &content[second..]),
+            };
+            let put = format!("PUT {place}?digest={}", algorithm.digest(&put));
+            assert_eq!(two.step(A, &put, None, rest).0, 201, "{first} and {second}");
+        }
+    }
+    two.assert_clean();
+}
+
 #[test]
 fn what_one_server_ends_has_ended_for_the_other() {
     if served() {

@@ -182,13 +182,16 @@ impl Uploads for Remote {
                     && at.is_none_or(|at| at == found.draft.size)
             };
             let found = match self.0.recent.take(id).filter(fits) {
-                Some(found) => found,
-                None => self.0.idle_draft(repository.as_str(), id).await?.ok_or(Error::Ended)?,
+                Some(found) => (found, true),
+                None => {
+                    let found = self.0.idle_draft(repository.as_str(), id).await?;
+                    (found.ok_or(Error::Ended)?, false)
+                }
             };
-            if at.is_some_and(|at| at != found.draft.size) {
+            if at.is_some_and(|at| at != found.0.draft.size) {
                 return Err(Error::Contended);
             }
-            let progress = found.draft.progress().ok_or(Error::Ended)?;
+            let progress = found.0.draft.progress().ok_or(Error::Ended)?;
             let work = Work::resume(self.0.clone(), id, found, at.is_none(), turn);
             Ok(Resumed { staged: Box::new(Staging::new(work)), progress })
         }

@@ -14,7 +14,8 @@ use super::work::{PART, Work};
 use crate::name::Repository;
 use crate::{Error, Result};
 
-/// Up to this size, in bytes, it is not looked whether a blob is there before it is written.
+/// Up to this size, in bytes, it is not looked whether a blob is there before it is written, nor if
+/// the store only has to copy it.
 const SMALL: u64 = 256 << 10;
 /// What a store copies in one request, in bytes.
 const MAX_COPY: u64 = 5 << 30;
@@ -68,7 +69,8 @@ impl Work {
         let shared = self.shared.clone();
         let (doomed, ()) = try_join(shared.is_doomed(digest), self.require_draft()).await?;
         // Looked for after that: what is there then and was not doomed before stays for a while.
-        let there = !doomed && size > SMALL && shared.size(digest).await? == Some(size);
+        let costs = size > SMALL && !self.away;
+        let there = !doomed && costs && shared.size(digest).await? == Some(size);
         if !there {
             if doomed {
                 shared.reprieve(digest).await?;
@@ -112,6 +114,9 @@ impl Work {
     }
 
     pub(super) fn leaves_something(&self) -> bool {
+        if self.parked && !self.ended {
+            return false;
+        }
         self.version.is_some() || self.multipart.is_some() || self.draft.tail.is_some()
     }
 

@@ -34,12 +34,8 @@ struct Drafts {
 pub(super) type Turn = OwnedMutexGuard<()>;
 
 impl Recent {
-    /// Remembers how far an upload was when it was written down, if its last bytes stand there,
-    /// too: those that do not are removed by who goes on elsewhere.
+    /// Remembers how far an upload was when it was written down.
     pub(super) fn keep(&self, id: &str, loaded: Loaded) {
-        if loaded.draft.tail.is_some() {
-            return;
-        }
         let mut drafts = locked(&self.drafts);
         drafts.forget(id);
         drafts.bytes += loaded.weight();

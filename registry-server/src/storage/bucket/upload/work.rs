@@ -56,6 +56,10 @@ pub(super) struct Work {
     pub(super) claimed: Option<Instant>,
     /// Whether what comes may stand behind what others have sent meanwhile.
     anywhere: bool,
+    /// Whether the draft is remembered, and may be outdated.
+    remembered: bool,
+    /// Whether nothing has come since it was written down.
+    pub(super) parked: bool,
     pub(super) ended: bool,
     _turn: Option<Turn>,
 }
@@ -82,6 +86,8 @@ impl Work {
             in_parts: None,
             claimed: None,
             anywhere: false,
+            remembered: false,
+            parked: false,
             ended: true,
             _turn: None,
         }
@@ -98,12 +104,12 @@ impl Work {
     pub(super) fn resume(
         shared: Arc<Shared>,
         id: &str,
-        found: Loaded,
+        (found, remembered): (Loaded, bool),
         anywhere: bool,
         turn: Turn,
     ) -> Work {
         let work = Work::found(shared, id, found);
-        Work { anywhere, ended: false, _turn: Some(turn), ..work }
+        Work { anywhere, remembered, ended: false, _turn: Some(turn), ..work }
     }
 
     fn set_out_from(&mut self, found: Loaded) {
@@ -142,6 +148,9 @@ impl Work {
         offset: u64,
         batch: Vec<Bytes>,
     ) -> Result<Option<Progress>> {
+        self.parked = false;
+        let mut moved = self.make_sure().await?;
+        let offset = moved.as_ref().map_or(offset, |moved| moved.size);
         self.fetch().await?;
         self.beat().await?;
         // A write that failed may have left more than was counted.
@@ -151,21 +160,34 @@ impl Work {
             // At once, so that it is not doubled to more than is needed.
             self.buffer.reserve(HELD.saturating_sub(self.buffer.len()));
         }
-        for bytes in batch {
-            self.buffer.extend_from_slice(&bytes);
+        for bytes in &batch {
+            self.buffer.extend_from_slice(bytes);
+        }
+        if let Some(moved) = &mut moved {
+            moved.take_all(&batch);
         }
         // What stands behind the mark is enough for the next part, or for the last bytes of the
         // request to be none that are too few for one.
         let marked = self.marked();
         if marked == 0 || self.buffer.len() < marked + self.part() {
-            return Ok(None);
+            return Ok(moved);
         }
-        let moved = self.claim().await?;
-        if moved.is_none() {
+        let further = self.claim().await?;
+        if further.is_none() {
             self.flush(marked).await?;
             self.in_parts = self.mark.take();
         }
-        Ok(moved)
+        Ok(further.or(moved))
+    }
+
+    /// Looks whether last bytes are still there that were written down apart, if that is only
+    /// remembered. Says how far the upload is if others have gone on with it.
+    async fn make_sure(&mut self) -> Result<Option<Progress>> {
+        if !self.away || !std::mem::take(&mut self.remembered) {
+            return Ok(None);
+        }
+        let moved = self.refresh().await?;
+        if moved.is_some() && !self.anywhere { Err(Error::Contended) } else { Ok(moved) }
     }
 
     /// How much of the buffer will be the next part.
@@ -326,7 +348,9 @@ impl Work {
         let further = self.claimed.is_some()
             || self.noted.as_ref().is_some_and(|noted| noted.size != self.draft.size);
         let Some(mut noted) = self.noted.clone().filter(|_| further && !self.ended) else {
-            return self.require_draft().await.map(|()| None);
+            self.require_draft().await?;
+            self.parked = true;
+            return Ok(None);
         };
         let size = noted.size.checked_sub(self.flushed).and_then(|size| usize::try_from(size).ok());
         self.buffer.truncate(size.ok_or(Error::Contended)?);
@@ -339,6 +363,7 @@ impl Work {
                 self.flush(self.buffer.len()).await?;
             }
             if self.put_down(&noted).await? {
+                self.parked = true;
                 return Ok(moved);
             }
             if self.claimed.take().is_some() {
