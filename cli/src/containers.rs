@@ -99,9 +99,9 @@ fn start_here(
     let process = runtime::spawn(spec).map_err(start_failure)?;
     keeper.started(&process)?;
     let mut state = starting;
-    if let (Some(ContainerState::Running(run)), ContainerState::Running(us)) =
-        (ContainerState::running(process.pid().unsigned_abs()), starting)
-    {
+    // One that has ended already has run all the same: we stand for it.
+    let seen = ContainerState::running(process.pid().unsigned_abs()).unwrap_or(starting);
+    if let (ContainerState::Running(run), ContainerState::Running(us)) = (seen, starting) {
         let run = Run { keeper: Some(us.process), ..run };
         state = ContainerState::Running(run);
         keeper.record(store, &container.id, run);

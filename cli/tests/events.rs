@@ -147,6 +147,26 @@ fn what_happened_is_found_afterwards() {
 }
 
 #[test]
+fn containers_that_end_at_once_have_run() {
+    let tierce = tierce();
+    for number in 0..10 {
+        let name = format!("brief{number}");
+        let restart = if number < 5 { "no" } else { "on-failure:2" };
+        let run = ["run", "--name", &name, "--restart", restart, "busybox", "false"];
+        assert_eq!(tierce.run(run).code, 1);
+        // Who took part has seen the first end alone.
+        assert_eq!(tierce.ok(["wait", &name]), "1\n");
+        let runs = if number < 5 { 1 } else { 3 };
+        for action in ["start", "die"] {
+            let found = past(&tierce, &[&format!("container={name}"), &format!("event={action}")]);
+            assert_eq!(found.len(), runs, "{name} {action}");
+        }
+    }
+    assert_eq!(tierce.run(["run", "--rm", "--name", "last", "busybox", "false"]).code, 1);
+    assert_eq!(past(&tierce, &["container=last", "type=container"]).len(), 4);
+}
+
+#[test]
 fn a_keeper_that_is_killed_leaves_word_of_the_end() {
     let tierce = tierce();
     tierce.ok(["run", "-d", "--name", "one", "busybox", "sleep", "1000"]);

@@ -142,7 +142,10 @@ impl<'a> Kept<'a> {
         )
         .map_err(&refuse)?;
         let process = started.process.pid().unsigned_abs();
-        if let Some(ContainerState::Running(run)) = ContainerState::running(process) {
+        // One that has ended already has run all the same: we stand for it.
+        let running =
+            ContainerState::running(process).or_else(|| ContainerState::running(self.us.pid));
+        if let Some(ContainerState::Running(run)) = running {
             let (keeper, restarts) = (Some(self.us), self.restarts);
             let health = self.check.as_ref().map(|_| Health::Starting);
             let run = Run { keeper, restarts, health, ..run };
