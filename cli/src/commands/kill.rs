@@ -14,7 +14,7 @@ use crate::keeper::wire::Request;
 pub(crate) struct Args {
     /// Which signal
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
-    signal: Signal,
+    signal: String,
     /// Names or ids of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
@@ -22,8 +22,9 @@ pub(crate) struct Args {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    let signal: Signal = args.signal.parse()?;
     let store = app.store()?;
-    each(&args.containers, |name| kill(store, name, args.signal))
+    each(&args.containers, |name| kill(store, name, signal))
 }
 
 fn kill(store: &Store, name: &str, signal: Signal) -> Result<(), Failure> {
