@@ -40,6 +40,7 @@ fn options_show_inside() {
             "cat /proc/sys/net/core/somaxconn",
             "77",
         ),
+        (&["--sysctl", "net.core.somaxconn=78"], "cat /proc/sys/net/core/somaxconn", "78"),
         (&["--sysctl", "kernel.shm_rmid_forced=1"], "cat /proc/sys/kernel/shm_rmid_forced", "1"),
         (&["--device", "/dev/full:/dev/mine"], "echo x > /dev/mine || echo full", "full"),
         (&["--pid", "private"], "echo $$", "1"),
@@ -56,7 +57,7 @@ fn what_would_change_the_machine_or_cannot_be_had_is_refused_and_leaves_nothing(
     let tierce = tierce();
     for options in [
         &["--sysctl", "kernel.panic=5"][..],
-        &["--sysctl", "net.core.somaxconn=77"],
+        &["--network", "host", "--sysctl", "net.core.somaxconn=77"],
         &["--ipc", "host", "--sysctl", "kernel.shmmni=77"],
         &["--device", "/dev/null:/dev/x:r"],
         &["--device", "/etc/passwd"],

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use oci::RuntimeConfig;
 
+use super::options::sharing::Sharing;
 use crate::error::Failure;
 use crate::machine::is_in_first_user_namespace;
 use crate::networks::choice::Link;
@@ -17,8 +18,9 @@ use crate::networks::{DEFAULT, NetworkChoice, way_out};
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArgs {
     /// The network that the command sees: host, none, bridge, container:NAME, or one of your own;
-    /// host if no port is published, else bridge; of your own also several, each with what the
-    /// container has there: name=NAME,alias=NAME,ip=ADDRESS,mac-address=ADDRESS
+    /// host if no port is published and nothing of the network's is set, else bridge. Of your own
+    /// also several, each with what the container has there:
+    /// name=NAME,alias=NAME,ip=ADDRESS,mac-address=ADDRESS
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Vec<NetworkFlag>,
     /// Another name on its network
@@ -100,11 +102,16 @@ impl NetworkArgs {
         self.network.first().map(|flag| &flag.network)
     }
 
+    /// Whether options ask for a network with others.
+    fn wants_others(&self) -> bool {
+        !self.link.is_empty() || self.mac_address.is_some()
+    }
+
     /// The networks, given the ports.
-    pub(crate) fn chosen(&self, ports: &[Published]) -> Result<Chosen, Failure> {
+    pub(crate) fn chosen(&self, ports: &[Published], sharing: &Sharing) -> Result<Chosen, Failure> {
         let network = match self.first() {
             Some(choice) => choice.clone(),
-            None if ports.is_empty() && self.link.is_empty() && self.mac_address.is_none() => {
+            None if ports.is_empty() && !self.wants_others() && !sharing.sets_network() => {
                 NetworkChoice::Host
             }
             None => NetworkChoice::Named(DEFAULT.into()),

@@ -181,7 +181,7 @@ pub(crate) fn create(
         let port = format!("{}/{}", port.container, port.protocol.as_str());
         runtime.exposed_ports.entry(port).or_insert_with(|| json!({}));
     }
-    let chosen = args.network.chosen(&ports)?;
+    let chosen = args.network.chosen(&ports, &args.sharing)?;
     NetworkArgs::tell_of_limits(&chosen.network);
     args.sharing.check(&chosen.network)?;
     let (log_notes, log_options) = LogNotes::take(&args.log_opt)?;

@@ -240,6 +240,11 @@ impl Sharing {
         self.device_mounts().map(drop)
     }
 
+    /// Whether settings of a network are set, which the container must then have for itself.
+    pub(crate) fn sets_network(&self) -> bool {
+        self.sysctl.iter().any(|(name, _)| name.starts_with("net."))
+    }
+
     /// The devices that were asked for.
     pub(crate) fn device_mounts(&self) -> Result<Vec<Mount>, Failure> {
         let all: Result<Vec<Vec<Mount>>, _> = self.device.iter().map(DeviceFlag::mounts).collect();
