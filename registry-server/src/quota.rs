@@ -201,7 +201,11 @@ impl Registry {
         repository: &Repository,
         expected: &Digest,
     ) -> Result<u64, Unfinished> {
-        upload.verify(expected).await?;
+        if let Err(refused) = upload.verify(expected).await {
+            // Who is told so may look for the upload at once.
+            upload.remove().await;
+            return Err(refused);
+        }
         let reserved = self.reserve(repository, expected, upload.size()).await;
         let reserved = reserved.map_err(Unfinished::Storage)?.map_err(Unfinished::OverQuota)?;
         // The same blob may have been here all along, and a collection may be about to remove it.

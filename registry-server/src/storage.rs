@@ -335,6 +335,13 @@ pub(crate) trait Staged: Send {
     /// From now on nobody goes on with it: dropped, it is gone.
     fn end(&mut self) {}
 
+    /// Removes what has ended and is to be no blob: who waits for it finds nothing of it then,
+    /// where else it would be gone some time later.
+    fn remove(self: Box<Self>) -> BoxFuture<'static, ()> {
+        drop(self);
+        std::future::ready(()).boxed()
+    }
+
     /// Reads the first `size` bytes again, for a digest by an algorithm that came as a surprise.
     fn digest(&mut self, algorithm: Algorithm, size: u64) -> BoxFuture<'_, Result<Digest>>;
 

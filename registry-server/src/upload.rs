@@ -84,6 +84,11 @@ impl Upload {
         self.staged.end();
     }
 
+    /// Removes an upload that has ended.
+    pub(crate) async fn remove(self) {
+        self.staged.remove().await;
+    }
+
     /// Ends the upload as the blob `expected` of a repository.
     pub(crate) async fn finish(
         mut self,

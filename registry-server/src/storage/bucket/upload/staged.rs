@@ -56,6 +56,16 @@ impl Staged for Staging {
         }
     }
 
+    fn remove(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        let work = self.0.take();
+        async move {
+            if let Some(work) = work.filter(Work::leaves_something) {
+                leave(work).await;
+            }
+        }
+        .boxed()
+    }
+
     fn digest(&mut self, algorithm: Algorithm, _size: u64) -> BoxFuture<'_, Result<Digest>> {
         async move { self.work()?.digest(algorithm).await }.boxed()
     }
@@ -81,10 +91,12 @@ impl Drop for Staging {
     fn drop(&mut self) {
         let Some(work) = self.0.take().filter(Work::leaves_something) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            if let Err(error) = work.leave().await {
-                tracing::warn!(%error, "an upload leaves something behind");
-            }
-        });
+        runtime.spawn(leave(work));
+    }
+}
+
+async fn leave(work: Work) {
+    if let Err(error) = work.leave().await {
+        tracing::warn!(%error, "an upload leaves something behind");
     }
 }
