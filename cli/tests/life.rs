@@ -309,3 +309,26 @@ fn the_health_of_a_container_is_looked_after() {
     tierce.ok(["rm", "-f", "box"]);
     assert_nothing_is_left(&tierce);
 }
+
+/// Mount points that the image lacks are nothing that the container made, also while it runs.
+#[test]
+fn a_container_that_runs_shows_no_mount_points_as_changes() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let bare = "FROM scratch\nCOPY --from=busybox /bin/busybox /bin/busybox\n";
+    tierce.scratch().write("context/Dockerfile", bare);
+    let context = tierce.scratch().join("context");
+    tierce.ok(["build", "-q", "-t", "bare", context.to_str().unwrap()]);
+    let run = ["run", "-d", "--name", "one", "-v", "kept:/with blank/data", "bare"];
+    tierce.ok([&run[..], &["/bin/busybox", "sleep", "1000"]].concat());
+    assert_eq!(tierce.ok(["diff", "one"]), "");
+    let change = "touch '/with blank/own' /etc/own; mkdir /empty";
+    tierce.ok(["exec", "one", "/bin/busybox", "sh", "-c", change]);
+    let own = "A /empty\nA /etc\nA /etc/own\nA /with blank\nA /with blank/own\n";
+    assert_eq!(tierce.ok(["diff", "one"]), own);
+    tierce.ok(["commit", "one", "made"]);
+    tierce.ok(["rm", "-f", "one"]);
+    let shown = tierce.ok(["image", "diff", "bare", "made"]);
+    let added: Vec<&str> = shown.lines().filter(|line| line.starts_with('A')).collect();
+    assert_eq!(added.len(), 5, "{shown}");
+}

@@ -20,6 +20,7 @@ mod in_flight;
 mod layers;
 mod lent;
 mod making;
+mod mount_places;
 mod names;
 mod places;
 mod read_ahead;

@@ -13,6 +13,7 @@ use oci::{DiffId, Digest};
 use super::hash_ahead::{hash_ahead, hash_beside};
 use super::layers::tree_of;
 use super::lent::bring_back;
+use super::mount_places::Own;
 use super::read_ahead::read_made;
 use super::{Container, Layer, Store};
 use crate::change::Lower;
@@ -150,7 +151,8 @@ impl Store {
     /// [`Error::LayerNotFound`], or if one of the trees cannot be read.
     pub fn container_changes(&self, lease: &Lease, container: &Container) -> Result<Vec<Change>> {
         let lower = self.snapshotter().lower(&self.refreshed(lease, container)?)?;
-        changes(&Root::open(&container.upper())?, &lower)
+        let upper = Root::open(&container.upper())?;
+        Ok(Own::of(changes(&upper, &lower)?, &upper, container)?.changes)
     }
 
     /// Makes what a build step wrote a layer, with no time later than `latest`. Nothing may use
@@ -210,11 +212,12 @@ impl Store {
         // Nobody may change an upper directory under a mounted overlay: it is copied as it is, and
         // what is no change is taken out of the copy. That must be told before: the copy has
         // whole seconds only, and would be no equal of anything.
-        let changed = changes(&upper, &lower)?;
+        let own = Own::of(changes(&upper, &lower)?, &upper, container)?;
         self.copy_layer(&upper, &staged)?;
         let tree = tree_of(&staged);
         let copy = Root::open(&tree)?;
-        retain(&copy, &changed)?;
+        own.remove_places(&copy)?;
+        retain(&copy, &own.changes)?;
         let settled = settle(&copy, &lower, times)?;
         let (digest, size) = digest_layer(&tree)?;
         self.place_settled(lease, &staged, digest, size, settled)
