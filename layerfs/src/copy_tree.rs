@@ -4,16 +4,16 @@ use std::io::Write;
 use std::path::Path;
 use std::thread;
 
-use crate::{Error, ExtractOptions, Result, Root, extract_archive, write_tree};
+use crate::{Error, ExtractOptions, LinkAtTop, Result, Root, extract_archive, write_tree_from};
 
 /// Copies what is at `path` of `source`, under `name`, below the directory `at` of `target`: as
-/// [`write_tree`] reads and [`extract_archive`] writes.
+/// [`write_tree_from`](crate::write_tree_from) reads and [`extract_archive`] writes.
 ///
 /// # Errors
 /// As both of these; the one that writes is told first.
 pub fn copy_tree(
     source: &Root,
-    path: &Path,
+    (path, link): (&Path, LinkAtTop),
     name: &Path,
     target: (&Root, &Path),
     options: &ExtractOptions,
@@ -21,7 +21,7 @@ pub fn copy_tree(
     let (mut reader, mut writer) = std::io::pipe().map_err(|e| Error::tree("copy", path, e))?;
     thread::scope(|scope| {
         let reading = scope.spawn(move || {
-            let written = write_tree(source, path, name, &mut writer);
+            let written = write_tree_from(source, (path, link), name, &mut writer);
             written.and_then(|()| writer.flush().map_err(|source| Error::WriteArchive { source }))
         });
         let extracted = extract_archive(&mut reader, target.0, target.1, options);

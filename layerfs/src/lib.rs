@@ -49,7 +49,7 @@ pub use store::{
     Progress, Record, Run, Store, StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume,
     VolumeSpec,
 };
-pub use write::{write_layer, write_tree};
+pub use write::{LinkAtTop, write_layer, write_tree, write_tree_from};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -58,6 +58,15 @@ pub(crate) fn write_layer_in_blocks(layer: &Root, out: &mut dyn Blocks) -> Resul
     writer.out.finish()
 }
 
+/// What to do with a link at the very place that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkAtTop {
+    /// It is written as the link that it is.
+    Kept,
+    /// It is an error: all links were followed, and one came later.
+    Refused,
+}
+
 /// Writes what is at `path` in `tree`, which shows all layers together, as a tar that is no layer:
 /// names that mean whiteouts in one are plain names. The last component of `path` is not
 /// followed. What is there is called `name` in the archive, and what is in it lies below that; an
@@ -66,11 +75,27 @@ pub(crate) fn write_layer_in_blocks(layer: &Root, out: &mut dyn Blocks) -> Resul
 /// # Errors
 /// If there is nothing, if the tree cannot be read or changes meanwhile, or if `out` fails.
 pub fn write_tree(tree: &Root, path: &Path, name: &Path, out: &mut dyn Write) -> Result<()> {
+    write_tree_from(tree, (path, LinkAtTop::Kept), name, out)
+}
+
+/// [`write_tree`] of something that may have become a link.
+///
+/// # Errors
+/// As there.
+pub fn write_tree_from(
+    tree: &Root,
+    (path, link): (&Path, LinkAtTop),
+    name: &Path,
+    out: &mut dyn Write,
+) -> Result<()> {
     let mut sink = Written(out);
     let tar = Output::new(&mut sink);
     let mut writer = Writer { out: tar, links: HashMap::new(), form: Form::Tree };
     let failed = |e| Error::tree("examine", path, e);
     let metadata = tree.stat(path)?.ok_or_else(|| failed(Errno::NOENT))?;
+    if metadata.kind == FileKind::Symlink && link == LinkAtTop::Refused {
+        return Err(failed(Errno::LOOP));
+    }
     if metadata.kind == FileKind::Dir {
         let top = tree.open_dir(path)?;
         writer.entry(&top, OsStr::new("."), name, metadata, None)?;

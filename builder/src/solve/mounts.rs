@@ -152,8 +152,14 @@ impl Session<'_> {
         let made = self.lease.scratch_dir("mount").map_err(&failed)?;
         let target = Root::open(&made).map_err(&failed)?;
         let options = ExtractOptions { ids: self.ids, owner: None, strip: 0 };
-        layerfs::copy_tree(root, &path, Path::new(CONTENT), (&target, Path::new("")), &options)
-            .map_err(&failed)?;
+        layerfs::copy_tree(
+            root,
+            (&path, layerfs::LinkAtTop::Kept),
+            Path::new(CONTENT),
+            (&target, Path::new("")),
+            &options,
+        )
+        .map_err(&failed)?;
         Ok(MountSource::Lend(made.join(CONTENT)))
     }
 

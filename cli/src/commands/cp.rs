@@ -5,7 +5,10 @@ mod place;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use layerfs::{ExtractOptions, IdMode, Lease, Root, Store, copy_tree, extract_archive, write_tree};
+use layerfs::{
+    ExtractOptions, IdMode, Lease, LinkAtTop, Root, Store, copy_tree, extract_archive,
+    write_tree_from,
+};
 use oci::compress::open_archive;
 
 use self::place::{Source, target_of};
@@ -102,6 +105,13 @@ impl Work<'_> {
         Source::look(root, path, text)
     }
 
+    /// From where it is read. A link that a container puts there once links have been followed
+    /// would be made on the machine, and lead its next copy astray.
+    fn from<'s>(&self, source: &'s Source) -> (&'s Path, LinkAtTop) {
+        let link = if self.args.follow_link { LinkAtTop::Refused } else { LinkAtTop::Kept };
+        (&source.path, link)
+    }
+
     fn copy_in(&self, source: &str, name: &str, path: &str) -> Result<(), Failure> {
         let (machine, source_path) = machine(source)?;
         let from = self.source(&machine, &source_path, source)?;
@@ -109,7 +119,7 @@ impl Work<'_> {
         let target = target_of(&found.root, &found.path, path, &from)?;
         let options = ExtractOptions { ids: self.store.ids(), owner: None, strip: 0 };
         let place = (&found.root, target.directory.as_path());
-        Ok(copy_tree(&machine, &from.path, &target.name, place, &options)?)
+        Ok(copy_tree(&machine, self.from(&from), &target.name, place, &options)?)
     }
 
     fn copy_out(&self, name: &str, path: &str, target_text: &str) -> Result<(), Failure> {
@@ -124,7 +134,7 @@ impl Work<'_> {
         let place = (&machine, target.directory.as_path());
         Ok(copy_tree(
             &found.root,
-            &from.path,
+            self.from(&from),
             &target.name,
             place,
             &ExtractOptions { ids, owner, strip: 0 },
@@ -135,7 +145,7 @@ impl Work<'_> {
         let found = self.find(name, path, Access::Read)?;
         let from = self.source(&found.root, &found.path, path)?;
         let mut output = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-        write_tree(&found.root, &from.path, &from.name, &mut output)?;
+        write_tree_from(&found.root, self.from(&from), &from.name, &mut output)?;
         Ok(output.flush()?)
     }
 

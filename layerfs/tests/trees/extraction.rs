@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use layerfs::{ExtractOptions, Root, extract_archive};
+use layerfs::{ExtractOptions, LinkAtTop, Root, copy_tree, extract_archive};
 
 use crate::archive::build;
 use crate::cases::chain;
@@ -156,4 +156,20 @@ fn gnu_tar_unpacks_its_archives_the_same() {
         let (ours, theirs) = (list(&ours, Detail::Tree), list(&theirs, Detail::Tree));
         assert!(ours == theirs, "{options:?}\nours:\n{ours}\ntheirs:\n{theirs}");
     }
+}
+
+/// What has become a link since links were followed is not made one elsewhere.
+#[test]
+fn a_link_at_the_top_is_copied_only_where_it_may_be_one() {
+    let scratch = Scratch::new();
+    let (from, to) = (scratch.dir("from"), scratch.dir("to"));
+    symlink("/outside", from.join("place")).unwrap();
+    let (source, target) = (Root::open(&from).unwrap(), Root::open(&to).unwrap());
+    let (place, top) = (Path::new("place"), (&target, Path::new("")));
+    let options = ExtractOptions::default();
+    let copy = |link, name| copy_tree(&source, (place, link), Path::new(name), top, &options);
+    assert!(copy(LinkAtTop::Refused, "refused").is_err());
+    copy(LinkAtTop::Kept, "kept").unwrap();
+    let made: Vec<_> = fs::read_dir(&to).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(made, ["kept"]);
 }

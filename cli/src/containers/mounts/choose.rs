@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use layerfs::{
-    Container, ExtractOptions, FileKind, IdMode, Lease, Root, SnapshotMode, Store, Volume,
-    VolumeSpec, copy_tree,
+    Container, ExtractOptions, FileKind, IdMode, Lease, LinkAtTop, Root, SnapshotMode, Store,
+    Volume, VolumeSpec, copy_tree,
 };
 
 use super::bind_flag::{BindFlag, BindSource};
@@ -225,7 +225,13 @@ fn fill(
     let ids = store.ids();
     let source = image.root.subtree(target)?;
     let options = ExtractOptions { ids, owner: None, strip: 0 };
-    copy_tree(&source, Path::new(""), Path::new(""), (&data, Path::new("")), &options)?;
+    copy_tree(
+        &source,
+        (Path::new(""), LinkAtTop::Kept),
+        Path::new(""),
+        (&data, Path::new("")),
+        &options,
+    )?;
     let this = OsStr::new(".");
     if ids == IdMode::Full {
         data.top().chown(this, found.uid, found.gid)?;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use layerfs::{ExtractOptions, Lease, Root, Store, copy_tree};
+use layerfs::{ExtractOptions, Lease, LinkAtTop, Root, Store, copy_tree};
 use runtime::{Mount, MountSource};
 
 use super::{MountConfig, MountContent};
@@ -71,7 +71,13 @@ fn copy(store: &Store, lease: &Lease, source: &Path) -> Result<MountSource, Fail
     let options = ExtractOptions { ids: store.ids(), owner: None, strip: 0 };
     let target = Root::open(&made)?;
     let place = (&target, Path::new(""));
-    copy_tree(&Root::open(Path::new("/"))?, &source, Path::new(COPY), place, &options)
-        .doing(failed)?;
+    copy_tree(
+        &Root::open(Path::new("/"))?,
+        (&source, LinkAtTop::Kept),
+        Path::new(COPY),
+        place,
+        &options,
+    )
+    .doing(failed)?;
     Ok(MountSource::Lend(made.join(COPY)))
 }
