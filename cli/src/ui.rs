@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod build_failure;
 pub(crate) mod build_plain;
 pub(crate) mod build_tty;
+pub(crate) mod each;
 pub(crate) mod filter;
 pub(crate) mod findings;
 pub(crate) mod human;

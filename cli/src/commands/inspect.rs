@@ -10,8 +10,7 @@ use crate::error::{Failure, Outcome};
 use crate::inspected;
 use crate::networks::Networks;
 use crate::tree_size::tree_size;
-use crate::ui::say;
-use crate::ui::template::Template;
+use crate::ui::each::show_each;
 
 /// What `tierce inspect` takes.
 #[derive(clap::Args)]
@@ -78,33 +77,9 @@ pub(crate) fn of_images(args: &OfImages, app: &App) -> Outcome {
     show(app, &args.names, &args.format, Some(Kind::Image), false)
 }
 
-/// What was found is printed also when something else was not.
 fn show(app: &App, names: &[String], format: &str, kind: Option<Kind>, with_size: bool) -> Outcome {
     let store = app.store()?;
-    let template = match format {
-        "json" => None,
-        text => Some(Template::parse(text).map_err(Failure::new)?),
-    };
-    let mut found = Vec::new();
-    let mut status = 0;
-    for name in names {
-        match object(store, name, kind, with_size) {
-            Ok(object) => found.push(object),
-            Err(failure) => {
-                anstream::eprintln!("{}{failure}", crate::ui::ERROR);
-                status = 1;
-            }
-        }
-    }
-    match template {
-        None => say!("{:#}", Value::Array(found)),
-        Some(template) => {
-            for object in &found {
-                say!("{}", template.render(object).map_err(Failure::new)?);
-            }
-        }
-    }
-    Ok(status)
+    show_each(names, format, |name| object(store, name, kind, with_size))
 }
 
 /// The first of what may have the name.

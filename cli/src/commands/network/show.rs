@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use crate::error::{Failure, Outcome};
 use crate::networks::mac::MacAddress;
 use crate::networks::{DEFAULT, Driver, Network, Networks};
+use crate::ui::each::show_each;
 use crate::ui::filter::{Filters, joined, matches_label};
 use crate::ui::list::{List, ListArgs};
-use crate::ui::say;
-use crate::ui::template::Template;
 
 /// What is always there, with its driver.
 const BUILT_IN: [(&str, &str); 2] = [("host", "host"), ("none", "null")];
@@ -130,32 +129,9 @@ pub(super) fn list(args: &Ls, networks: &Networks<'_>) -> Outcome {
     list.print("ID")
 }
 
-/// Shows all about some. What was found is printed also when something else was not.
+/// Shows all about some.
 pub(super) fn inspect(args: &Inspect, networks: &Networks<'_>) -> Outcome {
-    let template = match args.format.as_str() {
-        "json" => None,
-        text => Some(Template::parse(text).map_err(Failure::new)?),
-    };
-    let mut found = Vec::new();
-    let mut status = 0;
-    for name in &args.networks {
-        match object(name, networks) {
-            Ok(network) => found.push(network),
-            Err(failure) => {
-                anstream::eprintln!("{}{failure}", crate::ui::ERROR);
-                status = 1;
-            }
-        }
-    }
-    match template {
-        None => say!("{:#}", Value::Array(found)),
-        Some(template) => {
-            for network in &found {
-                say!("{}", template.render(network).map_err(Failure::new)?);
-            }
-        }
-    }
-    Ok(status)
+    show_each(&args.networks, &args.format, |name| object(name, networks))
 }
 
 fn object(name: &str, networks: &Networks<'_>) -> Result<Value, Failure> {

@@ -5,11 +5,10 @@ use layerfs::Volume;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
+use crate::ui::each::show_each;
 use crate::ui::filter::{Filters, joined, matches_label};
 use crate::ui::list::{List, ListArgs};
-use crate::ui::say;
-use crate::ui::template::Template;
 
 /// What `tierce volume ls` takes.
 #[derive(clap::Args)]
@@ -60,33 +59,10 @@ pub(super) fn list(args: &Ls, app: &App) -> Outcome {
     list.print("Name")
 }
 
-/// Shows all about some. What was found is printed also when something else was not.
+/// Shows all about some.
 pub(super) fn inspect(args: &Inspect, app: &App) -> Outcome {
-    let template = match args.format.as_str() {
-        "json" => None,
-        text => Some(Template::parse(text).map_err(Failure::new)?),
-    };
     let store = app.store()?;
-    let mut found = Vec::new();
-    let mut status = 0;
-    for name in &args.volumes {
-        match store.volume(name) {
-            Ok(volume) => found.push(inspected(&volume)),
-            Err(error) => {
-                anstream::eprintln!("{}{}", crate::ui::ERROR, Failure::from(error));
-                status = 1;
-            }
-        }
-    }
-    match template {
-        None => say!("{:#}", Value::Array(found)),
-        Some(template) => {
-            for volume in &found {
-                say!("{}", template.render(volume).map_err(Failure::new)?);
-            }
-        }
-    }
-    Ok(status)
+    show_each(&args.volumes, &args.format, |name| Ok(inspected(&store.volume(name)?)))
 }
 
 /// A volume with docker's fields.
