@@ -1,4 +1,8 @@
-//! Files that the kernel sends, without a copy through this process.
+//! Files that are sent without a copy into this process.
+//!
+//! To another machine the kernel sends their pages as they are (sendfile(2)). A client on this
+//! machine would read those pages from memory that no cache holds any more, one at a time; what
+//! is copied to it from a mapping it finds in the cache, as long as little of it is under way.
 //!
 //! An HTTP body is made of bytes, so the body of such a file yields slices of a static
 //! [`SLAB`] in place of its bytes, and at the same time puts the file's part into a queue that it
@@ -11,6 +15,10 @@
 //! written as vectors.
 
 mod socket;
+mod sys;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -25,6 +33,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::spawn_blocking;
 
 pub(crate) use self::socket::Socket;
+use self::sys::Window;
 use crate::storage::locked;
 
 /// The largest part, in bytes. After each the other connections have their turn.
@@ -40,17 +49,40 @@ fn is_placeholder(bytes: &[u8]) -> bool {
     SLAB.as_ptr_range().contains(&bytes.as_ptr())
 }
 
+/// Where a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Distance {
+    /// On this machine.
+    Near,
+    /// On another.
+    Far,
+}
+
 /// A part of a file.
 struct Part {
-    file: Arc<File>,
+    source: Source,
     range: Range<u64>,
 }
 
+/// Where the bytes of a part are taken from.
+enum Source {
+    File(Arc<File>),
+    Window(Window),
+}
+
 /// The parts of files that are to be sent on a connection. Clones share them.
-#[derive(Clone, Default)]
-pub(crate) struct Outbox(Arc<Mutex<VecDeque<Part>>>);
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    parts: Arc<Mutex<VecDeque<Part>>>,
+    client: Distance,
+}
 
 impl Outbox {
+    /// Nothing to be sent yet.
+    pub(crate) fn new(client: Distance) -> Outbox {
+        Outbox { parts: Arc::default(), client }
+    }
+
     /// The body that stands for a part of a file.
     pub(crate) fn body(
         self,
@@ -64,27 +96,41 @@ impl Outbox {
                 // From here to the placeholder nothing waits, so that they always go together.
                 let length = range.end - range.start;
                 let length = usize::try_from(length).unwrap_or(PART).min(PART);
-                locked(&outbox.0).push_back(Part { file, range });
+                let source = outbox.source(file, &range);
+                locked(&outbox.parts).push_back(Part { source, range });
                 Ok::<_, io::Error>(Bytes::from_static(&SLAB[..length]))
             }
         })
     }
 
-    /// Sends the next bytes of the first part with `send`, which is given a file, where to begin,
-    /// and how much. `length` is that of the rest of its placeholder.
+    fn source(&self, file: Arc<File>, range: &Range<u64>) -> Source {
+        match self.client {
+            Distance::Far => Source::File(file),
+            Distance::Near => match Window::open(&file, range) {
+                Ok(window) => Source::Window(window),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot map a file");
+                    Source::File(file)
+                }
+            },
+        }
+    }
+
+    /// Sends the next bytes of the first part with `send`, which is given where they are, where
+    /// in their file to begin, and how much. `length` is that of the rest of its placeholder.
     fn send(
         &self,
         length: usize,
-        send: impl FnOnce(&File, u64, usize) -> io::Result<usize>,
+        send: impl FnOnce(&Source, u64, usize) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let mut parts = locked(&self.0);
+        let mut parts = locked(&self.parts);
         let Some(part) = parts.front_mut() else {
             return Err(io::Error::other("a placeholder stands for no file"));
         };
         if part.range.end - part.range.start != length as u64 {
             return Err(io::Error::other("a placeholder does not have the length of its file"));
         }
-        let sent = send(&part.file, part.range.start, length)?;
+        let sent = send(&part.source, part.range.start, length)?;
         if sent == 0 {
             let message = "a file ended before the length that was announced";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));

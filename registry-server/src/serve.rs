@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::access::Secure;
 use crate::greeting::Greeting;
-use crate::sendfile::{Outbox, Socket};
+use crate::sendfile::{Distance, Outbox, Socket};
 use crate::{Registry, Result, Tls, router};
 
 /// The largest head of a request, and how much of a body is read at a time, in bytes.
@@ -139,9 +139,16 @@ async fn converse(
         }
         return;
     }
-    let outbox = Outbox::default();
+    let outbox = Outbox::new(distance(&stream));
     let socket = Socket::new(stream, outbox.clone());
     talk(socket, service.layer(Extension(outbox)), patience, end).await;
+}
+
+fn distance(stream: &TcpStream) -> Distance {
+    match stream.peer_addr() {
+        Ok(peer) if peer.ip().to_canonical().is_loopback() => Distance::Near,
+        _ => Distance::Far,
+    }
 }
 
 /// Answers the requests that come over a stream.

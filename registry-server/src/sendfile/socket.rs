@@ -1,15 +1,20 @@
 //! The socket that sends files where placeholders are written.
 
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::sendfile;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Outbox, is_placeholder};
+use super::{Distance, Outbox, Source, is_placeholder};
+
+/// How many bytes may be under way to a client on this machine, half of what the kernel then
+/// reserves: they stay in the processor's cache until they are read. A few segments (64 KiB on
+/// loopback) at least, or each waits for a delayed acknowledgement.
+const NEAR: usize = 256 << 10;
 
 /// The socket of a connection whose answers may hold placeholders.
 pub(crate) struct Socket {
@@ -19,14 +24,19 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, outbox: Outbox) -> Socket {
+        if outbox.client == Distance::Near
+            && let Err(error) = set_socket_send_buffer_size(&stream, NEAR)
+        {
+            tracing::debug!(%error, "no SO_SNDBUF");
+        }
         Socket { stream, outbox }
     }
 
     fn poll_send(&self, context: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_write_ready(context))?;
-            let sent = self.outbox.send(length, |file, offset, length| {
-                self.stream.try_io(Interest::WRITABLE, || self.send(file, offset, length))
+            let sent = self.outbox.send(length, |source, offset, length| {
+                self.stream.try_io(Interest::WRITABLE, || self.send(source, offset, length))
             });
             match sent {
                 // Now it will be woken.
@@ -36,11 +46,17 @@ impl Socket {
         }
     }
 
-    fn send(&self, file: &File, mut offset: u64, length: usize) -> io::Result<usize> {
+    fn send(&self, source: &Source, mut offset: u64, length: usize) -> io::Result<usize> {
         loop {
-            match sendfile(&self.stream, file, Some(&mut offset), length) {
-                Err(rustix::io::Errno::INTR) => {}
-                sent => return sent.map_err(io::Error::from),
+            let sent = match source {
+                Source::File(file) => {
+                    sendfile(&self.stream, file, Some(&mut offset), length).map_err(io::Error::from)
+                }
+                Source::Window(window) => window.send(&self.stream, offset, length),
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return sent,
             }
         }
     }

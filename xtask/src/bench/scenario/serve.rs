@@ -130,7 +130,7 @@ fn pull(address: &str, served: &Served) -> Result<()> {
     connection.document(&format!("/v2/{REPOSITORY}/manifests/1"))?;
     connection.document(&blob(&served.config))?;
     for (digest, size) in &served.layers {
-        let received = connection.drop_body(&blob(digest))?;
+        let received = connection.body(&blob(digest), |_| ())?;
         if received != *size {
             return Err(format!("{digest} has {size} bytes, but {received} came"));
         }
