@@ -11,7 +11,7 @@ use registry_client::{Client, Config, HostRules, Proxies, TrustRoots};
 use crate::app::App;
 use crate::ui::quantity::parse_size;
 
-/// The options of every command that talks to a registry.
+// The options of every command that talks to a registry.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ConnectionArgs {
     /// Whether registries must have a valid certificate; `false` also allows plain HTTP

@@ -60,8 +60,8 @@ use crate::error::Outcome;
 /// Declares the commands: a variant, its file, and whether it handles files of many owners.
 macro_rules! commands {
     ($($(#[$attribute:meta])* $variant:ident => $module:ident, trees: $trees:literal;)*) => {
-        /// What the user asks for. Only what is typed is described to the parser: to describe
-        /// all commands takes longer than most of them.
+        // What the user asks for. Only what is typed is described to the parser: to describe
+        // all commands takes longer than most of them.
         #[derive(clap::Subcommand)]
         #[command(defer = true)]
         pub(crate) enum Command {
@@ -203,7 +203,7 @@ commands! {
     Login => login, trees: false;
     /// Forget credentials for a registry
     Logout => logout, trees: false;
-    /// Serve a registry
+    /// Serve a registry, or ask one what it has
     Registry => registry, trees: false;
     /// Show what the store has, and what the machine is
     Info => info, trees: true;

@@ -9,7 +9,7 @@ use crate::keeper::wire::{self, Request};
 use crate::signals::Caught;
 use crate::terminal::DetachKeys;
 
-/// What `tierce attach` takes.
+// What `tierce attach` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The keys that leave the container to itself, as ctrl-p,ctrl-q

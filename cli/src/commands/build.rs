@@ -48,7 +48,7 @@ use crate::ui::build_tty::TtyProgress;
 use crate::ui::findings::Findings;
 use crate::ui::say;
 
-/// What `tierce build` takes.
+// What `tierce build` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A name for the image; may be given several times

@@ -6,7 +6,7 @@ use super::{build, imagetools, prune};
 use crate::app::App;
 use crate::error::Outcome;
 
-/// What `tierce builder` takes.
+// What `tierce builder` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

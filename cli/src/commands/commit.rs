@@ -15,7 +15,7 @@ use crate::keeper::ask::connect;
 use crate::keeper::wire::{self, Reply, Request};
 use crate::ui::say;
 
-/// What `tierce commit` takes.
+// What `tierce commit` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What the image says of itself

@@ -11,7 +11,7 @@ use super::{
 use crate::app::App;
 use crate::error::Outcome;
 
-/// What `tierce container` takes.
+// What `tierce container` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use crate::copying::{self, Pair};
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 
-/// What `tierce copy` takes.
+// What `tierce copy` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Copy all images of an index, with the index

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::containers::files::{Access, Found, find, follow_last};
 use crate::error::{Doing, Failure, Outcome};
 
-/// What `tierce cp` takes.
+// What `tierce cp` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Keep owners and groups also where files are copied out of a container

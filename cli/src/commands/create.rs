@@ -11,7 +11,7 @@ refused! { NotAttached {
     attach: "`tierce start` says what it takes part in: --attach, --interactive";
 }}
 
-/// What `tierce create` takes.
+// What `tierce create` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

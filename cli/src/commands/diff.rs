@@ -16,7 +16,7 @@ use crate::inspected;
 use crate::pulling;
 use crate::ui::say;
 
-/// What `tierce diff` takes.
+// What `tierce diff` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The container; or the first of two to be compared, images or containers, by name or id
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     format: String,
 }
 
-/// What `tierce image diff` takes.
+// What `tierce image diff` takes.
 #[derive(clap::Args)]
 pub(crate) struct OfImages {
     /// An image

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 256;
 /// How long nothing is looked for where nothing is noticed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What `tierce events` takes.
+// What `tierce events` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Begin with what happened then: a time, a second since 1970, or so long ago (42m)

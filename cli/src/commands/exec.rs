@@ -19,7 +19,7 @@ refused! { Refused {
     detach_keys: "a command at a terminal ends with who started it: start it with --detach";
 }}
 
-/// What `tierce exec` takes.
+// What `tierce exec` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Do not wait for the command

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::error::{Doing, Failure, Outcome};
 use crate::staged_file::StagedFile;
 
-/// What `tierce export` takes.
+// What `tierce export` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The tar; standard output if none is named

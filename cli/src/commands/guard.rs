@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::app::App;
 use crate::error::{Doing, Failure, Outcome};
 
-/// What `tierce guard` takes.
+// What `tierce guard` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The program and its arguments

@@ -11,7 +11,7 @@ use crate::ui::list::{List, ListArgs};
 /// How much of a step's text a table shows.
 const TEXT_WIDTH: usize = 45;
 
-/// What `tierce history` takes.
+// What `tierce history` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The image: a name or an id

@@ -15,7 +15,7 @@ use super::{
 use crate::app::App;
 use crate::error::Outcome;
 
-/// What `tierce image` takes.
+// What `tierce image` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -14,7 +14,7 @@ use crate::ui::list::{List, ListArgs};
 /// What a list can be narrowed by.
 const FILTERS: [&str; 6] = ["dangling", "reference", "label", "before", "since", "until"];
 
-/// What `tierce images` takes.
+// What `tierce images` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only images of this repository, or this name

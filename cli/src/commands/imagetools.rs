@@ -10,7 +10,7 @@ use crate::error::Outcome;
 
 pub(super) use create::{Create, create, index_notes, shown};
 
-/// What `tierce buildx imagetools` takes.
+// What `tierce buildx imagetools` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -16,7 +16,7 @@ use crate::error::{Doing, Failure, Outcome};
 use crate::remotes::Network;
 use crate::ui::say;
 
-/// What `tierce import` takes.
+// What `tierce import` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// An instruction for the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, WORKDIR, …

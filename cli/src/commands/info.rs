@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::ui::{human, say, say_value};
 
-/// What `tierce info` takes.
+// What `tierce info` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// `json`, or placeholders: '{{.Driver}} {{.DockerRootDir}}'

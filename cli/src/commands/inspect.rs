@@ -12,7 +12,7 @@ use crate::networks::Networks;
 use crate::tree_size::tree_size;
 use crate::ui::each::show_each;
 
-/// What `tierce inspect` takes.
+// What `tierce inspect` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Names or ids of containers, images, networks or volumes
@@ -37,7 +37,7 @@ enum Kind {
     Volume,
 }
 
-/// What `tierce container inspect` takes.
+// What `tierce container inspect` takes.
 #[derive(clap::Args)]
 pub(crate) struct OfContainers {
     /// Names or ids of containers
@@ -51,7 +51,7 @@ pub(crate) struct OfContainers {
     size: bool,
 }
 
-/// What `tierce image inspect` takes.
+// What `tierce image inspect` takes.
 #[derive(clap::Args)]
 pub(crate) struct OfImages {
     /// Names or ids of images

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::error::Outcome;
 use crate::keeper::process::keep;
 
-/// What `tierce keep` takes.
+// What `tierce keep` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// One id stands for all owners of files

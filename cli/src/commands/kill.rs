@@ -9,7 +9,7 @@ use crate::error::{Failure, Outcome};
 use crate::keeper::ask::{ask_for_end, demand};
 use crate::keeper::wire::Request;
 
-/// What `tierce kill` takes.
+// What `tierce kill` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Which signal

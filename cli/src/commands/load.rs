@@ -11,7 +11,7 @@ use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 use crate::ui::transfer::Transfer;
 
-/// What `tierce load` takes.
+// What `tierce load` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The archive, compressed or not, or the directory of an OCI layout; standard input if none

@@ -9,7 +9,7 @@ use crate::clients;
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 
-/// What `tierce login` takes.
+// What `tierce login` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The user's name

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::Outcome;
 use crate::ui::say;
 
-/// What `tierce logout` takes.
+// What `tierce logout` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The registry: host and port

@@ -11,7 +11,7 @@ use crate::keeper::log::{Channel, Record};
 use crate::keeper::replay::{Replay, Wanted};
 use crate::ui::human::moment;
 
-/// What `tierce logs` takes.
+// What `tierce logs` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Go on as long as the container runs

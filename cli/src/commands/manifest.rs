@@ -10,7 +10,7 @@ use clap::Subcommand;
 use crate::app::App;
 use crate::error::Outcome;
 
-/// What `tierce manifest` takes.
+// What `tierce manifest` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

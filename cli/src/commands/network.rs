@@ -17,7 +17,7 @@ use crate::ui::ask::confirmed;
 use crate::ui::filter::Prunable;
 use crate::ui::say;
 
-/// What `tierce network` takes.
+// What `tierce network` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

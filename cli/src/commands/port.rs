@@ -8,7 +8,7 @@ use crate::networks::join::Addresses;
 use crate::networks::publish::protocol;
 use crate::ui::say;
 
-/// What `tierce port` takes.
+// What `tierce port` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The container: a name or an id

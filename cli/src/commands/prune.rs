@@ -12,7 +12,7 @@ use crate::ui::ask::confirmed;
 use crate::ui::filter::Prunable;
 use crate::ui::{human, say};
 
-/// What `tierce prune` takes.
+// What `tierce prune` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Remove images with names too, if no container uses them, and the build cache
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     filter: Vec<String>,
 }
 
-/// What `tierce image prune` takes.
+// What `tierce image prune` takes.
 #[derive(clap::Args)]
 pub(crate) struct OfImages {
     /// Remove images with names too, if no container uses them
@@ -44,7 +44,7 @@ pub(crate) struct OfImages {
     filter: Vec<String>,
 }
 
-/// What `tierce builder prune` takes.
+// What `tierce builder prune` takes.
 #[derive(clap::Args)]
 pub(crate) struct OfBuilds {
     /// Do not ask

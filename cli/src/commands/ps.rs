@@ -11,7 +11,7 @@ use crate::containers::ContainerConfig;
 use crate::error::{Failure, Outcome};
 use crate::ui::list::{List, ListArgs};
 
-/// What `tierce ps` takes.
+// What `tierce ps` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Show containers that do not run, too

@@ -8,7 +8,7 @@ use crate::error::Outcome;
 use crate::pulling;
 use crate::ui::say;
 
-/// What `tierce pull` takes.
+// What `tierce pull` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Which image of several

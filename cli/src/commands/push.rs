@@ -15,7 +15,7 @@ use crate::pulling;
 use crate::ui::say;
 use crate::ui::transfer::Transfer;
 
-/// What `tierce push` takes.
+// What `tierce push` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Print the digest alone

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 
-/// What `tierce registry` takes.
+// What `tierce registry` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -38,7 +38,7 @@ enum Action {
     Client(client::Action),
 }
 
-/// Where a registry is, and what is said of it in a file.
+// Where a registry is, and what is said of it in a file.
 #[derive(clap::Args)]
 struct Place {
     /// Keep everything in this directory instead of in memory

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::error::Outcome;
 
-/// What `tierce rename` takes.
+// What `tierce rename` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Name or id of the container

@@ -5,7 +5,7 @@ use crate::commands::{start, stop};
 use crate::containers::each;
 use crate::error::Outcome;
 
-/// What `tierce restart` takes.
+// What `tierce restart` takes.
 #[derive(clap::Args)]
 // It is one group of options with those of `stop`.
 #[group(skip)]

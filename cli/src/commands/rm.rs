@@ -15,7 +15,7 @@ refused! { Refused {
     link: "a link goes with the container that has it: see `tierce network disconnect`";
 }}
 
-/// What `tierce rm` takes.
+// What `tierce rm` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Names or ids of containers

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::ui::say;
 
-/// What `tierce rmi` takes.
+// What `tierce rmi` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Names or ids of images

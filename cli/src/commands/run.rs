@@ -14,7 +14,7 @@ use crate::signals::Caught;
 use crate::terminal::DetachKeys;
 use crate::ui::say;
 
-/// What `tierce run` takes.
+// What `tierce run` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Leave the container to itself once it runs, and print its id

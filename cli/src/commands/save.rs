@@ -14,7 +14,7 @@ use crate::error::{Doing, Failure, Outcome};
 use crate::pulling;
 use crate::staged_file::StagedFile;
 
-/// What `tierce save` takes.
+// What `tierce save` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The archive; standard output if none is named

@@ -10,7 +10,7 @@ use crate::keeper::launch::launch;
 use crate::signals::Caught;
 use crate::terminal::DetachKeys;
 
-/// What `tierce start` takes.
+// What `tierce start` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Show its output and pass signals on, until it ends

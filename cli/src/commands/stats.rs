@@ -32,7 +32,7 @@ const COLUMNS: [&str; 8] = [
 /// What sends the cursor of a terminal home and clears all below.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
-/// What `tierce stats` takes.
+// What `tierce stats` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Show containers that do not run, too

@@ -10,7 +10,7 @@ use crate::error::{Failure, Outcome};
 use crate::keeper::ask::ask_for_end;
 use crate::keeper::wire::Request;
 
-/// What `tierce stop` takes.
+// What `tierce stop` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     pub(crate) containers: Vec<String>,
 }
 
-/// How a container is asked to end.
+// How a container is asked to end.
 #[derive(clap::Args)]
 pub(crate) struct How {
     /// How many seconds it may take until it is killed; -1 for any number

@@ -16,7 +16,7 @@ use crate::ui::say;
 /// How many images are on their way at once.
 const PARALLEL: usize = 4;
 
-/// What `tierce sync` takes.
+// What `tierce sync` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A file that says what goes where (YAML, in regsync's form)

@@ -8,7 +8,7 @@ use super::{events, info, prune};
 use crate::app::App;
 use crate::error::Outcome;
 
-/// What `tierce system` takes.
+// What `tierce system` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -5,7 +5,7 @@ use oci::Reference;
 use crate::app::App;
 use crate::error::{Failure, Outcome};
 
-/// What `tierce tag` takes.
+// What `tierce tag` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The image: a name or an id

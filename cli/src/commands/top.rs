@@ -14,7 +14,7 @@ use crate::ui::table::Table;
 use column::{Column, Heading};
 use process::{Machine, Process};
 
-/// What `tierce top` takes.
+// What `tierce top` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Name or id of the container

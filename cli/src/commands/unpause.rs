@@ -5,7 +5,7 @@ use crate::error::Outcome;
 use crate::keeper::ask::demand_of_each;
 use crate::keeper::wire::Request;
 
-/// What `tierce unpause` takes.
+// What `tierce unpause` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Names or ids of containers

@@ -10,7 +10,7 @@ use crate::keeper::ask::demand;
 use crate::keeper::restart::RestartPolicy;
 use crate::keeper::wire::Request;
 
-/// What `tierce update` takes.
+// What `tierce update` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::error::Outcome;
 use crate::ui::{say, say_value};
 
-/// What `tierce version` takes.
+// What `tierce version` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// `json`, or placeholders: '{{.Client.Version}}'

@@ -15,7 +15,7 @@ use crate::error::{Failure, Outcome};
 use crate::refused::refused;
 use crate::ui::say;
 
-/// What `tierce volume` takes.
+// What `tierce volume` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

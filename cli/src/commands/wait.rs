@@ -6,7 +6,7 @@ use crate::keeper::ask::ask_for_end;
 use crate::keeper::wire::Request;
 use crate::ui::say;
 
-/// What `tierce wait` takes.
+// What `tierce wait` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Names or ids of containers

@@ -15,7 +15,7 @@ const LEAST_MEMORY: u64 = 6 << 20;
 /// How long a period of the processors is, in microseconds.
 const PERIOD: f64 = 100_000.0;
 
-/// What `run` and `create` take about limits.
+// What `run` and `create` take about limits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LimitArgs {
     /// The most memory, as 512m

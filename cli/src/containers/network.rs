@@ -14,7 +14,7 @@ use crate::networks::mac::MacAddress;
 use crate::networks::publish::{PublishFlag, Published, protocol, range};
 use crate::networks::{DEFAULT, NetworkChoice, way_out};
 
-/// What `run` and `create` take about networks.
+// What `run` and `create` take about networks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArgs {
     /// The network that the command sees: host, none, bridge, container:NAME, or one of your own;

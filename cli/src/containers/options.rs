@@ -34,7 +34,7 @@ pub(crate) use names::host;
 use refused::{AsItIs, Refused};
 use sharing::Sharing;
 
-/// What `create` and `run` take alike. `-h` is the host's name, as docker has it.
+// What `create` and `run` take alike. `-h` is the host's name, as docker has it.
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct CreateOptions {

@@ -12,7 +12,7 @@ use crate::clients::ConnectionArgs;
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 
-/// Where a changed image goes, and which images of an index are meant.
+// Where a changed image goes, and which images of an index are meant.
 #[derive(clap::Args)]
 pub(crate) struct Target {
     /// Where the new image goes, written as the image is. In a registry without this: into the

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::template::{LABEL, Template};
 use crate::error::{Failure, Outcome};
 
-/// The options that every list takes.
+// The options that every list takes.
 #[derive(clap::Args)]
 pub(crate) struct ListArgs {
     /// `table`, `json` (one object a line), or placeholders: '{{.ID}} {{.Size}}'

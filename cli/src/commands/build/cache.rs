@@ -17,7 +17,7 @@ use crate::error::{Doing, Failure};
 use crate::layouts::BasesAndLayouts;
 use crate::pulling;
 
-/// The options.
+// The options.
 #[derive(clap::Args)]
 pub(super) struct CacheArgs {
     /// Take over the results of other builds: an image in a registry that `--cache-to` made, or

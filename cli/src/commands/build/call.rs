@@ -10,7 +10,7 @@ use builder::{BaseImages, BuildRequest};
 use crate::error::{Failure, Outcome, chain};
 use crate::ui::say_bytes;
 
-/// What `tierce build` takes to answer instead of building.
+// What `tierce build` takes to answer instead of building.
 #[derive(clap::Args)]
 pub(crate) struct CallArgs {
     /// Check the Dockerfile and build nothing: `--call check`

@@ -14,7 +14,7 @@ use self::secret::SecretArg;
 use crate::app::App;
 use crate::error::Failure;
 
-/// The options.
+// The options.
 #[derive(clap::Args)]
 pub(super) struct GrantArgs {
     /// A secret for RUN --mount=type=secret, from a file or a variable; the id alone means the

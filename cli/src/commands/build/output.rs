@@ -12,7 +12,7 @@ use oci::{Reference, transfer::ManifestFormat};
 use super::Args;
 use crate::error::Failure;
 
-/// The options.
+// The options.
 #[derive(clap::Args)]
 pub(super) struct OutputArgs {
     /// What becomes of the build: a directory (for its files), or type=local, tar, oci, docker,

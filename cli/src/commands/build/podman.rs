@@ -9,7 +9,7 @@ use oci::Platform;
 use crate::error::Failure;
 use crate::pulling::PullPolicy;
 
-/// The options.
+// The options.
 #[derive(clap::Args)]
 pub(super) struct PodmanArgs {
     /// The operating system to build for

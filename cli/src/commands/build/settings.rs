@@ -7,7 +7,7 @@ use builder::RunSettings;
 use crate::containers::options::{Ulimit, host};
 use crate::ui::quantity::parse_size;
 
-/// The options.
+// The options.
 #[derive(clap::Args)]
 pub(super) struct SettingsArgs {
     /// Let RUN know a host by name

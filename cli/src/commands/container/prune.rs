@@ -11,7 +11,7 @@ use crate::ui::ask::confirmed;
 use crate::ui::filter::Prunable;
 use crate::ui::{human, say};
 
-/// What `tierce container prune` takes.
+// What `tierce container prune` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Do not ask

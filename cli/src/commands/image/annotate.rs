@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::copying::editing::{self, Editing, Target};
 use crate::error::{Failure, Outcome};
 
-/// What `tierce image annotate` takes.
+// What `tierce image annotate` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A note to set. `manifest:` before it is for the manifests of images, which is also meant

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::copying::editing::{self, Editing, Target};
 use crate::error::{Doing, Failure, Outcome};
 
-/// What `tierce image append` takes.
+// What `tierce image append` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A tar that becomes a layer, compressed or not; `-` is standard input. Lowest first

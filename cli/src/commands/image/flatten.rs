@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::copying::editing::{self, Editing, Target};
 use crate::error::Outcome;
 
-/// What `tierce image flatten` takes.
+// What `tierce image flatten` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

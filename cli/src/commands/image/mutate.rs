@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::copying::editing::{self, Editing, Target, pairs};
 use crate::error::{Failure, Outcome};
 
-/// What `tierce image mutate` takes.
+// What `tierce image mutate` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -27,8 +27,8 @@ pub(crate) struct Args {
     image: String,
 }
 
-/// What is said of a container's start. Lists have commas, or the option several times; an empty
-/// word empties them.
+// What is said of a container's start. Lists have commas, or the option several times; an empty
+// word empties them.
 #[derive(Debug, Clone, clap::Args)]
 struct Settings {
     /// What runs; the command goes, unless one is given as well

@@ -9,7 +9,7 @@ use crate::copying::Location;
 use crate::copying::editing::{self, Editing, Target};
 use crate::error::{Failure, Outcome};
 
-/// What `tierce image rebase` takes.
+// What `tierce image rebase` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The base that the image is on; without this, the one that its annotations name

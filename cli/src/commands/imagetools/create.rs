@@ -13,7 +13,7 @@ use crate::copying::{Location, carry, destination, origin};
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 
-/// What `tierce image index` takes.
+// What `tierce image index` takes.
 #[derive(clap::Args)]
 pub(crate) struct Create {
     /// Where the index goes, written as the images are; may be given several times

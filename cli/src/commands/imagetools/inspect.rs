@@ -14,7 +14,7 @@ use crate::ui::{say_bytes, say_value};
 /// How long a config may be, in bytes.
 const MAX_CONFIG: u64 = 8 << 20;
 
-/// What `tierce buildx imagetools inspect` takes.
+// What `tierce buildx imagetools inspect` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -9,7 +9,7 @@ use crate::clients::ConnectionArgs;
 use crate::error::{Failure, Outcome};
 use crate::ui::say;
 
-/// What `tierce manifest create` takes.
+// What `tierce manifest create` takes.
 #[derive(clap::Args)]
 pub(super) struct Create {
     /// Add to the list if it was begun before
@@ -24,7 +24,7 @@ pub(super) struct Create {
     images: Vec<String>,
 }
 
-/// What `tierce manifest add` takes.
+// What `tierce manifest add` takes.
 #[derive(clap::Args)]
 pub(super) struct Add {
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(super) struct Add {
     images: Vec<String>,
 }
 
-/// What `tierce manifest annotate` takes.
+// What `tierce manifest annotate` takes.
 #[derive(clap::Args)]
 pub(super) struct Annotate {
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(super) struct Annotate {
     image: String,
 }
 
-/// What `tierce manifest rm` takes.
+// What `tierce manifest rm` takes.
 #[derive(clap::Args)]
 pub(super) struct Rm {
     /// The names of lists
@@ -57,7 +57,7 @@ pub(super) struct Rm {
     lists: Vec<Reference>,
 }
 
-/// Where an image runs, if not where its config says.
+// Where an image runs, if not where its config says.
 #[derive(clap::Args)]
 struct PlatformArgs {
     /// The operating system that it is for

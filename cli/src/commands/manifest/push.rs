@@ -11,7 +11,7 @@ use crate::copying::{Location, carry, destination};
 use crate::error::{Doing, Outcome};
 use crate::ui::say;
 
-/// What `tierce manifest push` takes.
+// What `tierce manifest push` takes.
 #[derive(clap::Args)]
 pub(super) struct Push {
     /// Forget the list afterwards
@@ -32,7 +32,7 @@ pub(super) struct Push {
     place: Option<String>,
 }
 
-/// What `tierce manifest inspect` takes.
+// What `tierce manifest inspect` takes.
 #[derive(clap::Args)]
 pub(super) struct Inspect {
     #[command(flatten)]

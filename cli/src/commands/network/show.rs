@@ -14,7 +14,7 @@ use crate::ui::list::{List, ListArgs};
 /// What is always there, with its driver.
 const BUILT_IN: [(&str, &str); 2] = [("host", "host"), ("none", "null")];
 
-/// What `tierce network ls` takes.
+// What `tierce network ls` takes.
 #[derive(clap::Args)]
 pub(super) struct Ls {
     /// Only those that are so: name=PATTERN, id=BEGINNING, label=NAME[=VALUE], driver=bridge,
@@ -25,7 +25,7 @@ pub(super) struct Ls {
     list: ListArgs,
 }
 
-/// What `tierce network inspect` takes.
+// What `tierce network inspect` takes.
 #[derive(clap::Args)]
 pub(super) struct Inspect {
     /// Names or ids of networks

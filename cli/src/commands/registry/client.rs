@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::clients::{self, ConnectionArgs};
 use crate::error::{Doing, Failure, Outcome};
 
-/// What can be asked of a registry.
+// What can be asked of a registry.
 #[derive(Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Action {

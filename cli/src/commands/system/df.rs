@@ -12,7 +12,7 @@ use crate::tree_size::tree_size;
 use crate::ui::human;
 use crate::ui::list::{List, ListArgs};
 
-/// What `tierce system df` takes.
+// What `tierce system df` takes.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// `table`, `json` (one object a line), or placeholders: '{{.Type}} {{.Size}}'

@@ -10,7 +10,7 @@ use crate::ui::ask::confirmed;
 use crate::ui::filter::{Filters, Prunable};
 use crate::ui::{human, say};
 
-/// What `tierce volume prune` takes.
+// What `tierce volume prune` takes.
 #[derive(clap::Args)]
 pub(super) struct Prune {
     /// Remove those with names of somebody's choice, too

@@ -10,7 +10,7 @@ use crate::ui::each::show_each;
 use crate::ui::filter::{Filters, joined, matches_label};
 use crate::ui::list::{List, ListArgs};
 
-/// What `tierce volume ls` takes.
+// What `tierce volume ls` takes.
 #[derive(clap::Args)]
 pub(super) struct Ls {
     /// Only those that are so: dangling=BOOL, driver=local, label=NAME[=VALUE], name=PART
@@ -20,7 +20,7 @@ pub(super) struct Ls {
     list: ListArgs,
 }
 
-/// What `tierce volume inspect` takes.
+// What `tierce volume inspect` takes.
 #[derive(clap::Args)]
 pub(super) struct Inspect {
     /// Names of volumes

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Doing, Failure};
 use crate::ui::quantity::parse_size;
 
-/// What `run` and `create` take about disks.
+// What `run` and `create` take about disks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DiskArgs {
     /// Its part of the disks when they are busy, from 10 to 1000; others have 500

@@ -4,7 +4,7 @@ use super::bind_flag::BindFlag;
 use super::mount_flag::MountFlag;
 use super::tmpfs_flag::TmpfsFlag;
 
-/// What `run` and `create` take about mounts.
+// What `run` and `create` take about mounts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MountArgs {
     /// Mount a volume, or a path of the machine: [SOURCE:]TARGET[:OPTIONS]

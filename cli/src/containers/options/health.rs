@@ -6,7 +6,7 @@ use oci::Healthcheck;
 
 use crate::ui::human;
 
-/// What the command line says of it.
+// What the command line says of it.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct HealthOptions {
     /// A shell line that succeeds as long as the container is well

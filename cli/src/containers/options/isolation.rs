@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
 
-/// What the command line says of it, and what is kept of that.
+// What the command line says of it, and what is kept of that.
 #[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Isolation {

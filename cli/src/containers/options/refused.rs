@@ -19,7 +19,7 @@ refused! { Refused {
     use_api_socket: "there is no daemon that a container could be given the socket of";
 }}
 
-/// Options that ask for what is always so, and are refused when they ask for anything else.
+// Options that ask for what is always so, and are refused when they ask for anything else.
 #[derive(Debug, clap::Args)]
 #[allow(dead_code, reason = "there is nothing else to choose")]
 pub(crate) struct AsItIs {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Doing, Failure};
 use crate::networks::NetworkChoice;
 
-/// What the command line says of it, and what is kept of that.
+// What the command line says of it, and what is kept of that.
 #[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sharing {
