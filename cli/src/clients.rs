@@ -11,27 +11,30 @@ use registry_client::{Client, Config, HostRules, Proxies, TrustRoots};
 use crate::app::App;
 use crate::ui::quantity::parse_size;
 
+/// Under what a command's help has the options about registries.
+const CONNECTION: &str = "How registries are reached";
+
 // The options of every command that talks to a registry.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ConnectionArgs {
     /// Whether registries must have a valid certificate; `false` also allows plain HTTP
     #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
-          default_value = "true", default_missing_value = "true", require_equals = true)]
+          default_value = "true", default_missing_value = "true", require_equals = true, help_heading = CONNECTION)]
     pub(crate) tls_verify: bool,
     /// Certificates to trust beside the system's, as PEM
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub(crate) ca_file: Vec<PathBuf>,
     /// The file with credentials, in place of docker's and podman's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub(crate) authfile: Option<PathBuf>,
     /// The credentials themselves
-    #[arg(long, value_name = "NAME:PASSWORD")]
+    #[arg(long, value_name = "NAME:PASSWORD", help_heading = CONNECTION)]
     pub(crate) creds: Option<String>,
     /// How many bytes pass in a second at most, as in `500k` or `2M`
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, help_heading = CONNECTION)]
     pub(crate) limit_rate: Option<NonZeroU64>,
     /// Fetch layers that a registry lacks from the URLs that the image names
-    #[arg(long)]
+    #[arg(long, help_heading = CONNECTION)]
     pub(crate) foreign_layers: bool,
 }
 

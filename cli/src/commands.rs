@@ -114,15 +114,18 @@ commands! {
     Build => build, trees: true;
     /// Run a command in a new container
     Run => run, trees: true;
-    /// The commands for containers, under one name
-    Container => container, trees: true;
-    /// The commands for images, under one name
-    Image => image, trees: true;
-    /// The commands for builds, under one name
-    #[command(alias = "buildx")]
-    Builder => builder, trees: true;
-    /// The commands for the store as a whole, under one name
-    System => system, trees: true;
+    /// Get an image from a registry
+    Pull => pull, trees: true;
+    /// Put an image into a registry
+    Push => push, trees: true;
+    /// List images
+    Images => images, trees: true;
+    /// List containers
+    Ps => ps, trees: true;
+    /// Run one more command in a container that runs
+    Exec => exec, trees: true;
+    /// Show what a container said
+    Logs => logs, trees: true;
     /// Make a container without starting it
     Create => create, trees: true;
     /// Start containers that do not run
@@ -135,10 +138,6 @@ commands! {
     Kill => kill, trees: true;
     /// Wait for the end of containers and print their exit statuses
     Wait => wait, trees: true;
-    /// Show what a container said
-    Logs => logs, trees: true;
-    /// Run one more command in a container that runs
-    Exec => exec, trees: true;
     /// Take part in the input and output of a container that runs
     Attach => attach, trees: true;
     /// Hold all processes of containers still
@@ -153,14 +152,8 @@ commands! {
     Stats => stats, trees: true;
     /// Give a container another name
     Rename => rename, trees: true;
-    /// Make, list and remove networks
-    Network => network, trees: true;
     /// Show where the published ports of a container are
     Port => port, trees: true;
-    /// Make, list and remove volumes
-    Volume => volume, trees: true;
-    /// List containers
-    Ps => ps, trees: true;
     /// Remove containers
     Rm => rm, trees: true;
     /// Show what a container changed: A added, C changed, D deleted
@@ -173,10 +166,6 @@ commands! {
     Export => export, trees: true;
     /// Make an image of a tar of files
     Import => import, trees: true;
-    /// List images
-    Images => images, trees: true;
-    /// Make lists of images for several platforms, and put them into registries
-    Manifest => manifest, trees: true;
     /// Give an image another name
     Tag => tag, trees: true;
     /// Remove images or names of images
@@ -191,10 +180,6 @@ commands! {
     Load => load, trees: true;
     /// Remove what nothing refers to
     Prune => prune, trees: true;
-    /// Get an image from a registry
-    Pull => pull, trees: true;
-    /// Put an image into a registry
-    Push => push, trees: true;
     /// Copy images between registries, archives, directories and the store
     Copy => copy, trees: true;
     /// Bring many images from registries to registries, of each only what is not there
@@ -203,17 +188,32 @@ commands! {
     Login => login, trees: false;
     /// Forget credentials for a registry
     Logout => logout, trees: false;
-    /// Serve a registry, or ask one what it has
-    Registry => registry, trees: false;
     /// Show what the store has, and what the machine is
     Info => info, trees: true;
     /// Show which version this is
     Version => version, trees: false;
+    /// Show what happens to containers, images, volumes and networks
+    Events => events, trees: true;
+    /// The commands for containers, under one name
+    Container => container, trees: true;
+    /// The commands for images, under one name
+    Image => image, trees: true;
+    /// The commands for builds, under one name
+    #[command(alias = "buildx")]
+    Builder => builder, trees: true;
+    /// Make lists of images for several platforms, and put them into registries
+    Manifest => manifest, trees: true;
+    /// Make, list and remove networks
+    Network => network, trees: true;
+    /// Make, list and remove volumes
+    Volume => volume, trees: true;
+    /// The commands for the store as a whole, under one name
+    System => system, trees: true;
+    /// Serve a registry, or ask one what it has
+    Registry => registry, trees: false;
     /// Keep a container
     #[command(hide = true)]
     Keep => keep, trees: true;
-    /// Show what happens to containers, images, volumes and networks
-    Events => events, trees: true;
     /// Run a program until standard input ends
     #[command(hide = true)]
     Guard => guard, trees: false;

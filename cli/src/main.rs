@@ -39,6 +39,9 @@ use machine::Machine;
 /// Which version this is.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Under what a command's help has the options that every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Builds, runs, diffs, commits, pushes, pulls and serves OCI images; no daemon, no root.
 #[derive(Parser)]
 #[command(
@@ -51,7 +54,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 )]
 struct Cli {
     /// The store: its images, layers and containers
-    #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT")]
+    #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT", help_heading = EVERYWHERE)]
     root: Option<PathBuf>,
 
     /// How containers are kept apart: by namespaces, by chroot alone, or as well as can be had
@@ -62,6 +65,7 @@ struct Cli {
         default_value_t,
         value_name = "HOW",
         env = "TIERCE_ISOLATION",
+        help_heading = EVERYWHERE,
         hide_env_values = true
     )]
     isolation: Isolation,
