@@ -4,6 +4,7 @@ mod attach;
 mod build;
 mod builder;
 mod commit;
+mod completion;
 mod container;
 mod copy;
 mod cp;
@@ -211,6 +212,8 @@ commands! {
     System => system, trees: true;
     /// Serve a registry, or ask one what it has
     Registry => registry, trees: false;
+    /// Print what a shell needs to complete what is typed: commands, options, names
+    Completion => completion, trees: false;
     /// Keep a container
     #[command(hide = true)]
     Keep => keep, trees: true;

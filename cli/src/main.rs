@@ -5,6 +5,7 @@ mod app;
 mod blobs;
 mod clients;
 mod commands;
+mod completion;
 mod containers;
 mod copying;
 mod error;
@@ -99,6 +100,14 @@ impl From<Isolation> for runtime::userns::Isolation {
 }
 
 fn main() -> ExitCode {
+    match completion::answer() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::FAILURE;
+        }
+    }
     let cli: Cli = match switches::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

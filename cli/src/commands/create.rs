@@ -13,6 +13,7 @@ refused! { NotAttached {
 
 // What `tierce create` takes.
 #[derive(clap::Args)]
+#[command(override_usage = "tierce create [OPTIONS] <IMAGE> [COMMAND]...")]
 pub(crate) struct Args {
     #[command(flatten)]
     options: CreateOptions,

@@ -16,6 +16,7 @@ use crate::ui::say;
 
 // What `tierce run` takes.
 #[derive(clap::Args)]
+#[command(override_usage = "tierce run [OPTIONS] <IMAGE> [COMMAND]...")]
 pub(crate) struct Args {
     /// Leave the container to itself once it runs, and print its id
     #[arg(short, long)]
