@@ -16,10 +16,11 @@ use crate::layers::BaseLayers;
 use crate::lower::{Lowered, certain_errors, lower};
 use crate::op::{Base, Op};
 use crate::progress::{Event, Progress, StepId};
+use crate::provenance::{self, Provenance};
 use crate::remote::Remotes;
 use crate::request::BuildRequest;
 use crate::shared_cache::{CacheImage, CacheRecords, SharedCache};
-use crate::solve::{Outcome, Session, solve};
+use crate::solve::{Brought, Outcome, Session, solve};
 use crate::stage::{MOST_ERRORS, Parsed, parse};
 use crate::syntax::Span;
 
@@ -58,6 +59,8 @@ pub struct Built {
     pub records: CacheRecords,
     /// The blobs of layers that images with results of other builds have.
     pub cached: Vec<(DiffId, Descriptor)>,
+    /// What it was made of, and how, if that was to be put down.
+    pub provenance: Option<Provenance>,
 }
 
 impl Builder<'_> {
@@ -115,6 +118,7 @@ impl Builder<'_> {
         ignores: Ignores,
     ) -> Result<Built, BuildError> {
         let bases = std::mem::take(&mut lowered.bases);
+        let described = request.with_provenance.then(|| bases.clone());
         let caches = caches(&request.caches, &mut lowered.graph);
         let epoch = lowered.epoch.and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
         let session = Session {
@@ -128,12 +132,20 @@ impl Builder<'_> {
             contexts: Contexts::new(request, ignores, self.store, self.ids),
             bases: BaseLayers::new(&bases, &caches),
             shared: SharedCache::of(&request.caches),
+            brought: Brought::default(),
             created: epoch.map_or_else(|| request.now.clone(), |epoch| epoch.to_string()),
         };
         let outcome = solve(&session, &lowered.graph, lowered.tip);
         // What was read of the context holds whether the build succeeded or not.
         session.contexts.save();
-        self.finish(request, lowered, &outcome?, &session)
+        let outcome = outcome?;
+        let provenance = match described {
+            Some(bases) => Some(provenance::of(&session, &lowered, &bases).map_err(|source| {
+                BuildError::Io { operation: "put down what the image is made of", source }
+            })?),
+            None => None,
+        };
+        Ok(Built { provenance, ..self.finish(request, lowered, &outcome, &session)? })
     }
 
     fn finish(
@@ -172,7 +184,8 @@ impl Builder<'_> {
             source: Box::new(source),
         })?;
         let cached = session.bases.cached();
-        Ok(Built { config, layers, records: session.shared.used(), cached })
+        let records = session.shared.used();
+        Ok(Built { config, layers, records, cached, provenance: None })
     }
 }
 

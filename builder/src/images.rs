@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oci::{BlobRead, Descriptor, ImageConfig, Platform, Raw};
+use oci::{BlobRead, Descriptor, Digest, ImageConfig, Platform, Raw};
 
 /// Finds the images that a Dockerfile names in FROM and `--from`. Who implements it decides where
 /// it looks, and in what order.
@@ -20,6 +20,8 @@ pub trait BaseImages: Sync {
 pub struct BaseImage {
     /// What the progress display calls it: its full name, with its digest where there is one.
     pub name: String,
+    /// What a registry knows it by: the digest of its index or manifest. None if it was made here.
+    pub digest: Option<Digest>,
     /// Its config.
     pub config: Raw<ImageConfig>,
     /// The blobs of its layers, lowest first and as many as the config has DiffIDs. A layer

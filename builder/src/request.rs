@@ -44,6 +44,9 @@ pub struct BuildRequest {
     pub sandbox: Sandbox,
     /// What RUN gets of the machine when it asks.
     pub grants: Grants,
+    /// Whether it is put down what the image is made of, and how: see
+    /// [`Provenance`](crate::Provenance).
+    pub with_provenance: bool,
     /// What `created` says of what is made now, RFC 3339.
     pub now: String,
     /// How many steps run at once.

@@ -187,6 +187,7 @@ mod tests {
         config.extra[FIELD]["records"].as_array_mut().unwrap().push(broken);
         let image = BaseImage {
             name: String::new(),
+            digest: None,
             config: oci::Raw::write(config),
             layers: vec![None],
             blobs: std::sync::Arc::new(oci::blob::DirBlobs::new("/nonexistent", "/nonexistent")),

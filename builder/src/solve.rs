@@ -2,6 +2,7 @@
 //! whose results are not there already.
 
 mod ahead;
+mod brought;
 mod earlier;
 mod mounts;
 mod remote;
@@ -16,6 +17,7 @@ use std::time::Instant;
 
 use oci::DiffId;
 
+pub(crate) use brought::{Brought, Content};
 pub(crate) use session::Session;
 
 use crate::error::{BuildError, StepCause, StepError};

@@ -34,7 +34,7 @@ impl BaseImages for Images {
         let config: Raw<ImageConfig> =
             Raw::parse(document.to_string().into_bytes(), "image config").unwrap();
         let blobs = Arc::new(oci::blob::MemoryBlobs::default());
-        Ok(BaseImage { name: name.to_owned(), config, layers: Vec::new(), blobs })
+        Ok(BaseImage { name: name.to_owned(), digest: None, config, layers: Vec::new(), blobs })
     }
 }
 
@@ -85,6 +85,7 @@ fn request(text: &str) -> BuildRequest {
             hosts: Vec::new(),
         },
         grants: Grants::default(),
+        with_provenance: false,
         now: "2026-01-02T03:04:05Z".into(),
         parallelism: NonZeroUsize::MIN,
     }

@@ -53,6 +53,7 @@ fn from_layout(name: &str, place: &str, platform: &Platform) -> oci::Result<Base
     let target = image.index.as_ref().unwrap_or(image.manifest.digest());
     Ok(BaseImage {
         name: format!("{SCHEME}{}@{target}", place.path.display()),
+        digest: Some(target.clone()),
         layers: image.manifest.layers.iter().cloned().map(Some).collect(),
         config: image.config,
         blobs: Arc::new(archive),

@@ -204,6 +204,7 @@ impl Bases {
         let layers = store.image_layers(&record.id).map_err(remote)?;
         Ok(Some(BaseImage {
             name: name.to_owned(),
+            digest: record.target,
             config,
             layers: layers.into_iter().map(|(_, blob)| blob).collect(),
             blobs: Arc::new(self.blobs.clone()),
@@ -224,7 +225,11 @@ impl Bases {
         })?;
         let target = image.index.as_ref().unwrap_or(image.manifest.digest());
         Ok(BaseImage {
-            name: format!("{}@{target}", reference.clone().with_default_tag()),
+            name: match reference.digest() {
+                Some(_) => reference.to_string(),
+                None => format!("{}@{target}", reference.clone().with_default_tag()),
+            },
+            digest: Some(target.clone()),
             layers: image.manifest.layers.iter().cloned().map(Some).collect(),
             config: image.config,
             blobs: Arc::new(source),

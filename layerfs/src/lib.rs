@@ -49,7 +49,7 @@ pub use store::{
     Progress, Record, Run, Store, StoreDestination, StoreOptions, StoreOrigin, Untagged, Volume,
     VolumeSpec,
 };
-pub use write::{LinkAtTop, write_layer, write_tree, write_tree_from};
+pub use write::{LinkAtTop, Planted, write_layer, write_tree, write_tree_from, write_trees};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -108,6 +108,38 @@ pub fn write_tree_from(
     out.flush().map_err(|source| Error::WriteArchive { source })
 }
 
+/// A tree that is written into an archive with others.
+#[derive(Debug, Clone, Copy)]
+pub struct Planted<'a> {
+    /// The tree.
+    pub tree: &'a Root,
+    /// What its top is called in the archive; empty is the archive's root.
+    pub name: &'a Path,
+    /// Whether there is an entry for the top itself.
+    pub with_top: bool,
+}
+
+/// Writes several trees, one after the other, as one tar: each as [`write_tree`] does it.
+///
+/// # Errors
+/// As there.
+pub fn write_trees(trees: &[Planted<'_>], out: &mut dyn Write) -> Result<()> {
+    let mut sink = Written(out);
+    let mut writer =
+        Writer { out: Output::new(&mut sink), links: HashMap::new(), form: Form::Tree };
+    for Planted { tree, name, with_top } in trees {
+        writer.links.clear();
+        let top = tree.open_dir("/")?;
+        if *with_top {
+            let metadata = top.metadata().map_err(|e| Error::tree("examine", "/", e))?;
+            writer.entry(&top, OsStr::new("."), name, metadata, None)?;
+        }
+        writer.content(top, name.to_path_buf())?;
+    }
+    writer.out.finish()?;
+    out.flush().map_err(|source| Error::WriteArchive { source })
+}
+
 /// What the archive is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {

@@ -4,6 +4,7 @@
 
 mod annotate;
 mod append;
+mod attest;
 mod configure;
 mod flatten;
 mod image;
@@ -13,6 +14,7 @@ mod scratch;
 
 pub use annotate::{Annotate, Annotations};
 pub use append::{Append, NewLayer};
+pub use attest::{Attest, Claim};
 pub use configure::Configure;
 pub use flatten::{Flatten, Together};
 pub use place::{PlaceImages, PlatformChange};

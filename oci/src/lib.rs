@@ -7,6 +7,7 @@
 //! [`Verified`], which ends in an error unless size and digest hold.
 
 pub mod archive;
+pub mod attestation;
 pub mod blob;
 pub mod compress;
 mod config;
@@ -20,6 +21,7 @@ pub mod inflate;
 mod manifest;
 mod media_type;
 mod platform;
+mod purl;
 mod raw;
 mod reference;
 pub mod transfer;
@@ -34,6 +36,7 @@ pub use image::{Image, ImageSink, ImageSource};
 pub use manifest::{Document, Index, Manifest};
 pub use media_type::{LayerCompression, MediaType};
 pub use platform::Platform;
+pub use purl::package_url;
 pub use raw::Raw;
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
 

@@ -32,15 +32,19 @@ impl Session<'_> {
 
     fn probe_file(&self, file: &RemoteUrl) -> Result<Probe, StepCause> {
         let by_checksum = remote::file_key_by_checksum(file);
+        let known = |outcome: Outcome| {
+            self.brought.file(file, &outcome);
+            Probe::Known(outcome)
+        };
         if let Some(outcome) = self.fetched(by_checksum)? {
-            return Ok(Probe::Known(outcome));
+            return Ok(known(outcome));
         }
         let answer = self.remotes.file(&file.url).map_err(fetch_failed(&file.url))?;
         let key = by_checksum.or_else(|| remote::file_key_by_validators(file, &answer));
         if by_checksum.is_none()
             && let Some(outcome) = self.fetched(key)?
         {
-            return Ok(Probe::Known(outcome));
+            return Ok(known(outcome));
         }
         Ok(Probe::Work(Work::fetch(key, Fetch::File(answer))))
     }
@@ -60,6 +64,7 @@ impl Session<'_> {
             let (url, wanted) = (redacted(&source.url), wanted.clone());
             return Err(StepCause::Checksum { url, found: commit, wanted });
         }
+        self.brought.commit(source, &commit);
         let key = remote::git_key(source, &commit);
         match self.fetched(Some(key))? {
             Some(outcome) => Ok(Probe::Known(outcome)),
@@ -90,7 +95,11 @@ impl Session<'_> {
         if let Some(key) = key {
             self.record(key, &record).map_err(bare)?;
         }
-        Ok(Outcome::nothing().with(record))
+        let outcome = Outcome::nothing().with(record);
+        if let Remote::File(file) = op {
+            self.brought.file(file, &outcome);
+        }
+        Ok(outcome)
     }
 
     fn write_fetched(

@@ -4,7 +4,7 @@ use layerfs::{IdMode, Lease, Store};
 use oci::DiffId;
 use serde_json::Value;
 
-use super::Outcome;
+use super::{Brought, Outcome};
 use crate::cache::{CacheKey, StepRecord};
 use crate::cancel::Cancel;
 use crate::context::Contexts;
@@ -29,6 +29,8 @@ pub(crate) struct Session<'a> {
     pub(crate) bases: BaseLayers<'a>,
     /// What other builds came to, and what this one did.
     pub(crate) shared: SharedCache,
+    /// What ADD brought.
+    pub(crate) brought: Brought,
     /// What is made now says that it was made then, RFC 3339.
     pub(crate) created: String,
 }

@@ -54,6 +54,7 @@ impl BaseImages for Local<'_> {
         let layers = self.0.image_layers(&record.id).map_err(not_found)?;
         Ok(BaseImage {
             name: name.to_owned(),
+            digest: None,
             config: self.0.config(&record.id).map_err(not_found)?,
             layers: layers.into_iter().map(|(_, blob)| blob).collect(),
             blobs: Arc::new(oci::blob::MemoryBlobs::default()),
@@ -90,6 +91,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
             hosts: b"127.0.0.1\tlocalhost\n".to_vec(),
         },
         grants: Grants::default(),
+        with_provenance: false,
         now: "2026-01-02T03:04:05Z".into(),
         parallelism: NonZeroUsize::new(4).unwrap(),
     }

@@ -19,6 +19,7 @@ impl BaseImages for Remote {
         config.config.env = vec!["A=base".into()];
         Ok(BaseImage {
             name: name.to_owned(),
+            digest: None,
             config: Raw::write(config),
             layers: vec![Some(unreachable_blob(b"gzip"))],
             blobs: Arc::new(oci::blob::MemoryBlobs::default()),

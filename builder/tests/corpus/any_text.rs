@@ -69,6 +69,7 @@ fn request(dockerfile: Source) -> BuildRequest {
             limits: runtime::Limits::default(),
         },
         grants: Grants::default(),
+        with_provenance: false,
         now: String::new(),
         parallelism: NonZeroUsize::MIN,
     }

@@ -1,5 +1,6 @@
 //! `tierce build`: an image from a Dockerfile.
 
+mod attest;
 mod cache;
 mod call;
 mod export;
@@ -24,6 +25,7 @@ use indexmap::IndexMap;
 use layerfs::Lease;
 use oci::{Descriptor, DiffId, Platform, Reference};
 
+use self::attest::{AttestArgs, Said};
 use self::cache::{CacheArgs, Results};
 use self::call::CallArgs;
 use self::export::{Export, Made};
@@ -123,6 +125,8 @@ pub(crate) struct Args {
     cache: CacheArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    attest: AttestArgs,
     /// Nothing is left of a build but its image and its cache, so this changes nothing
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true",
           require_equals = true)]
@@ -237,6 +241,7 @@ fn build(
 ) -> Result<BuiltFor, Failure> {
     let progress = Findings::new(progress(args, app));
     let cancel = Cancel::new()?;
+    let started = jiff::Timestamp::now();
     let _interrupts = signals::cancel_on_signal(&cancel)?;
     let store = app.store()?;
     if let (Some(platform), [_, _, ..]) = (&request.platform, &args.platform[..])
@@ -263,6 +268,7 @@ fn build(
     }
     let built = built.map_err(|error| failure(&inputs.dockerfile, &error))?;
     let made = Made {
+        said: Said::of(args, inputs, request, &built, started),
         platform: built.config.platform(),
         id: built.config.digest().clone(),
         layers: built.layers.into_iter().map(|(layer, _)| layer).collect(),
@@ -378,6 +384,7 @@ fn request(
             limits: args.limits.chosen()?.to_limits()?,
         },
         grants,
+        with_provenance: attest::is_wanted(args),
         now: super::commit::created(app)?,
         parallelism: match args.podman.jobs() {
             Some(jobs) => jobs,

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::{Arrival, Moment, Observer, Origin, Supply};
-use crate::{BlobRead, Descriptor, Digest, Index, Manifest, Reference, Result, Verified};
+use crate::{BlobRead, Descriptor, Digest, Document, Index, Manifest, Reference, Result, Verified};
 
 /// A change to the images of a copy. It supplies the blobs that it made or brings along.
 ///
@@ -22,6 +22,16 @@ pub trait Edit: Supply {
     /// If the index cannot be changed so.
     fn index(&self, index: Index) -> Result<Index> {
         Ok(index)
+    }
+
+    /// What stands beside an image in its index, with how the index lists it. `image` is the image
+    /// after all edits, as the index lists it.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    fn beside(&self, image: &Descriptor) -> Result<Option<(Descriptor, Document)>> {
+        let _ = image;
+        Ok(None)
     }
 }
 

@@ -6,12 +6,10 @@ use serde::Serialize;
 
 use super::edit::Supplied;
 use super::tree::{Entry, Node, refused};
+use crate::attestation::SUBJECT;
 use crate::{
     Descriptor, Digest, Document, Index, LayerCompression, Manifest, MediaType, Raw, Result,
 };
-
-/// What BuildKit annotates an attestation with: the digest of the image that it is about.
-pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
 
 /// The two families of media types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +53,9 @@ impl Changes<'_> {
                         Entry::Node(node) => self.node(node, all)?,
                     });
                 }
-                self.index(index, entries, node)?
+                let images: Vec<Descriptor> = entries.iter().filter(is_image).cloned().collect();
+                let index = self.index(index, entries, node)?;
+                self.with_beside(index, &images, all)?
             }
         };
         let written = document.descriptor();
@@ -69,12 +69,37 @@ impl Changes<'_> {
         Ok(descriptor)
     }
 
+    /// The index, listing also what stands beside its images.
+    fn with_beside(
+        &self,
+        document: Document,
+        images: &[Descriptor],
+        all: &mut Vec<Rewritten>,
+    ) -> Result<Document> {
+        let mut added = Vec::new();
+        for image in images {
+            for edit in self.supply.edits {
+                if let Some((descriptor, document)) = edit.beside(image)? {
+                    added.push(descriptor.clone());
+                    all.push(Rewritten { descriptor, document });
+                }
+            }
+        }
+        let Document::Index(index) = &document else { return Ok(document) };
+        if added.is_empty() {
+            return Ok(document);
+        }
+        let mut index = (**index).clone();
+        index.manifests.extend(added);
+        Ok(Document::Index(Raw::write(index)))
+    }
+
     fn manifest(&self, raw: &Raw<Manifest>, node: &Node) -> Result<Document> {
         let document = &node.document;
         let mut new = (**raw).clone();
         // What is said about an image is no image, though BuildKit gives it such a config.
         if new.config.media_type.is_image_config()
-            && !node.descriptor.annotations.contains_key(ATTESTED)
+            && !node.descriptor.annotations.contains_key(SUBJECT)
         {
             for edit in self.supply.edits {
                 new = edit.manifest(new, self.supply)?;
@@ -115,7 +140,7 @@ impl Changes<'_> {
             })
             .collect();
         for entry in &mut new.manifests {
-            if let Some(subject) = entry.annotations.get_mut(ATTESTED)
+            if let Some(subject) = entry.annotations.get_mut(SUBJECT)
                 && let Some(now) = changed.get(subject)
             {
                 subject.clone_from(now);
@@ -133,6 +158,11 @@ impl Changes<'_> {
         let same = new == **raw;
         Ok(if same { node.document.clone() } else { Document::Index(Raw::write(new)) })
     }
+}
+
+/// Whether an index lists an image here, and nothing that is said about one.
+fn is_image(entry: &&Descriptor) -> bool {
+    entry.media_type.is_manifest() && !entry.annotations.contains_key(SUBJECT)
 }
 
 fn as_oci(manifest: &mut Manifest) {

@@ -128,7 +128,7 @@ impl Gathering<'_> {
         }
         let about = |entry: &&Descriptor| {
             // BuildKit's attestations name the image that they are about.
-            let subject = entry.annotations.get(super::rewrite::ATTESTED);
+            let subject = entry.annotations.get(crate::attestation::SUBJECT);
             let is_chosen = |text: &String| chosen.iter().any(|digest| digest.to_string() == *text);
             chosen.contains(&&entry.digest) || subject.is_some_and(is_chosen)
         };

@@ -1,16 +1,21 @@
 //! What becomes of what was built, carried out.
 
+mod statements;
+
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use layerfs::{
-    ExtractOptions, ImageRecord, Lease, Root, Store, StoreOrigin, extract_archive, write_tree,
+    ExtractOptions, ImageRecord, Lease, Planted, Root, Store, StoreOrigin, extract_archive,
+    write_tree, write_trees,
 };
+use oci::edit::{Attest, Claim};
 use oci::transfer::{ArchiveName, CopyOptions, Joined, Origin, Platforms, Recompression};
 use oci::{Descriptor, DiffId, Digest, Platform, Reference};
 use serde_json::{Value, json};
 
 use super::Args;
+use super::attest::{ProvenanceOptions, Said};
 use super::output::{Kind, Output, Packing, To};
 use crate::app::App;
 use crate::commands::push::push;
@@ -24,6 +29,8 @@ pub(super) struct Made {
     pub(super) platform: Platform,
     pub(super) id: Digest,
     pub(super) layers: Vec<DiffId>,
+    /// What is said about it.
+    pub(super) said: Said,
 }
 
 impl Made {
@@ -47,25 +54,25 @@ impl Export<'_> {
         match &output.kind {
             Kind::Store { names } => self.name(names).map(|()| None),
             Kind::Registry { names, by_digest } => {
-                let names = if names.is_empty() { &self.args.tag } else { names };
+                let all = if names.is_empty() { &self.args.tag } else { names };
                 let mut pushed = None;
-                for name in names {
-                    pushed = Some(self.push(name, *by_digest, &output.packing)?);
+                for name in all {
+                    pushed = Some(self.push(name, names, *by_digest, &output.packing)?);
                 }
                 Ok(pushed)
             }
             Kind::Layout { names, directory } => {
                 let name = self.names(names).first().map(ToString::to_string);
                 let place = Location::Layout(directory.clone(), name);
-                self.copy(&place, &output.packing).map(Some)
+                self.copy(&place, names, &output.packing).map(Some)
             }
-            Kind::Archive { format, names, to } => {
-                let names = self.names(names);
+            Kind::Archive { format, names: own, to } => {
+                let names = self.names(own);
                 let end = match to {
                     To::Stdout => copying::stream(*format, ArchiveName::Images(names), stdout()?),
                     To::File(path) => copying::archive(*format, ArchiveName::Images(names), path)?,
                 };
-                self.copy_to(end, &output.packing).map(Some)
+                self.copy_to(end, own, &output.packing).map(Some)
             }
             Kind::Local { directory } => self.files_into(directory).map(|()| None),
             Kind::Tar { to: To::Stdout } => self.files(stdout()?).map(|()| None),
@@ -99,11 +106,13 @@ impl Export<'_> {
     fn push(
         &self,
         name: &Reference,
+        names: &[Reference],
         by_digest: bool,
         packing: &Packing,
     ) -> Result<Descriptor, Failure> {
         let Args { connection, quiet, .. } = self.args;
-        if let ([made], true, false) = (self.made, packing.is_plain(), by_digest) {
+        let is_plain = packing.is_plain() && !self.is_attested();
+        if let ([made], true, false) = (self.made, is_plain, by_digest) {
             let store = self.app.store()?;
             let record = made.record(store)?;
             push(self.app, self.lease, &record, name, connection, *quiet)?;
@@ -114,15 +123,40 @@ impl Export<'_> {
             true => Location::Untagged(name.clone()),
             false => Location::Registry(name.clone()),
         };
-        self.copy(&place, packing).doing(|| format!("cannot push {}", name.familiar()))
+        self.copy(&place, names, packing).doing(|| format!("cannot push {}", name.familiar()))
     }
 
-    fn copy(&self, place: &Location, packing: &Packing) -> Result<Descriptor, Failure> {
+    fn copy(
+        &self,
+        place: &Location,
+        names: &[Reference],
+        packing: &Packing,
+    ) -> Result<Descriptor, Failure> {
         let end = copying::destination(self.app, self.lease, place, &self.args.connection)?;
-        self.copy_to(end, packing)
+        self.copy_to(end, names, packing)
     }
 
-    fn copy_to(&self, end: End<'_>, packing: &Packing) -> Result<Descriptor, Failure> {
+    /// Whether something is said about the images.
+    fn is_attested(&self) -> bool {
+        self.made.iter().any(|made| !made.said.predicates.is_empty())
+    }
+
+    /// What is said about the images, under the names of an output.
+    fn claims(&self, own: &[Reference]) -> Attest {
+        let claim = |made: &Made| Claim {
+            platform: made.platform.clone(),
+            names: self.names(own),
+            predicates: made.said.predicates.clone(),
+        };
+        Attest::new(self.made.iter().map(claim).collect())
+    }
+
+    fn copy_to(
+        &self,
+        end: End<'_>,
+        names: &[Reference],
+        packing: &Packing,
+    ) -> Result<Descriptor, Failure> {
         let origin = self.origin()?;
         let mut options = CopyOptions {
             platforms: Platforms::All,
@@ -136,11 +170,14 @@ impl Export<'_> {
             let recompression = Recompression::new(compression, force, threads, &scratch)?;
             options.edits.push(Box::new(recompression));
         }
+        if self.is_attested() {
+            options.edits.push(Box::new(self.claims(names)));
+        }
         let copied = copying::carry(self.app, &*origin, end, &options, self.args.quiet)?;
         Ok(copied.root)
     }
 
-    /// The image; an index where there are several.
+    /// The image; an index where there are several, or something stands beside it.
     fn origin(&self) -> Result<Box<dyn Origin>, Failure> {
         let store = self.app.store()?;
         let mut origins: Vec<(Platform, Box<dyn Origin>)> = Vec::new();
@@ -151,37 +188,65 @@ impl Export<'_> {
             origins.push((made.platform.clone(), Box::new(StoreOrigin::new(image, blobs))));
         }
         match origins.len() {
-            1 => Ok(origins.remove(0).1),
+            1 if !self.is_attested() => Ok(origins.remove(0).1),
             _ => Ok(Box::new(Joined::new(origins)?)),
         }
     }
 
     /// The trees of all platforms, and where each stands in what is written: below a directory
     /// with the platform's name if there are several.
-    fn trees(&self) -> Result<Vec<(PathBuf, layerfs::View)>, Failure> {
+    fn trees(&self) -> Result<Vec<Tree>, Failure> {
         let store = self.app.store()?;
-        let view = |made: &Made| {
+        let options = self.args.attest.provenance().filter(|options| !options.inline_only);
+        let tree = |made: &Made| {
             let below = match self.made.len() {
                 1 => PathBuf::new(),
                 _ => made.platform.to_string().replace('/', "_").into(),
             };
-            Ok((below, store.view(self.lease, &made.layers)?))
+            let view = store.view(self.lease, &made.layers)?;
+            let statement = match (options, made.said.predicates.first()) {
+                (Some(ProvenanceOptions { filename, .. }), Some(predicate)) => {
+                    Some((filename.clone(), statements::about_files(&view.root, predicate)?))
+                }
+                _ => None,
+            };
+            Ok(Tree { below, view, statement })
         };
-        self.made.iter().map(view).collect()
+        self.made.iter().map(tree).collect()
     }
 
     fn files(&self, output: impl Write) -> Result<(), Failure> {
         let mut output = BufWriter::with_capacity(1 << 20, output);
-        for (below, view) in self.trees()? {
-            write_tree(&view.root, Path::new("/"), &below, &mut output)?;
+        let trees = self.trees()?;
+        let mut beside = Vec::new();
+        for tree in &trees {
+            beside.push(tree.statement.as_ref().map(|text| self.beside(text)).transpose()?);
         }
+        let mut planted = Vec::new();
+        for (Tree { below, view, .. }, beside) in trees.iter().zip(&beside) {
+            planted.push(Planted { tree: &view.root, name: below, with_top: true });
+            let beside = beside.iter();
+            planted.extend(beside.map(|tree| Planted { tree, name: below, with_top: false }));
+        }
+        write_trees(&planted, &mut output)?;
         Ok(output.flush()?)
+    }
+
+    /// A tree that holds a statement alone.
+    fn beside(&self, (name, text): &(String, Vec<u8>)) -> Result<Root, Failure> {
+        let tree = Root::open(&self.lease.scratch_dir("statement")?)?;
+        statements::write(&tree, name, text)?;
+        if let Some(time) = self.app.machine.source_date_epoch().and_then(|time| time.parse().ok())
+        {
+            tree.set_mtime(name, layerfs::Timestamp::at(time))?;
+        }
+        Ok(tree)
     }
 
     /// Puts the files into a directory, over what is there, as whoever asked for them: as docker
     /// does it.
     fn files_into(&self, directory: &Path) -> Result<(), Failure> {
-        for (below, view) in self.trees()? {
+        for Tree { below, view, statement } in self.trees()? {
             let to = directory.join(below);
             let cannot = || format!("cannot write the files to {}", to.display());
             std::fs::create_dir_all(&to).doing(cannot)?;
@@ -193,9 +258,21 @@ impl Export<'_> {
             };
             let target = Root::open(&to).doing(cannot)?;
             copy_files(&view.root, &target, &options).doing(cannot)?;
+            if let Some((name, text)) = &statement {
+                statements::write(&target, name, text).doing(cannot)?;
+            }
         }
         Ok(())
     }
+}
+
+/// A tree of files that is written somewhere.
+struct Tree {
+    /// Where.
+    below: PathBuf,
+    view: layerfs::View,
+    /// What is said about it, and the file that holds it.
+    statement: Option<(String, Vec<u8>)>,
 }
 
 /// Copies a tree by way of a tar.
@@ -228,6 +305,7 @@ fn stdout() -> Result<std::io::Stdout, Failure> {
 /// What `--metadata-file` holds, with the names that docker gives it.
 pub(super) fn metadata(args: &Args, made: &[Made], pushed: Option<&Descriptor>) -> Value {
     let mut all = serde_json::Map::new();
+    let made_for_one = made.len() == 1;
     if let [one] = made {
         all.insert("containerimage.config.digest".into(), json!(one.id));
         all.insert("containerimage.digest".into(), json!(one.id));
@@ -235,6 +313,13 @@ pub(super) fn metadata(args: &Args, made: &[Made], pushed: Option<&Descriptor>) 
     if let Some(pushed) = pushed {
         all.insert("containerimage.descriptor".into(), json!(pushed));
         all.insert("containerimage.digest".into(), json!(pushed.digest));
+    }
+    for made in made {
+        let key = match made_for_one {
+            true => "buildx.build.provenance".to_owned(),
+            false => format!("buildx.build.provenance/{}", made.platform),
+        };
+        all.extend(made.said.summary.clone().map(|summary| (key, summary)));
     }
     if !args.tag.is_empty() {
         let names: Vec<String> =

@@ -9,6 +9,7 @@ use layerfs::{ExtractOptions, Lease, Root, extract_archive};
 use oci::compress::open_archive;
 
 use super::Args;
+use super::attest::ContextSource;
 use super::texts::{read_file, read_in, read_stream, read_text, source};
 use crate::app::App;
 use crate::error::{Doing, Failure};
@@ -30,6 +31,8 @@ pub(super) struct Inputs {
     /// The Dockerfile's path as people would write it.
     pub(super) shown: String,
     pub(super) context: Option<ContextDirectory>,
+    /// Where the context came from, if it is not of this machine.
+    pub(super) source: Option<ContextSource>,
     /// Keeps what was fetched.
     _lease: Option<Lease>,
 }
@@ -53,16 +56,20 @@ impl Inputs {
             return Err(Failure::new(message));
         }
         let context = match place {
-            STDIN => unpacked(app, Box::new(stdin()), || "cannot read the context".into())?,
-            _ if args.context.is_dir() => Context::Local(args.context.clone()),
+            STDIN => (unpacked(app, Box::new(stdin()), || "cannot read the context".into())?, None),
+            _ if args.context.is_dir() => (Context::Local(args.context.clone()), None),
             _ => match remote(place) {
-                Some(remote) => fetched(app, network, &remote?, keeps_git_dir(args))?,
+                Some(remote) => {
+                    let (context, source) = fetched(app, network, &remote?, keeps_git_dir(args))?;
+                    (context, Some(source))
+                }
                 None => {
                     let name = args.context.display();
                     return Err(Failure::new(format!("the context {name} is no directory")));
                 }
             },
         };
+        let (context, source) = context;
         let (dockerfile, shown, ignore) = dockerfile(args, network, &context)?;
         let (context, lease) = match context {
             Context::Local(path) => {
@@ -82,7 +89,7 @@ impl Inputs {
         if !wrong.is_empty() {
             return Err(super::failure(&dockerfile, &BuildError::Diagnostics(wrong)));
         }
-        Ok(Inputs { dockerfile, shown, context, _lease: lease })
+        Ok(Inputs { dockerfile, shown, context, source, _lease: lease })
     }
 }
 
@@ -133,11 +140,12 @@ fn fetched(
     network: &Network,
     remote: &RemoteContext,
     keeps_git_dir: bool,
-) -> Result<Context, Failure> {
+) -> Result<(Context, ContextSource), Failure> {
     let cannot = || format!("cannot fetch the context {remote}");
     let Some(git) = remote.git() else {
         let file = network.file(remote.url()).doing(cannot)?;
-        return unpacked(app, file.body, cannot);
+        let source = ContextSource { uri: remote.to_string(), digest: None };
+        return Ok((unpacked(app, file.body, cannot)?, source));
     };
     let lease = app.store()?.lease()?;
     let path = lease.scratch_dir("context")?;
@@ -151,7 +159,8 @@ fn fetched(
         return Err(Failure::new("the build was cancelled").code(signals::CANCELLED));
     }
     fetched.doing(cannot)?;
-    Ok(Context::Fetched(path, lease))
+    let source = ContextSource::commit(remote, &git, &commit);
+    Ok((Context::Fetched(path, lease), source))
 }
 
 /// The tree of an archive; what is no archive is a Dockerfile.

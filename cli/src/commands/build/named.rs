@@ -23,6 +23,23 @@ enum Value {
     Remote(RemoteContext),
 }
 
+impl NamedContextArg {
+    /// The name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it stands for, without what is nobody's business.
+    pub(super) fn shown(&self) -> String {
+        match &self.value {
+            Value::Directory(_) => format!("local:{}", self.name),
+            Value::Image(name) if layouts::is_layout(name) => name.clone(),
+            Value::Image(name) => format!("docker-image://{name}"),
+            Value::Remote(remote) => remote.to_string(),
+        }
+    }
+}
+
 impl FromStr for NamedContextArg {
     type Err = String;
 

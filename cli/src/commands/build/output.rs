@@ -32,14 +32,6 @@ pub(super) struct OutputArgs {
     /// Write what was built and pushed to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
-    /// Attestations are not made: `false` is all there is
-    #[arg(long, value_name = "false", num_args = 0..=1, default_missing_value = "true",
-          require_equals = true, value_parser = no_attestation)]
-    provenance: Option<()>,
-    /// Attestations are not made: `false` is all there is
-    #[arg(long, value_name = "false", num_args = 0..=1, default_missing_value = "true",
-          require_equals = true, value_parser = no_attestation)]
-    sbom: Option<()>,
 }
 
 /// One thing that becomes of a build.
@@ -141,13 +133,6 @@ impl Kinds {
     }
 }
 
-fn no_attestation(text: &str) -> Result<(), String> {
-    match text {
-        "false" | "0" => Ok(()),
-        _ => Err("no attestations are made yet".to_owned()),
-    }
-}
-
 impl OutputArgs {
     /// All that becomes of the build.
     pub(super) fn outputs(&self, args: &Args) -> Result<Vec<Output>, Failure> {
@@ -169,16 +154,41 @@ impl OutputArgs {
                 Failure::new(format!("invalid annotation `{text}`: write it as NAME=VALUE"))
             })?;
             let kinds = Kinds::parse(kinds).map_err(Failure::new)?;
-            for output in &mut outputs {
+            // The store keeps no notes: beside a push it has the image alone.
+            let has_notes = |kind: &Kind| !(self.push && matches!(kind, Kind::Store { .. }));
+            for output in outputs.iter_mut().filter(|output| has_notes(&output.kind)) {
                 let note = (kinds, name.to_owned(), value.to_owned());
                 output.packing.annotations.push(note);
             }
+        }
+        if args.attest.provenance().is_some() {
+            check_attested(&outputs)?;
         }
         for output in &outputs {
             output.check(args, several)?;
         }
         Ok(outputs)
     }
+}
+
+/// Refuses what has no place for attestations. The store has none, but may be one place among
+/// others: it has the image alone.
+fn check_attested(outputs: &[Output]) -> Result<(), Failure> {
+    let is_docker = |output: &Output| {
+        matches!(output.kind, Kind::Archive { format: ArchiveFormat::Docker, .. })
+    };
+    if outputs.iter().any(is_docker) {
+        return Err(Failure::new("an archive of docker's holds no attestations")
+            .hint("write an OCI archive, with `--output type=oci`"));
+    }
+    if outputs.iter().all(|output| matches!(output.kind, Kind::Store { .. })) {
+        return Err(Failure::new("the store holds images alone, and no attestations")
+            .hint("push the image with `--push`, or name another `--output`"));
+    }
+    if outputs.iter().any(|output| output.packing.format == Some(ManifestFormat::Docker)) {
+        return Err(Failure::new("docker's media types have no attestations"));
+    }
+    Ok(())
 }
 
 impl Output {
