@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::keeper::enter::Household;
 use crate::keeper::{Keeper, door};
+use crate::networks::NetworkChoice;
 use crate::networks::join::{Joined, join};
 use crate::signals::Caught;
 use crate::ui::say;
@@ -87,12 +88,9 @@ fn start_here(
     let stdin = if config.open_stdin { Stream::Inherit } else { Stream::Null };
     let stdio = Stdio { stdin, stdout: Stream::Inherit, stderr: Stream::Inherit };
     let mut joined = join(app, store, container, config)?;
-    let spec = spec((app, lease), config, hostname(container, config), tree, stdio, &mut joined)?;
-    let household = Household {
-        config: config.clone(),
-        hostname: hostname(container, config).to_owned(),
-        fake_ids: app.has_one_id(),
-    };
+    let hostname = hostname_seen(store, container, config);
+    let spec = spec((app, lease), config, &hostname, tree, stdio, &mut joined)?;
+    let household = Household { config: config.clone(), hostname, fake_ids: app.has_one_id() };
     let keeper = Keeper::new(None, household);
     door::open(&container.dir, keeper.clone())?;
     let caught = Caught::catch()?;
@@ -125,6 +123,22 @@ pub(crate) fn start_failure(error: runtime::Error) -> Failure {
         _ => OWN_FAILURE,
     };
     Failure::from(error).code(code)
+}
+
+/// The name that a container has for itself: with the network of another, it is that one's, unless
+/// it has one of its own.
+pub(crate) fn hostname_seen(
+    store: &Store,
+    container: &Container,
+    config: &ContainerConfig,
+) -> String {
+    if let (NetworkChoice::Container(name), None) = (&config.network, &config.hostname)
+        && let Ok(other) = store.container(name)
+        && let Ok(theirs) = ContainerConfig::of(&other)
+    {
+        return hostname(&other, &theirs).to_owned();
+    }
+    hostname(container, config).to_owned()
 }
 
 /// docker's choice where there is none: the first twelve digits of the id.

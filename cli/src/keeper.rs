@@ -43,7 +43,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use layerfs::{ContainerState, Run, Store};
-use runtime::{Freezer, Inmates, LaterGroups};
+use runtime::{Freezer, Inmates, Killer, LaterGroups};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use enter::Household;
@@ -90,6 +90,7 @@ struct Record {
 /// The first process of a container that runs.
 pub(crate) struct Init {
     pidfd: OwnedFd,
+    killer: Killer,
     pid: i32,
     inmates: Inmates,
     /// The directories of its control groups.
@@ -119,7 +120,8 @@ impl Keeper {
     pub(crate) fn started(&self, process: &runtime::Container) -> io::Result<()> {
         let pidfd = process.pidfd().try_clone_to_owned()?;
         let (inmates, groups) = (process.inmates(), process.groups().to_vec());
-        self.life().process = Some(Arc::new(Init { pidfd, pid: process.pid(), inmates, groups }));
+        let (killer, pid) = (process.killer()?, process.pid());
+        self.life().process = Some(Arc::new(Init { pidfd, killer, pid, inmates, groups }));
         Ok(())
     }
 
@@ -282,10 +284,12 @@ impl Record {
     }
 }
 
-fn send_signal(process: &Init, number: i32) -> rustix::io::Result<()> {
+fn send_signal(process: &Init, number: i32) -> io::Result<()> {
     match Signal::from_named_raw(number) {
-        Some(signal) => pidfd_send_signal(&process.pidfd, signal),
-        None => Err(rustix::io::Errno::INVAL),
+        // All processes end with the first, also where those of the machine are around it.
+        Some(Signal::KILL) => process.killer.kill(),
+        Some(signal) => Ok(pidfd_send_signal(&process.pidfd, signal)?),
+        None => Err(rustix::io::Errno::INVAL.into()),
     }
 }
 

@@ -13,12 +13,15 @@ use crate::networks::{BEHIND, reachable};
 pub(crate) struct Machine {
     /// Whether the process began as root; later it may be root of a namespace of its own.
     pub(crate) began_as_root: bool,
+    /// The directory of docker's configuration, if one was named.
+    config: Option<PathBuf>,
 }
 
 impl Machine {
     /// Looks who we are. Must come before a user namespace is entered.
-    pub(crate) fn look() -> Machine {
-        Machine { began_as_root: rustix::process::geteuid().is_root() }
+    pub(crate) fn look(config: Option<PathBuf>) -> Machine {
+        let config = config.filter(|dir| !dir.as_os_str().is_empty());
+        Machine { began_as_root: rustix::process::geteuid().is_root(), config }
     }
 
     /// The store where none is named.
@@ -32,7 +35,7 @@ impl Machine {
 
     /// Docker's configuration file with credentials.
     pub(crate) fn docker_config(&self) -> PathBuf {
-        let dir = variable("DOCKER_CONFIG").map(PathBuf::from);
+        let dir = self.config.clone();
         dir.unwrap_or_else(|| home().join(".docker")).join("config.json")
     }
 

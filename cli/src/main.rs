@@ -58,6 +58,10 @@ struct Cli {
     #[arg(long, global = true, value_name = "DIR", env = "TIERCE_ROOT", help_heading = EVERYWHERE)]
     root: Option<PathBuf>,
 
+    /// Where docker's configuration is, with the credentials for registries
+    #[arg(long, value_name = "DIR", env = "DOCKER_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
     /// How containers are kept apart: by namespaces, by chroot alone, or as well as can be had
     #[arg(
         long,
@@ -129,7 +133,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome {
-    let machine = Machine::look();
+    let machine = Machine::look(cli.config);
     if let Some(filter) = machine.variable("TIERCE_LOG") {
         log(&filter);
     }

@@ -1,6 +1,8 @@
 //! Switches with a value, as docker's and podman's scripts write them: `--pull=true`,
 //! `--no-cache=false`.
 
+mod letters;
+
 use std::ffi::OsString;
 
 use clap::Parser;
@@ -14,6 +16,9 @@ pub(crate) fn parse<P: Parser>(
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<P, clap::Error> {
     let mut words: Vec<OsString> = words.into_iter().collect();
+    if let Some(plain) = letters::written_out(&P::command(), &words) {
+        words = plain;
+    }
     loop {
         let error = match P::try_parse_from(&words) {
             Ok(parsed) => return Ok(parsed),

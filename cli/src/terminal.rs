@@ -80,7 +80,7 @@ pub(crate) fn require_ours() -> Result<(), Failure> {
     if io::stdin().is_terminal() {
         return Ok(());
     }
-    Err(Failure::new("standard input is no terminal").hint("leave out `--tty`, or `--interactive`"))
+    Err(Failure::new("the input device is not a TTY").hint("leave out `--tty`, or `--interactive`"))
 }
 
 /// Our terminal while every key goes to the container; dropped, it is as it was before.

@@ -243,7 +243,7 @@ fn a_container_is_listed_and_inspected_as_scripts_expect() {
         (".State.Running", "true"),
         (".HostConfig.RestartPolicy.Name", "on-failure"),
         (".HostConfig.RestartPolicy.MaximumRetryCount", "3"),
-        (".Config.StopSignal", "SIGINT"),
+        (".Config.StopSignal", "INT"),
         (".Config.Labels", "map[a:b]"),
         (".Config.Tty", "false"),
         (".Name", "/first"),

@@ -137,7 +137,7 @@ pub enum Error {
         known: i64,
     },
     /// No image goes by this name or id.
-    #[error("no image `{name}` in the store")]
+    #[error("no such image: {name}")]
     ImageNotFound {
         /// What was looked up.
         name: String,
@@ -161,7 +161,7 @@ pub enum Error {
         container: String,
     },
     /// No container goes by this name or id.
-    #[error("no container `{name}` in the store")]
+    #[error("no such container: {name}")]
     ContainerNotFound {
         /// What was looked up.
         name: String,
@@ -187,7 +187,7 @@ pub enum Error {
         id: String,
     },
     /// No volume goes by this name.
-    #[error("no volume `{name}` in the store")]
+    #[error("no such volume: {name}")]
     VolumeNotFound {
         /// What was looked up.
         name: String,

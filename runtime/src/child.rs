@@ -407,6 +407,9 @@ fn set_attributes(tree: &OwnedFd, attributes: u64) -> Result<(), Errno> {
 /// A new file system of a kind that needs no option.
 fn file_system(kind: &CStr, attributes: u64) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // What the table of mounts calls it, as with docker.
+    let source = if kind == c"cgroup2" { c"cgroup" } else { kind };
+    rustix::mount::fsconfig_set_string(&context, c"source", source)?;
     rustix::mount::fsconfig_create(&context)?;
     let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)

@@ -417,8 +417,33 @@ impl Container {
         }
     }
 
+    /// What kills every process of the container, for who keeps it.
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub fn killer(&self) -> std::io::Result<Killer> {
+        Ok(Killer { pidfd: self.pidfd.try_clone()?, signal: self.killer })
+    }
+
     fn error(&self, operation: &'static str, errno: Errno) -> Error {
         Error::Process { operation, pid: self.pid, source: errno.into() }
+    }
+}
+
+/// Kills every process of a container.
+#[derive(Debug)]
+pub struct Killer {
+    pidfd: OwnedFd,
+    signal: i32,
+}
+
+impl Killer {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the container has ended, or the kernel refuses.
+    pub fn kill(&self) -> std::io::Result<()> {
+        Ok(sys::pidfd_kill(self.pidfd.as_fd(), self.signal)?)
     }
 }
 

@@ -53,11 +53,16 @@ pub(crate) fn tmpfs(
 
 /// The same, with all that there is to choose but the mount's attributes.
 pub(crate) fn tmpfs_with(options: &Tmpfs, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    named_tmpfs(c"tmpfs", options, attributes)
+}
+
+/// The same by another name.
+fn named_tmpfs(name: &CStr, options: &Tmpfs, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set =
         |name: &CStr, value: String| rustix::mount::fsconfig_set_string(&context, name, value);
     // What the table of mounts calls it.
-    rustix::mount::fsconfig_set_string(&context, c"source", c"tmpfs")?;
+    rustix::mount::fsconfig_set_string(&context, c"source", name)?;
     set(c"mode", format!("{:o}", options.mode))?;
     if let Some(size) = options.size {
         set(c"size", size.to_string())?;
@@ -141,7 +146,16 @@ pub(crate) fn shared_memory() -> Result<OwnedFd, Errno> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    tmpfs(Some(SIZE), 0o1777, attributes)
+    let options = Tmpfs { size: Some(SIZE), mode: 0o1777, ..Tmpfs::default() };
+    shared_memory_with(&options, attributes)
+}
+
+/// The same, with all that there is to choose.
+pub(crate) fn shared_memory_with(
+    options: &Tmpfs,
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
+    named_tmpfs(c"shm", options, attributes)
 }
 
 /// /dev/pts, with terminals of its own. They belong to group 5, `tty` everywhere, unless that
@@ -155,6 +169,7 @@ pub(crate) fn terminals() -> Result<OwnedFd, Errno> {
 
 fn pts(group: Option<&str>) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, c"source", c"devpts")?;
     rustix::mount::fsconfig_set_flag(&context, c"newinstance")?;
     rustix::mount::fsconfig_set_string(&context, c"ptmxmode", c"0666")?;
     rustix::mount::fsconfig_set_string(&context, c"mode", c"0620")?;

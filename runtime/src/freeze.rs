@@ -144,7 +144,11 @@ fn stop_all(of: &Inmates) -> Result<Held, Error> {
 }
 
 fn found(of: &Inmates) -> Result<Vec<i32>, Error> {
-    of.all().map_err(|error| Error::setup("find the processes of the container", error))
+    match of.all() {
+        // It has just ended.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        all => all.map_err(|error| Error::setup("find the processes of the container", error)),
+    }
 }
 
 fn send(pid: i32, signal: Signal) {

@@ -45,7 +45,7 @@ mod window;
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use cgroup::{CpuSet, DiskLimit, DiskRate, LaterGroups, Limits, change_limits};
 pub use confinement::Confinement;
-pub use container::{Container, ExitStatus, join, run, spawn};
+pub use container::{Container, ExitStatus, Killer, join, run, spawn};
 pub use device::memory_tree;
 pub use error::Error;
 pub use freeze::Freezer;

@@ -188,6 +188,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         request.names.clear();
     }
     request.caches = args.cache.images(&bases, args.quiet);
+    if let Some(file) = &args.iidfile {
+        // That of an earlier build must not be taken for this one's, should it fail.
+        let _ = std::fs::remove_file(file);
+    }
     let (mut made, mut results) = (Vec::new(), Results::default());
     for platform in platforms(args)? {
         request.platform = platform;

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Let the container go on meanwhile
     #[arg(long, overrides_with = "pause")]
     no_pause: bool,
+    /// Print the id alone, as is always done
+    #[arg(short, long)]
+    _quiet: bool,
     /// The container: a name or an id
     container: String,
     /// The name of the image
@@ -63,6 +66,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     };
     let now = created(app)?;
     config.config = kept.runtime.clone();
+    config.config.env.retain(|pair| pair.contains('='));
     config = changed(config, &args.change)?;
     config.author = args.author.clone().or(config.author);
     config.created = Some(now.clone());

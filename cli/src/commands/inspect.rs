@@ -8,7 +8,7 @@ use super::{network, volume};
 use crate::app::App;
 use crate::error::{Failure, Outcome};
 use crate::inspected;
-use crate::networks::Networks;
+use crate::networks::{DEFAULT, Networks};
 use crate::tree_size::tree_size;
 use crate::ui::each::show_each;
 
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     format: String,
     /// What the names mean, where several exist
     #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<Kind>,
+    kind: Option<String>,
     /// Say how large containers are, too
     #[arg(short, long)]
     size: bool,
@@ -64,7 +64,14 @@ pub(crate) struct OfImages {
 
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    show(app, &args.names, &args.format, args.kind, args.size)
+    let kind = match args.kind.as_deref() {
+        None | Some("") => None,
+        // As docker has it, whose status here is that of no option.
+        Some(text) => Some(Kind::from_str(text, false).map_err(|_| {
+            Failure::new(format!("unknown type `{text}`: image, container, network or volume"))
+        })?),
+    };
+    show(app, &args.names, &args.format, kind, args.size)
 }
 
 /// The same of containers alone.
@@ -109,6 +116,9 @@ fn object(
             return Ok(network);
         }
         let networks = Networks::lock(store)?;
+        if name == DEFAULT {
+            networks.ensure_default()?;
+        }
         let found = match kind {
             None => networks.look_up(name)?,
             Some(_) => Some(networks.find(name)?),
@@ -120,7 +130,7 @@ fn object(
     match store.volume(name) {
         Ok(volume) => Ok(volume::show::inspected(&volume)),
         Err(layerfs::Error::VolumeNotFound { .. }) if kind.is_none() => {
-            Err(Failure::new(format!("there is no container, image, network or volume `{name}`")))
+            Err(Failure::new(format!("no such object: {name}")))
         }
         Err(error) => Err(error.into()),
     }

@@ -1,5 +1,6 @@
 //! `tierce load`: images from an archive.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use layerfs::NewImage;
@@ -33,6 +34,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let staging = lease.scratch_dir("archive")?;
     let archive = match &args.input {
         Some(path) => Archive::open(path, &staging),
+        None if std::io::stdin().is_terminal() => {
+            return Err(Failure::new("requested load from stdin, but stdin is a terminal")
+                .hint("name the archive with `--input`"));
+        }
         None => Archive::read(Box::new(std::io::stdin()), &staging),
     };
     let from = || match &args.input {

@@ -166,8 +166,14 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             }
             Ok(0)
         }
-        Action::Ls(args) => show::list(args, &networks),
-        Action::Inspect(args) => show::inspect(args, &networks),
+        Action::Ls(args) => {
+            networks.ensure_default()?;
+            show::list(args, &networks)
+        }
+        Action::Inspect(args) => {
+            networks.ensure_default()?;
+            show::inspect(args, &networks)
+        }
         Action::Rm { force, networks: names } => {
             each(names, |name| match networks.look_up(name)? {
                 None if *force => Ok(Done::NotThere),

@@ -59,23 +59,27 @@ fn remove(store: &Store, text: &str, image: &ImageRecord, force: bool) -> Result
             ))
             .hint("remove one of them, or all with `--force`"));
         }
-        store.remove_image(&image.id)?;
-        untagged(image.names.iter().chain(&image.digests))?;
-        say!("Deleted: {}", image.id);
-        return Ok(());
+        return remove_whole(store, image, force);
     }
     let name: Reference = text.parse()?;
     // The last name goes with the image, and not at all if a container needs that.
     let last = image.names.len() + image.digests.len() == 1
         || (name.digest().is_none() && image.names.len() == 1);
     if last {
-        store.remove_image(&image.id)?;
-        untagged(image.names.iter().chain(&image.digests))?;
-        say!("Deleted: {}", image.id);
-    } else {
-        let gone = store.untag(&name)?;
-        untagged(&gone.names)?;
+        return remove_whole(store, image, force);
     }
+    let gone = store.untag(&name)?;
+    untagged(&gone.names)
+}
+
+/// Removes an image with all its names; by force also one of containers that do not run.
+fn remove_whole(store: &Store, image: &ImageRecord, force: bool) -> Result<(), Failure> {
+    match force {
+        true => store.remove_image_of_stopped(&image.id)?,
+        false => store.remove_image(&image.id)?,
+    }
+    untagged(image.names.iter().chain(&image.digests))?;
+    say!("Deleted: {}", image.id);
     Ok(())
 }
 

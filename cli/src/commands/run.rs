@@ -126,6 +126,10 @@ fn attached(
     let caught = Caught::catch()?;
     let attach: wire::Attach = joining.attach(true);
     let keeper = launch(app, store, &lease, container, Some(attach))?;
+    if !joining.shown.stdout && !joining.shown.stderr {
+        // Nothing else would say which it is.
+        say!("{}", container.id);
+    }
     drop(lease);
     match joining.until_we_part(&keeper, caught)? {
         Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),

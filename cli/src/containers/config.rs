@@ -64,6 +64,9 @@ pub(crate) struct ContainerConfig {
     /// Ports of the machine that lead to its own.
     #[serde(default)]
     pub(crate) ports: Vec<Published>,
+    /// Whether all were published that the image exposes.
+    #[serde(default)]
+    pub(crate) publish_all: bool,
     /// How much it may use.
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
@@ -120,11 +123,14 @@ impl ContainerConfig {
         self.mounts.iter().find(|mount| mount.target == Path::new("/dev/shm"))?.tmpfs_size()
     }
 
-    /// The name of its machine as `/etc/hosts` has it: with the domain, if it has one, before it.
+    /// The name of its machine as `/etc/hosts` has it: with the domain, if it has one, and without.
     pub(crate) fn host_names(&self, hostname: &str) -> String {
         match &self.domain {
             Some(domain) => format!("{hostname}.{domain} {hostname}"),
-            None => hostname.to_owned(),
+            None => match hostname.split_once('.') {
+                Some((name, _)) => format!("{hostname} {name}"),
+                None => hostname.to_owned(),
+            },
         }
     }
 

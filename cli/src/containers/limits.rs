@@ -154,6 +154,18 @@ fn processors() -> u32 {
 impl LimitsConfig {
     /// Refuses what cannot be together.
     fn check(&self) -> Result<(), Failure> {
+        if self.memory_reservation.is_some_and(|reserved| reserved < LEAST_MEMORY) {
+            return Err(Failure::new("the memory reservation is below the minimum of 6MB"));
+        }
+        if self.memory.is_some_and(|memory| self.memory_reservation > Some(memory)) {
+            return Err(Failure::new("--memory-reservation cannot be above --memory"));
+        }
+        if self.cpu_period.is_some_and(|period| !(1_000..=1_000_000).contains(&period)) {
+            return Err(Failure::new("--cpu-period is from 1000, a millisecond, to 1000000"));
+        }
+        if self.cpu_quota.is_some_and(|quota| quota < 1_000) {
+            return Err(Failure::new("--cpu-quota is 1000, a millisecond, or more"));
+        }
         match (self.memory_swap.and_then(|swap| u64::try_from(swap).ok()), self.memory) {
             (Some(_), None) => Err(Failure::new("--memory-swap goes with --memory")),
             (Some(swap), Some(memory)) if swap < memory => Err(Failure::new(

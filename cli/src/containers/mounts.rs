@@ -165,9 +165,14 @@ pub(crate) fn add(
             to_mount(store, mount)?
         });
     }
-    // What is mounted over a file of ours hides it.
+    // What is mounted over a file of ours hides it, and where nothing can be written there is no
+    // place for one.
+    let hides = |mount: &Mount, file: &Path| match mount.read_only {
+        true => file.starts_with(&mount.target),
+        false => file == mount.target,
+    };
     let mounts = &spec.mounts;
-    spec.files.retain(|file| !mounts.iter().any(|mount| file.path.starts_with(&mount.target)));
+    spec.files.retain(|file| !mounts.iter().any(|mount| hides(mount, &file.path)));
     Ok(())
 }
 

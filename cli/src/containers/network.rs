@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use layerfs::Store;
 use oci::RuntimeConfig;
 
+use super::options::names::Names;
 use super::options::sharing::Sharing;
 use crate::error::Failure;
 use crate::machine::is_in_first_user_namespace;
@@ -24,7 +26,7 @@ pub(crate) struct NetworkArgs {
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Vec<NetworkFlag>,
     /// Another name on its network
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
     network_alias: Vec<String>,
     /// The container's address on its network
     #[arg(long, value_name = "ADDRESS")]
@@ -75,15 +77,52 @@ impl NetworkArgs {
                 }
             }
         }
-        if !ports.is_empty()
-            && matches!(self.first(), Some(NetworkChoice::Host | NetworkChoice::Container(_)))
-        {
+        if !ports.is_empty() && matches!(self.first(), Some(NetworkChoice::Host)) {
             anstream::eprintln!(
                 "note: published ports are discarded: the container shares its network"
             );
             ports.clear();
         }
         Ok(ports)
+    }
+
+    /// Refuses what a container that has the network of another would have of its own.
+    pub(crate) fn refuse_beside_another(
+        &self,
+        names: &Names,
+        hostname: Option<&str>,
+    ) -> Result<(), Failure> {
+        if !matches!(self.first(), Some(NetworkChoice::Container(_))) {
+            return Ok(());
+        }
+        let publishes = !self.publish.is_empty() || self.publish_all;
+        let given = [
+            (hostname.is_some(), "hostname and the network mode"),
+            (!names.dns.is_empty(), "dns and the network mode"),
+            (!names.add_host.is_empty(), "custom host-to-IP mapping and the network mode"),
+            (publishes, "port publishing and the container type network mode"),
+            (!self.expose.is_empty(), "port exposing and the container type network mode"),
+        ];
+        match given.into_iter().find(|(is_given, _)| *is_given) {
+            Some((_, both)) => Err(Failure::new(format!("conflicting options: {both}"))
+                .hint("give it to the container whose network this one has")),
+            None => Ok(()),
+        }
+    }
+
+    /// On the network that containers have unless they choose another, what is linked to must be
+    /// there; on others it may come later.
+    pub(crate) fn check_links(
+        &self,
+        store: &Store,
+        network: &NetworkChoice,
+    ) -> Result<(), Failure> {
+        if *network == NetworkChoice::Named(DEFAULT.into()) {
+            for link in &self.link {
+                store.container(&link.container)?;
+            }
+        }
+        Ok(())
     }
 
     /// Says what is missing for the way out of a network of an ordinary user's.
@@ -96,6 +135,11 @@ impl NetworkArgs {
                 "note: the networks of an ordinary user have no way out here: {missing}"
             );
         }
+    }
+
+    /// Whether all ports are published that the image exposes.
+    pub(crate) fn publishes_all(&self) -> bool {
+        self.publish_all
     }
 
     fn first(&self) -> Option<&NetworkChoice> {

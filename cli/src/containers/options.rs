@@ -116,8 +116,8 @@ pub(crate) struct CreateOptions {
     #[arg(long, value_name = "POLICY", default_value = "no")]
     pub(crate) restart: RestartPolicy,
     /// The signal that asks the container to end
-    #[arg(long, value_name = "SIGNAL")]
-    stop_signal: Option<runtime::Signal>,
+    #[arg(long, value_name = "SIGNAL", value_parser = signal)]
+    stop_signal: Option<String>,
     /// How many seconds the container may take to end; -1 for any number
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     stop_timeout: Option<i64>,
@@ -148,6 +148,13 @@ pub(crate) struct CreateOptions {
     image_and_command: Vec<String>,
 }
 
+impl CreateOptions {
+    /// The name; docker's own tools write it with a slash before it.
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref().map(|name| name.strip_prefix('/').unwrap_or(name))
+    }
+}
+
 /// Makes a container; the lease keeps it.
 pub(crate) fn create(
     args: &CreateOptions,
@@ -168,6 +175,7 @@ pub(crate) fn create(
         return Err(Failure::new("`--rm` and `--restart` exclude each other"));
     }
     args.isolation.check()?;
+    args.network.refuse_beside_another(&args.names, args.hostname.as_deref())?;
     // Before anything is made: an id of old must not be taken for the new one.
     let id_file = args.cidfile.as_deref().map(IdFile::new).transpose()?;
     let platform = args.platform.as_ref();
@@ -184,6 +192,7 @@ pub(crate) fn create(
     let chosen = args.network.chosen(&ports, &args.sharing)?;
     NetworkArgs::tell_of_limits(&chosen.network);
     args.sharing.check(&chosen.network)?;
+    args.network.check_links(store, &chosen.network)?;
     let (log_notes, log_options) = LogNotes::take(&args.log_opt)?;
     let mut config = ContainerConfig {
         runtime: changed(args, app, runtime, command)?,
@@ -203,6 +212,7 @@ pub(crate) fn create(
         network_aliases: chosen.aliases,
         connections: chosen.connections,
         ports,
+        publish_all: args.network.publishes_all(),
         limits: args.limits.chosen()?,
         mounts: Vec::new(),
         terminal: args.tty,
@@ -222,13 +232,13 @@ pub(crate) fn create(
         created_nanos: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0),
     };
     let spec = ContainerSpec {
-        name: args.name.clone(),
+        name: args.name().map(str::to_owned),
         image: Some(image.id.clone()),
         image_name: image_name.clone(),
         layers: pulling::unpacked_layers(app, lease, &image)?,
         config: json!(config),
     };
-    if let Some(name) = args.name.as_deref().filter(|_| args.replace) {
+    if let Some(name) = args.name().filter(|_| args.replace) {
         remove_if_there(store, lease, name)?;
     }
     let container = store.create_container(lease, &spec)?;
@@ -255,6 +265,12 @@ fn remove_if_there(store: &Store, lease: &Lease, name: &str) -> Result<(), Failu
         Err(layerfs::Error::ContainerNotFound { .. }) => Ok(()),
         result => Ok(result?),
     }
+}
+
+/// A signal, kept as it is written.
+fn signal(text: &str) -> Result<String, String> {
+    let known = text.parse::<runtime::Signal>();
+    known.map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// A mask in octal digits.
@@ -332,8 +348,8 @@ fn changed(
         !args.unsetenv.iter().any(|unwanted| unwanted == name)
     });
     set_variables(app, &mut runtime.env, &args.env_file, &args.env)?;
-    if let Some(signal) = args.stop_signal {
-        runtime.stop_signal = Some(signal.to_string());
+    if let Some(signal) = &args.stop_signal {
+        runtime.stop_signal = Some(signal.clone());
     }
     if let Some(dir) = &args.workdir {
         runtime.working_dir = absolute(dir)?;
@@ -375,7 +391,9 @@ pub(crate) fn set_variables(
         let text = std::fs::read_to_string(file)
             .map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
         for line in text.lines().map(str::trim_start) {
-            if !line.is_empty() && !line.starts_with('#') {
+            // A name alone takes our value, if we have one.
+            let says = line.contains('=') || app.machine.variable(line).is_some();
+            if !line.is_empty() && !line.starts_with('#') && says {
                 set_variable(app, env, line)?;
             }
         }
@@ -383,7 +401,7 @@ pub(crate) fn set_variables(
     pairs.iter().try_for_each(|pair| set_variable(app, env, pair))
 }
 
-/// `NAME=VALUE` replaces; `NAME` alone takes our value, and removes where we have none.
+/// `NAME=VALUE` replaces; `NAME` alone takes our value, and stays as it is where we have none.
 fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) -> Result<(), Failure> {
     if pair.is_empty() || pair.starts_with('=') {
         return Err(Failure::new(format!("`{pair}` is no variable: it has no name")));
@@ -397,8 +415,9 @@ fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) -> Result<(), Fail
     match (value, place) {
         (Some(value), Some(place)) => env[place] = format!("{name}={value}"),
         (Some(value), None) => env.push(format!("{name}={value}")),
-        (None, Some(place)) => drop(env.remove(place)),
-        (None, None) => {}
+        // The name alone says that the container does not get it from elsewhere either.
+        (None, Some(place)) => env[place] = name,
+        (None, None) => env.push(name),
     }
     Ok(())
 }

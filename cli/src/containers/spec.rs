@@ -26,7 +26,9 @@ pub(crate) fn spec(
     let root = &tree.root;
     let args = config.command();
     if args.is_empty() {
-        return Err(Failure::new("no command: the image names none, so give one").code(OWN_FAILURE));
+        return Err(
+            Failure::new("no command specified, and the image names none").code(OWN_FAILURE)
+        );
     }
     let sharing = &config.sharing;
     let user = resolve_user(root, &config.runtime.user, &sharing.group_add)?;
@@ -60,7 +62,7 @@ pub(crate) fn spec(
         oom_score_adj: sharing.oom_score_adj,
         network: joined.take_network(),
         mounts: if isolation.privileged { devices() } else { Vec::new() },
-        files: provided_files(app, config, hostname, joined.hosts.take()),
+        files: provided_files(app, config, hostname, joined),
         capabilities: privileges.capabilities,
         seccomp: privileges.seccomp,
         no_new_privileges: privileges.no_new_privileges,
@@ -104,33 +106,37 @@ fn provided_files(
     app: &App,
     config: &ContainerConfig,
     hostname: &str,
-    joined: Option<PathBuf>,
+    joined: &mut Joined,
 ) -> Vec<ProvidedFile> {
+    // Names belong to the network, whosever that is.
+    let host = joined.host.take();
+    let owner = host.as_deref().unwrap_or(config);
+    let read_only = config.isolation.read_only;
     let file = |path: &str, content: Vec<u8>| ProvidedFile {
         path: PathBuf::from(path),
         content: FileContent::text(content),
-        read_only: false,
+        read_only,
     };
     let mut hosts = app.machine.hosts();
     if !hosts.is_empty() && !hosts.ends_with(b"\n") {
         hosts.push(b'\n');
     }
-    hosts.extend(config.names.hosts().into_bytes());
-    hosts.extend(format!("127.0.1.1\t{}\n", config.host_names(hostname)).into_bytes());
-    let hosts = match joined {
+    hosts.extend(owner.names.hosts().into_bytes());
+    hosts.extend(format!("127.0.1.1\t{}\n", owner.host_names(hostname)).into_bytes());
+    let hosts = match joined.hosts.take() {
         None => file("/etc/hosts", hosts),
         Some(path) => ProvidedFile {
             path: PathBuf::from("/etc/hosts"),
             content: FileContent::Host(path),
-            read_only: false,
+            read_only,
         },
     };
-    let resolv_conf = match &config.network {
+    let resolv_conf = match &owner.network {
         NetworkChoice::Named(name) if name == networks::DEFAULT => {
-            config.names.resolv_conf(app.machine.resolv_conf_for_others())
+            owner.names.resolv_conf(app.machine.resolv_conf_for_others())
         }
-        NetworkChoice::Named(_) => config.names.resolv_conf_for(NAMES, app.machine.resolv_conf()),
-        _ => config.names.resolv_conf(app.machine.resolv_conf()),
+        NetworkChoice::Named(_) => owner.names.resolv_conf_for(NAMES, app.machine.resolv_conf()),
+        _ => owner.names.resolv_conf(app.machine.resolv_conf()),
     };
     vec![
         file("/etc/resolv.conf", resolv_conf),
@@ -174,7 +180,9 @@ pub(crate) fn environment(
     terminal: bool,
 ) -> Vec<OsString> {
     let has = |name: &str| image.iter().any(|pair| pair.split('=').next() == Some(name));
-    let mut env: Vec<OsString> = image.iter().map(OsString::from).collect();
+    // A name alone is a variable that is not to be there.
+    let set = image.iter().filter(|pair| pair.contains('='));
+    let mut env: Vec<OsString> = set.map(OsString::from).collect();
     if !has("PATH") {
         env.push(format!("PATH={}", oci::DEFAULT_PATH).into());
     }

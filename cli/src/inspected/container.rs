@@ -48,7 +48,7 @@ pub(crate) fn container(container: &Container) -> Value {
         "ProcessLabel": "",
     });
     if let Some(config) = &config {
-        value["HostConfig"] = host_config(config);
+        value["HostConfig"] = host_config(&container.name, config);
         value["Mounts"] = json!(mounts::inspected(container, config));
         value["Config"] = runtime(container, config);
         value["NetworkSettings"] = network(container, config);

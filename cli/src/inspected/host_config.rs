@@ -12,11 +12,11 @@ use crate::networks::publish::Published;
 const SHM_SIZE: u64 = 64 << 20;
 
 /// All of it. What cannot be chosen here has the value that docker gives to what was not chosen.
-pub(super) fn host_config(config: &ContainerConfig) -> Value {
+pub(super) fn host_config(name: &str, config: &ContainerConfig) -> Value {
     let mut all = Map::new();
     for part in [
         life(config),
-        network(config),
+        network(name, config),
         isolation(config),
         sharing(&config.sharing),
         limits(config),
@@ -64,15 +64,19 @@ fn life(config: &ContainerConfig) -> Value {
     value
 }
 
-fn network(config: &ContainerConfig) -> Value {
+fn network(name: &str, config: &ContainerConfig) -> Value {
     let names = &config.names;
     let hosts: Vec<String> =
         names.add_host.iter().map(|(name, address)| format!("{name}:{address}")).collect();
-    let links: Vec<String> =
-        config.links.iter().map(|link| format!("/{}:/{}", link.container, link.name)).collect();
+    let links: Vec<String> = config
+        .links
+        .iter()
+        .map(|link| format!("/{}:/{name}/{}", link.container, link.name))
+        .collect();
     json!({
         "NetworkMode": config.network,
         "PortBindings": bindings(&config.ports),
+        "PublishAllPorts": config.publish_all,
         "Dns": names.dns,
         "DnsOptions": names.dns_option,
         "DnsSearch": names.dns_search,
@@ -214,7 +218,6 @@ fn not_to_be_chosen() -> Value {
         "DeviceCgroupRules": null,
         "DeviceRequests": null,
         "Isolation": "",
-        "PublishAllPorts": false,
         "Runtime": "tierce",
         "VolumeDriver": "",
         "VolumesFrom": null,

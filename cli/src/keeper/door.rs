@@ -99,7 +99,11 @@ pub(super) fn failed(message: impl Into<String>) -> Reply {
 
 /// Holds the container still until the asker goes away.
 fn hold(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
-    let reply = keeper.pause();
+    let reply = match keeper.pause() {
+        // What has just ended holds still by itself.
+        Reply::Failed { .. } if keeper.running().is_none() => Reply::Done,
+        reply => reply,
+    };
     let is_held = reply == Reply::Done;
     let said = wire::say(asker, &reply);
     if is_held {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
+use crate::ui::quantity::parse_size;
 
 /// The longest line that is kept in one piece, in bytes, as docker's.
 const MAX_LINE: usize = 16 << 10;
@@ -52,17 +53,7 @@ impl LogLimits {
 
 /// A size with a unit of 1024: `10m`.
 fn size_in_bytes(text: &str) -> Option<u64> {
-    let text = text.to_ascii_lowercase();
-    let text = text.trim_end_matches('b');
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let factor = match &text[end..] {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return None,
-    };
-    text[..end].parse::<u64>().ok()?.checked_mul(factor).filter(|size| *size > 0)
+    parse_size(text).ok().filter(|size| *size > 0)
 }
 
 /// A line of a log, or a part of a long one: then it does not end in a newline.

@@ -17,7 +17,7 @@ use super::restart::BackOff;
 use super::wire::{self, Attach, Reply, Request};
 use super::{Keeper, door};
 use crate::app::App;
-use crate::containers::{ContainerConfig, OWN_FAILURE, failed_start, hostname};
+use crate::containers::{ContainerConfig, OWN_FAILURE, failed_start, hostname_seen};
 use crate::error::{Failure, Outcome};
 
 /// Keeps a container: starts it, and stays until it has ended for good.
@@ -74,7 +74,7 @@ impl<'a> Kept<'a> {
         let log = config.log.map(|limits| Log::open(&container.dir, limits)).transpose()?;
         let household = Household {
             config: config.clone(),
-            hostname: hostname(&container, &config).to_owned(),
+            hostname: hostname_seen(store, &container, &config),
             fake_ids: app.has_one_id(),
         };
         let outputs = Arc::new(Outputs::new(log));

@@ -11,14 +11,12 @@ use runtime::network::{namespace_of, new_namespace};
 use serde::{Deserialize, Serialize};
 
 use super::choice::Link;
-use super::connect::{self, Connection};
+use super::connect::{self, Connected, Connection};
 use super::mac::MacAddress;
 use super::proxy::{self, Ports, Target};
 use super::publish::{Protocol, Published};
 use super::switchboard::Holder;
-use super::{
-    DEFAULT, Driver, Endpoint, Network, NetworkChoice, Networks, Subnet, hosts, names, servers_of,
-};
+use super::{DEFAULT, Driver, Network, NetworkChoice, Networks, Subnet, hosts, names, servers_of};
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname};
 use crate::error::{Doing, Failure};
@@ -28,6 +26,8 @@ pub(crate) struct Joined {
     network: Option<runtime::Network>,
     /// What the container gets as `/etc/hosts`, if that is a file of ours.
     pub(crate) hosts: Option<PathBuf>,
+    /// What is kept of the container whose network it has, if it has another's.
+    pub(crate) host: Option<Box<ContainerConfig>>,
     ports: Option<Ports>,
     /// Whose places are given back in the end.
     place: Option<(Store, String)>,
@@ -93,7 +93,14 @@ impl Joined {
     }
 
     fn plain(network: runtime::Network) -> Joined {
-        Joined { network: Some(network), hosts: None, ports: None, place: None, holder: None }
+        Joined {
+            network: Some(network),
+            hosts: None,
+            host: None,
+            ports: None,
+            place: None,
+            holder: None,
+        }
     }
 }
 
@@ -124,12 +131,19 @@ pub(crate) fn join(
         NetworkChoice::None => Ok(Joined::plain(runtime::Network::None)),
         NetworkChoice::Container(name) => {
             let other = store.container(name)?;
+            if other.id == container.id {
+                return Err(Failure::new("a container cannot join its own network"));
+            }
             let ContainerState::Running(run) = other.state else {
                 return Err(Failure::new(format!(
                     "container {name}, whose network is wanted, does not run"
                 )));
             };
-            Ok(Joined::plain(runtime::Network::Namespace(namespace_of(run.process.pid)?)))
+            let namespace = namespace_of(run.process.pid)?;
+            let mut joined = Joined::plain(runtime::Network::Namespace(namespace));
+            joined.host = Some(Box::new(ContainerConfig::of(&other)?));
+            joined.hosts = Some(hosts::path(&other.dir)).filter(|path| path.is_file());
+            Ok(joined)
         }
         NetworkChoice::Named(name) => {
             let servers = match config.names.dns.as_slice() {
@@ -151,8 +165,8 @@ fn on_bridge(
     let mut networks = Networks::lock(store)?;
     // What it had when its keeper was killed is nobody's: only now it runs again.
     networks.leave_all(&container.id)?;
-    if name == DEFAULT && networks.find(name).is_err() {
-        networks.create(&new_network(&networks, name, None, None)?)?;
+    if name == DEFAULT {
+        networks.ensure_default()?;
     }
     let own = Connection {
         network: name.to_owned(),
@@ -170,14 +184,16 @@ fn on_bridge(
         let (mut opened, ports) = publish(config, &namespace, first.address)?;
         if name != DEFAULT {
             let (networks, container) = (networks.dir.clone(), container.id.clone());
-            let known = names::Known { networks, container, servers };
+            let links = config.links.clone();
+            let known = names::Known { networks, container, links, servers };
             names::serve(&mut opened, namespace.as_fd(), known)?;
         }
         joined.ports = Some(opened);
         let hosts = hosts::path(&container.dir);
         let hostname = config.host_names(hostname(container, config));
         let given = config.names.hosts();
-        let links = linked(store, config, &first.others)?;
+        // On a network of one's own the name server knows them, whenever they come and go.
+        let links = if name == DEFAULT { linked(store, config, &first)? } else { String::new() };
         let given = given + &links;
         fs::write(&hosts, hosts::content(&first.endpoint, &hostname, &given, &first.others))?;
         joined.hosts = Some(hosts);
@@ -206,17 +222,37 @@ fn on_bridge(
     Ok(joined)
 }
 
-/// Lines for the containers that one knows by further names.
-fn linked(store: &Store, config: &ContainerConfig, others: &[Endpoint]) -> Result<String, Failure> {
+/// Lines for the containers that one knows by further names. What has the machine's network is
+/// found where the machine is.
+fn linked(store: &Store, config: &ContainerConfig, own: &Connected) -> Result<String, Failure> {
     let mut lines = String::new();
     for Link { container, name } in &config.links {
-        let id = store.container(container)?.id;
-        let other = others.iter().find(|other| other.container == id).ok_or_else(|| {
-            Failure::new(format!("cannot link to {container}, which is not on the same network"))
-        })?;
-        lines += &format!("{}\t{name} {}\n", other.address, other.names.join(" "));
+        let linked = store.container(container)?;
+        let other = own.others.iter().find(|other| other.container == linked.id);
+        let (address, names) = match other {
+            Some(other) => (other.address, other.names.join(" ")),
+            None if ContainerConfig::of(&linked)?.network == NetworkChoice::Host => {
+                (own.network.gateway, format!("{} {}", linked.name, &linked.id[..12]))
+            }
+            None => {
+                return Err(Failure::new(format!(
+                    "cannot link to {container}, which is not on the same network"
+                )));
+            }
+        };
+        lines += &format!("{address}\t{name} {names}\n");
     }
     Ok(lines)
+}
+
+impl Networks<'_> {
+    /// Makes the network that containers are on unless they choose another, if it is not there yet.
+    pub(crate) fn ensure_default(&self) -> Result<(), Failure> {
+        match self.look_up(DEFAULT)? {
+            Some(_) => Ok(()),
+            None => self.create(&new_network(self, DEFAULT, None, None)?),
+        }
+    }
 }
 
 /// A network that does not exist yet, on addresses that nobody has.

@@ -17,6 +17,7 @@ use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use self::message::{Outcome, Query, Wanted};
+use super::choice::Link;
 use super::proxy::{Ports, has_come};
 use super::{Endpoint, Network};
 use crate::error::{Doing, Failure};
@@ -39,6 +40,8 @@ pub(super) struct Known {
     /// The directory of all networks.
     pub(super) networks: PathBuf,
     pub(super) container: String,
+    /// Containers that it knows by one more name.
+    pub(super) links: Vec<Link>,
     /// The servers for names that no container has.
     pub(super) servers: Vec<IpAddr>,
 }
@@ -82,6 +85,9 @@ impl Known {
     /// The answer, if it is about a container of our networks.
     fn answer(&self, query: &Query<'_>, turn: usize) -> Option<Vec<u8>> {
         let mut addresses = Vec::new();
+        // It is by one of its own names that a linked container is there.
+        let linked = self.links.iter().find(|link| link.name.eq_ignore_ascii_case(&query.name));
+        let wanted = linked.map_or(query.name.as_str(), |link| &link.container).to_lowercase();
         for (network, endpoints) in networks_of(&self.networks, &self.container) {
             for endpoint in &endpoints {
                 match query.wanted() {
@@ -92,7 +98,7 @@ impl Known {
                         }
                     }
                     Wanted::Address | Wanted::Other => {
-                        if has_name(endpoint, &network, &query.name) {
+                        if has_name(endpoint, &network, &wanted) {
                             addresses.push(endpoint.address);
                         }
                     }

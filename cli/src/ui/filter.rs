@@ -19,11 +19,13 @@ impl Filters {
             let (key, value) = filter.split_once('=').ok_or_else(|| {
                 Failure::new(format!("invalid filter `{filter}`: write it as KEY=VALUE"))
             })?;
-            if !known.contains(&key) {
+            // As docker reads them: `Dangling = true`.
+            let (key, value) = (key.trim().to_lowercase(), value.trim());
+            if !known.contains(&key.as_str()) {
                 let known = known.join(", ");
                 return Err(Failure::new(format!("invalid filter `{key}`: these are: {known}")));
             }
-            Ok((key.to_owned(), value.to_owned()))
+            Ok((key, value.to_owned()))
         };
         given.iter().map(read).collect::<Result<_, _>>().map(Filters)
     }

@@ -75,6 +75,32 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     local.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| unknown())
 }
 
+/// A length of time as Go prints it: `1m30s`, `1.5s`, `100ms`.
+pub(crate) fn span(nanos: i64) -> String {
+    let (sign, nanos) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
+    let below = |unit: u64, name: &str| {
+        let text = format!("{}.{:09}", nanos / unit, nanos % unit * (1_000_000_000 / unit));
+        format!("{sign}{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
+    };
+    match nanos {
+        0 => "0s".into(),
+        1..1_000 => format!("{sign}{nanos}ns"),
+        1_000..1_000_000 => below(1_000, "µs"),
+        1_000_000..1_000_000_000 => below(1_000_000, "ms"),
+        _ => {
+            let seconds = nanos / 1_000_000_000;
+            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+            let rest = format!("{}.{:09}", seconds % 60, nanos % 1_000_000_000);
+            let rest = rest.trim_end_matches('0').trim_end_matches('.');
+            match (hours, minutes) {
+                (0, 0) => format!("{sign}{rest}s"),
+                (0, _) => format!("{sign}{minutes}m{rest}s"),
+                _ => format!("{sign}{hours}h{minutes}m{rest}s"),
+            }
+        }
+    }
+}
+
 /// A length of time in Go's notation: `1h30m`, `2.5s`, `100ms`; `None` if it is none.
 pub(crate) fn length(text: &str) -> Option<Duration> {
     if text == "0" {
@@ -125,6 +151,23 @@ mod tests {
         }
         for text in ["", "yesterday", "1x", "h"] {
             assert!(moment(text, now).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_are_printed_as_go_does() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (999, "999ns"),
+            (1_500, "1.5µs"),
+            (100_000_000, "100ms"),
+            (1_500_000_000, "1.5s"),
+            (30_000_000_000, "30s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (-1_000_000, "-1ms"),
+        ] {
+            assert_eq!(span(nanos), text);
         }
     }
 

@@ -186,7 +186,13 @@ impl Overlay {
         // Redirected or metadata-only copies would make an upper directory incomplete; an index
         // would tie it to its place.
         overlay.set_flag("userxattr")?;
-        for (key, value) in [("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off")] {
+        for (key, value) in [
+            // What the table of mounts calls it.
+            ("source", "overlay"),
+            ("redirect_dir", "nofollow"),
+            ("metacopy", "off"),
+            ("index", "off"),
+        ] {
             overlay.set_string(key, value)?;
         }
         overlay.add_lowers(lowers)?;

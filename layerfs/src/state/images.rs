@@ -267,10 +267,10 @@ pub(crate) fn remove(connection: &Connection, id: &str) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// The name of a container that is based on an image.
-pub(crate) fn user(connection: &Connection, id: &str) -> rusqlite::Result<Option<String>> {
+/// The names of the containers that are based on an image.
+pub(crate) fn users(connection: &Connection, id: &str) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached("SELECT name FROM containers WHERE image = ?1 ORDER BY created LIMIT 1")?
-        .query_row([id], |row| row.get(0))
-        .optional()
+        .prepare_cached("SELECT name FROM containers WHERE image = ?1 ORDER BY created")?
+        .query_map([id], |row| row.get(0))?
+        .collect()
 }

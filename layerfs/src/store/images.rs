@@ -139,9 +139,25 @@ impl Store {
     /// [`Error::ImageInUse`] if a container is based on it, [`Error::ImageNotFound`] if there is
     /// no such image.
     pub fn remove_image(&self, id: &Digest) -> Result<()> {
+        self.remove_image_unless(id, |_| true)
+    }
+
+    /// The same, even if a container is based on it, which has its layers all the same, unless one
+    /// of those runs.
+    ///
+    /// # Errors
+    /// [`Error::ImageInUse`], [`Error::ImageNotFound`].
+    pub fn remove_image_of_stopped(&self, id: &Digest) -> Result<()> {
+        let running = self.containers()?.into_iter().filter(|one| one.state.is_running());
+        let running: Vec<String> = running.map(|container| container.name).collect();
+        self.remove_image_unless(id, |user| running.iter().any(|name| name == user))
+    }
+
+    fn remove_image_unless(&self, id: &Digest, keeps: impl Fn(&str) -> bool) -> Result<()> {
         self.state().write("remove an image", |c| {
             require(c, id)?;
-            if let Some(container) = rows::user(c, &id.to_string())? {
+            let users = rows::users(c, &id.to_string())?;
+            if let Some(container) = users.into_iter().find(|user| keeps(user)) {
                 return Err(Error::ImageInUse { image: id.clone(), container }.into());
             }
             Ok(rows::remove(c, &id.to_string())?)

@@ -48,6 +48,11 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
         Rootfs::Path(path) => bind(&path)?,
         Rootfs::Chroot(_) => return Err(Error::NeedsNamespaces { what: "a mount".into() }),
     };
+    let mut mounts = request.mounts;
+    let shared_memory = match request.shared_memory {
+        Some(tree) => Some(tree),
+        None => chosen_shared_memory(&mut mounts)?,
+    };
     let mut files = request.files;
     if request.fake_ids {
         files.extend(fake_ids::files(root.as_fd()));
@@ -60,8 +65,8 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
     builder.plan.steps.push(Step::AttachRoot { tree: root, read_only: request.read_only });
     builder.plan.steps.push(Step::Stow(builder.stow));
     let result = builder
-        .system(request.system_paths, request.shared_memory)
-        .and_then(|()| builder.requested(request.mounts, files, request.fake_ids));
+        .system(request.system_paths, shared_memory)
+        .and_then(|()| builder.requested(mounts, files, request.fake_ids));
     if let Err(error) = result {
         builder.tree.into_stubs().remove();
         return Err(error);
@@ -72,6 +77,22 @@ pub(super) fn plan(plan: &mut Plan, request: Request) -> Result<Stubs, Error> {
     }
     builder.plan.steps.push(Step::Pivot { stow: builder.stow });
     Ok(builder.tree.into_stubs())
+}
+
+/// The file system that is asked for in the place of the usual one at /dev/shm: it is mounted once,
+/// not over another.
+fn chosen_shared_memory(mounts: &mut Vec<Mount>) -> Result<Option<OwnedFd>, Error> {
+    let options = |mount: &Mount| match &mount.source {
+        MountSource::Tmpfs(options) if mount.target == Path::new("/dev/shm") => Some(*options),
+        _ => None,
+    };
+    let Some(at) = mounts.iter().position(|mount| !mount.read_only && options(mount).is_some())
+    else {
+        return Ok(None);
+    };
+    let Some(options) = options(&mounts.remove(at)) else { return Ok(None) };
+    let made = device::shared_memory_with(&options, attributes_of(&options));
+    made.map(Some).map_err(|errno| Error::setup("make the file system of /dev/shm", errno))
 }
 
 /// A file system for what is cloned into the tree piece by piece. It is never seen as a whole.

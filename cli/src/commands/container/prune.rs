@@ -56,8 +56,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 }
 
 fn is_meant(container: &Container, meant: &Prunable) -> bool {
-    let labels = ContainerConfig::of(container)
-        .map(|config| config.runtime.labels.clone().into_iter().collect())
-        .unwrap_or_default();
-    meant.takes(Timestamp::from_second(container.created).ok(), &labels)
+    let config = ContainerConfig::of(container).ok();
+    let nanos = config.as_ref().map_or(0, |config| config.created_nanos);
+    let made = match nanos {
+        0 => Timestamp::from_second(container.created).ok(),
+        nanos => Timestamp::from_nanosecond(nanos.into()).ok(),
+    };
+    let labels = config.map(|config| config.runtime.labels.into_iter().collect());
+    meant.takes(made, &labels.unwrap_or_default())
 }

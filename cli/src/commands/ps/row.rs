@@ -28,7 +28,7 @@ pub(super) fn row(one: &One, store: &Store, args: &Args, now: Timestamp) -> Resu
     Ok(json!({
         "ContainerID": id,
         "ID": id,
-        "Image": image_name,
+        "Image": image(&one.container, store, args.list.no_trunc).unwrap_or(image_name.clone()),
         "Command": command(one, args.list.no_trunc),
         "CreatedAt": made.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
         "CreatedSince": human::ago(made, now),
@@ -37,7 +37,7 @@ pub(super) fn row(one: &One, store: &Store, args: &Args, now: Timestamp) -> Resu
         "State": word(*state),
         "Names": name,
         "Networks": networks(one).join(","),
-        "Mounts": volumes.join(","),
+        "Mounts": mounts(one).join(","),
         "LocalVolumes": volumes.len().to_string(),
         "Ports": ports(one),
         "Size": if args.wants_size() { size(&one.container, store)? } else { "0B".into() },
@@ -45,6 +45,15 @@ pub(super) fn row(one: &One, store: &Store, args: &Args, now: Timestamp) -> Resu
             joined(&config.runtime.labels.clone().into_iter().collect())
         }),
     }))
+}
+
+/// The id of its image where the name has become another's.
+fn image(container: &Container, store: &Store, whole: bool) -> Option<String> {
+    let id = container.image.as_ref()?;
+    let named = store.resolve(&container.image_name).ok();
+    let is_its = named.is_some_and(|named| named.id == *id);
+    let shown = if whole { id.to_string() } else { id.hex()[..12].to_owned() };
+    (!is_its).then_some(shown)
 }
 
 /// As docker words it: an argument with a space stands in quotes.
@@ -79,6 +88,17 @@ pub(super) fn networks(one: &One) -> Vec<String> {
     all.extend(config.connections.iter().map(|connection| connection.network.clone()));
     all.sort_unstable();
     all
+}
+
+/// Its volumes by name, and by path what it has of the machine.
+fn mounts(one: &One) -> Vec<String> {
+    let mounts = one.config.iter().flat_map(|config| &config.mounts);
+    let names = mounts.filter_map(|mount| match &mount.content {
+        MountContent::Volume { name, .. } => Some(name.clone()),
+        MountContent::Bind { source, .. } => Some(source.display().to_string()),
+        MountContent::Tmpfs(_) => None,
+    });
+    names.collect()
 }
 
 fn volumes(one: &One) -> Vec<&str> {

@@ -60,11 +60,16 @@ impl FromStr for BindFlag {
 }
 
 impl BindFlag {
+    /// Whether a volume is wanted at this place, whichever it is.
+    pub(super) fn is_any_volume_at(&self, place: &Path) -> bool {
+        self.source == BindSource::Anonymous && self.target == place
+    }
+
     fn set(&mut self, word: &str) -> Result<(), String> {
         match word {
             "ro" | "readonly" => self.read_only = true,
             "rw" => self.read_only = false,
-            "nocopy" => self.no_copy = true,
+            "nocopy" if !matches!(self.source, BindSource::Path(_)) => self.no_copy = true,
             // Labels of SELinux, and hints for other systems: without meaning here.
             // Every bind mount takes along what is mounted below.
             "z" | "Z" | "consistent" | "cached" | "delegated" | "rbind" => {}

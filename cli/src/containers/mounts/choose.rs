@@ -96,12 +96,13 @@ fn asked_for(store: &Store, args: &MountArgs) -> Result<Vec<Wanted>, Failure> {
     let mut wanted: BTreeMap<PathBuf, Wanted> = BTreeMap::new();
     let mut add = |one: Wanted| match wanted.insert(one.target.clone(), one) {
         None => Ok(()),
-        Some(two) => {
-            Err(Failure::new(format!("two mounts have the target {}", two.target.display())))
-        }
+        Some(two) => Err(Failure::new(format!("duplicate mount point: {}", two.target.display()))),
     };
-    for flag in &args.volume {
-        add(of_bind_flag(flag)?)?;
+    for (at, flag) in args.volume.iter().enumerate() {
+        // To say the same twice is no contradiction.
+        if !args.volume[..at].contains(flag) {
+            add(of_bind_flag(flag)?)?;
+        }
     }
     for flag in &args.mount {
         add(of_mount_flag(flag)?)?;
@@ -117,7 +118,11 @@ fn asked_for(store: &Store, args: &MountArgs) -> Result<Vec<Wanted>, Failure> {
     }
     for source in &args.volumes_from {
         for one in of_container(store, source)? {
-            wanted.entry(one.target.clone()).or_insert(one);
+            // docker's `-v PATH` asks for any volume there: so this one will do.
+            let will_do = args.volume.iter().any(|flag| flag.is_any_volume_at(&one.target));
+            if will_do || !wanted.contains_key(&one.target) {
+                wanted.insert(one.target.clone(), one);
+            }
         }
     }
     Ok(wanted.into_values().collect())

@@ -58,6 +58,19 @@ impl FromStr for MountFlag {
     }
 }
 
+/// Files below /proc that may be replaced, as runc has them.
+const IN_PROC: [&str; 9] = [
+    "cpuinfo",
+    "diskstats",
+    "loadavg",
+    "meminfo",
+    "net/dev",
+    "slabinfo",
+    "stat",
+    "swaps",
+    "uptime",
+];
+
 /// An absolute path that is not the root, without what changes nothing.
 pub(super) fn target(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
@@ -71,6 +84,12 @@ pub(super) fn target(text: &str) -> Result<PathBuf, String> {
             Component::ParentDir => drop(clean.pop()),
             _ => {}
         }
+    }
+    if let Ok(below) = clean.strip_prefix("/proc")
+        && below != Path::new("")
+        && !IN_PROC.iter().any(|file| below == Path::new(file))
+    {
+        return Err(format!("`{text}` is in /proc, where nothing can be mounted"));
     }
     match clean.parent() {
         Some(_) => Ok(clean),

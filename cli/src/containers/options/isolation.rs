@@ -102,6 +102,8 @@ impl Isolation {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SecurityOption {
     NoNewPrivileges,
+    /// `no-new-privileges=false`, as it is without.
+    NewPrivileges,
     SeccompUnconfined,
     SystemPathsUnconfined,
     /// `apparmor=unconfined`, `label=disable`: neither confines a container here.
@@ -115,6 +117,7 @@ impl FromStr for SecurityOption {
         // docker took a colon once.
         match text.replacen(':', "=", 1).as_str() {
             "no-new-privileges" | "no-new-privileges=true" => Ok(Self::NoNewPrivileges),
+            "no-new-privileges=false" => Ok(Self::NewPrivileges),
             "seccomp=unconfined" => Ok(Self::SeccompUnconfined),
             "systempaths=unconfined" => Ok(Self::SystemPathsUnconfined),
             "apparmor=unconfined" | "label=disable" => Ok(Self::NoModule),
@@ -133,6 +136,7 @@ impl SecurityOption {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NoNewPrivileges => "no-new-privileges",
+            Self::NewPrivileges => "no-new-privileges=false",
             Self::SeccompUnconfined => "seccomp=unconfined",
             Self::SystemPathsUnconfined => "systempaths=unconfined",
             Self::NoModule => "label=disable",

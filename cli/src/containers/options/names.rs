@@ -25,7 +25,10 @@ pub(crate) struct Names {
 /// Reads a name and its address.
 pub(crate) fn host(text: &str) -> Result<(String, IpAddr), String> {
     // An address may have colons itself, and stand in brackets.
-    let (name, address) = text.split_once([':', '=']).ok_or("a host is written as NAME:ADDRESS")?;
+    let (name, address) = text.split_once([':', '=']).unwrap_or_default();
+    if name.is_empty() {
+        return Err("a host is written as NAME:ADDRESS".into());
+    }
     let address = address.trim_start_matches('[').trim_end_matches(']');
     let address = address.parse().map_err(|_| format!("`{address}` is no address"))?;
     Ok((name.to_owned(), address))
@@ -100,7 +103,7 @@ mod tests {
         for (text, address) in [("a:1.2.3.4", "1.2.3.4"), ("a:::1", "::1"), ("a=[::1]", "::1")] {
             assert_eq!(host(text), Ok(("a".into(), address.parse().unwrap())), "{text}");
         }
-        assert!(host("a").is_err());
+        assert!(host("a").is_err() && host(":127.0.0.1").is_err());
         assert!(host("a:b").is_err());
     }
 }

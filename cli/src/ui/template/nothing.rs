@@ -1,5 +1,9 @@
 //! What docker prints of a field that holds nothing: Go knows what it would be, JSON does not.
 
+use serde_json::Value;
+
+use crate::ui::human;
+
 /// What Go prints of an entry that a map does not have.
 pub(super) const NO_VALUE: &str = "<no value>";
 
@@ -65,8 +69,24 @@ pub(super) fn is_map(field: &str) -> bool {
 }
 
 /// Whether a field may be missing where others are named.
-pub(super) fn may_lack(field: &str) -> bool {
-    LEFT_OUT.contains(&field)
+pub(super) fn may_lack(owner: &str, field: &str) -> bool {
+    LEFT_OUT.contains(&field) || owner == CHECK && (field == "Retries" || SPANS.contains(&field))
+}
+
+/// The field that says how a container's health is checked.
+const CHECK: &str = "Healthcheck";
+/// What of it are lengths of time, which Go prints as such.
+const SPANS: [&str; 4] = ["Interval", "StartInterval", "StartPeriod", "Timeout"];
+
+/// A field of another as Go prints it, if that knows more of it than that it is a number.
+pub(super) fn typed(owner: &str, field: &str, value: &Value) -> Option<String> {
+    let number = value.as_i64().unwrap_or_default();
+    match field {
+        _ if owner != CHECK => None,
+        "Retries" => Some(number.to_string()),
+        field if SPANS.contains(&field) => Some(human::span(number)),
+        _ => None,
+    }
 }
 
 /// As it is printed.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::function::{self, Function};
-use super::nothing::{NO_VALUE, is_map, may_lack, nothing};
+use super::nothing::{NO_VALUE, is_map, may_lack, nothing, typed};
 use super::parse::{Call, Node, Operand, Pipeline};
 
 /// Why a value is not there.
@@ -54,10 +54,14 @@ impl Scope<'_> {
         match node {
             Node::Text(text) => self.out.push_str(text),
             Node::Print { name: None, value } => {
-                let shown = match (self.pipeline(value, dot), value.field()) {
+                let path = value.path();
+                let shown = match (self.pipeline(value, dot), path) {
                     (Err(Lack::Entry), _) => NO_VALUE.to_owned(),
                     (Err(lack), _) => return Err(lack.message()),
-                    (Ok(Value::Null), Some(name)) => nothing(name).to_owned(),
+                    (Ok(found), [.., owner, name]) if typed(owner, name, &found).is_some() => {
+                        typed(owner, name, &found).unwrap_or_default()
+                    }
+                    (Ok(Value::Null), [.., name]) => nothing(name).to_owned(),
                     (Ok(found), _) => function::plain(&found),
                 };
                 self.out.push_str(&shown);
@@ -195,20 +199,19 @@ impl Scope<'_> {
 }
 
 impl Pipeline {
-    /// The name of the field that this is, and nothing else.
-    fn field(&self) -> Option<&str> {
+    /// The path of the field that this is, and nothing else; else none.
+    fn path(&self) -> &[String] {
         match &self.0[..] {
-            [Call::Value(Operand::Field(path))] => path.last().map(String::as_str),
-            _ => None,
+            [Call::Value(Operand::Field(path))] => path,
+            _ => &[],
         }
     }
 }
 
-/// The field that a document of OCI's writes small, as `mediaType`, by the name that Go's programs
-/// have for it, `MediaType`.
+/// The field that a document writes otherwise than the name that Go's programs have for it: OCI's
+/// `mediaType` is `MediaType` there, docker's `Id` is `ID`, `NanoCpus` is `NanoCPUs`.
 fn as_json_writes<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let is_small = |key: &String| key.starts_with(|c: char| c.is_ascii_lowercase());
-    let is_it = |key: &String| is_small(key) && key.eq_ignore_ascii_case(name);
+    let is_it = |key: &String| key.eq_ignore_ascii_case(name);
     let is_go = name.starts_with(|c: char| c.is_ascii_uppercase());
     fields.iter().find(|(key, _)| is_go && is_it(key)).map(|(_, value)| value)
 }
@@ -223,9 +226,10 @@ fn look_up<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, Lack> {
         let Value::Object(fields) = value else {
             return Err(Lack::Field(format!("there is no field `{name}` in what has no fields")));
         };
-        value = match fields.get(name).or_else(|| as_json_writes(fields, name)) {
+        let by_go = || if is_map(owner) { None } else { as_json_writes(fields, name) };
+        value = match fields.get(name).or_else(by_go) {
             Some(value) => value,
-            None if may_lack(name) => &Value::Null,
+            None if may_lack(owner, name) => &Value::Null,
             None if is_map(owner) => return Err(Lack::Entry),
             None => {
                 let known: Vec<&str> = fields.keys().map(String::as_str).collect();
