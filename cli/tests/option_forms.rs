@@ -273,3 +273,65 @@ fn health_is_shown_as_go_prints_it() {
     assert!(wrong.code == 1 && wrong.stderr.contains("unknown type `foobar`"), "{wrong:?}");
     assert_eq!(tierce.ok(["ps", "-aq", "--filter", " Name = one "]).lines().count(), 1);
 }
+
+#[test]
+fn what_is_paused_is_not_started_or_joined() {
+    let tierce = tierce();
+    tierce.ok(["run", "-d", "--name", "one", "busybox", "sleep", "1000"]);
+    tierce.ok(["pause", "one"]);
+    for command in ["start", "attach"] {
+        let refused = tierce.run([command, "one"]);
+        assert!(refused.code == 1 && refused.stderr.contains("is paused"), "{refused:?}");
+    }
+    tierce.ok(["unpause", "one"]);
+    tierce.ok(["start", "one"]);
+}
+
+#[test]
+fn a_container_goes_by_its_new_name_on_its_networks() {
+    let tierce = tierce();
+    tierce.ok(["network", "create", "lan"]);
+    for name in ["one", "two"] {
+        tierce.ok(["run", "-d", "--name", name, "--net", "lan", "busybox", "sleep", "1000"]);
+    }
+    tierce.ok(["rename", "one", "/renamed"]);
+    let names = "{{range .Containers}}{{.Name}} {{end}}";
+    let shown = tierce.ok(["network", "inspect", "-f", names, "lan"]);
+    assert!(shown.contains("renamed") && !shown.contains("one"), "{shown}");
+    let hosts = tierce.ok(["exec", "two", "cat", "/etc/hosts"]);
+    assert!(hosts.contains("\trenamed ") && !hosts.contains("\tone "), "{hosts}");
+    assert!(tierce.ok(["exec", "two", "nslookup", "renamed"]).contains("Address"));
+    let created = tierce.ok(["network", "inspect", "-f", "{{.Created}}", "host"]);
+    assert_eq!(created, "0001-01-01T00:00:00Z\n");
+    tierce.ok(["rm", "-f", "renamed", "two"]);
+    tierce.ok(["network", "rm", "lan"]);
+}
+
+#[test]
+fn of_two_containers_with_a_mount_at_one_place_the_last_one_counts() {
+    let tierce = tierce();
+    for (name, volume) in [("one", "first:/data"), ("two", "second:/data")] {
+        tierce.ok(["create", "--name", name, "-v", volume, "busybox", "true"]);
+    }
+    let create = ["create", "--volumes-from", "one", "--volumes-from", "two"];
+    tierce.ok([&create[..], &["--name", "three", "busybox", "true"]].concat());
+    tierce.ok([&create[..], &["--name", "four", "-v", "/tmp:/data", "busybox", "true"]].concat());
+    let names = "{{range .Mounts}}{{.Type}} {{.Name}}{{end}}";
+    assert_eq!(tierce.ok(["inspect", "-f", names, "three"]), "volume second\n");
+    assert_eq!(tierce.ok(["inspect", "-f", names, "four"]), "bind \n");
+    assert_eq!(tierce.ok(["volume", "create", "--name=third"]), "third\n");
+}
+
+#[test]
+fn limits_are_seen_where_the_machine_has_its_control_groups() {
+    let tierce = tierce();
+    let file = match std::path::Path::new("/sys/fs/cgroup/memory").is_dir() {
+        true => "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        false => "/sys/fs/cgroup/memory.max",
+    };
+    let limited = ["run", "--rm", "-m", "32m", "busybox", "cat", file];
+    assert_eq!(tierce.ok(limited), "33554432\n");
+    let directory = std::path::Path::new(file).parent().unwrap().join("new");
+    let made = tierce.run(["run", "--rm", "busybox", "mkdir", directory.to_str().unwrap()]);
+    assert!(made.stderr.contains("Read-only file system"), "{made:?}");
+}

@@ -145,7 +145,6 @@ fn lines_of_a_log_come_with_what_was_noted() {
 fn what_is_not_here_says_why() {
     let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
     for (line, code, reason) in [
-        ("exec --detach-keys ctrl-a one sh", 125, "--detach"),
         ("create -a stdout busybox", 125, "tierce start"),
         ("rm --link one", 125, "link"),
         ("volume create -o type=tmpfs one", 125, "type=tmpfs"),

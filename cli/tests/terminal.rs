@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use rustix::termios::tcgetattr;
-use testutil::{Session, Tierce, busybox, terminal};
+use testutil::{Session, Tierce, busybox, terminal, wait_until};
 
 #[test]
 fn a_container_with_a_terminal_has_its_size_its_keys_and_leaves_ours_as_it_was() {
@@ -131,4 +131,26 @@ fn a_container_that_chroot_alone_confines_has_terminals_too() {
     session.type_keys(b"exit 7\r");
     assert_eq!(session.end(&before), 7);
     tierce.ok(["rm", "-f", "runs"]);
+}
+
+#[test]
+fn a_command_is_left_to_itself_by_its_keys() {
+    let tierce = Tierce::new(env!("CARGO_BIN_EXE_tierce"));
+    busybox(&tierce);
+    let before = tcgetattr(&terminal().1).unwrap();
+    tierce.ok(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    // It says more than its terminal holds.
+    let script = "echo ready; read line; yes | head -n 100000; touch /done; sleep 1000";
+    for keys in ["ctrl-p,ctrl-q", "ctrl-x,y"] {
+        let exec = ["exec", "-it", "--detach-keys", keys, "box", "sh", "-c", script];
+        let mut session = Session::start(&tierce, &exec);
+        session.until("ready");
+        let typed: &[u8] = if keys == "ctrl-x,y" { b"\r\x18y" } else { b"\r\x10\x11" };
+        session.type_keys(typed);
+        assert_eq!(session.end(&before), 0);
+        wait_until("it has gone on", || tierce.run(["exec", "box", "rm", "/done"]).code == 0);
+    }
+    // Both go on, and the container's own.
+    assert_eq!(tierce.ok(["top", "box", "-o", "args"]).matches("sleep 1000").count(), 3);
+    tierce.ok(["rm", "-f", "box"]);
 }

@@ -120,6 +120,31 @@ impl Drop for Groups {
     }
 }
 
+/// A hierarchy of version 1, as it is mounted on the machine.
+#[derive(Debug)]
+pub(crate) struct Legacy {
+    /// The name of the directory that it is mounted on.
+    pub(crate) name: String,
+    /// Its controllers, or `name=` with its name.
+    pub(crate) options: Vec<String>,
+}
+
+/// Those of a machine whose controllers are in hierarchies of version 1; none where there is one
+/// hierarchy of version 2 in their place.
+pub(crate) fn legacy() -> io::Result<Vec<Legacy>> {
+    let place = rustix::fs::statfs("/sys/fs/cgroup")?;
+    if place.f_type == libc::CGROUP2_SUPER_MAGIC {
+        return Ok(Vec::new());
+    }
+    let hierarchies = Hierarchies::of_this_process()?;
+    let one = |hierarchy: &Hierarchy| {
+        let name = hierarchy.mount().file_name()?.to_str()?.to_owned();
+        let options: Vec<String> = hierarchy.options().map(str::to_owned).collect();
+        (!options.is_empty()).then_some(Legacy { name, options })
+    };
+    Ok(hierarchies.legacy().filter_map(one).collect())
+}
+
 /// What moves whoever writes `0` to it into a group.
 pub(crate) fn entrance(directory: &Path) -> Result<OwnedFd, Error> {
     let file = File::options().write(true).open(directory.join("cgroup.procs"));

@@ -4,7 +4,7 @@
 //! the moment of the copy stays locked for ever, the allocator's included: nothing here may
 //! allocate, lock or panic. rustix's calls with `&CStr` are bare system calls.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
@@ -211,7 +211,13 @@ impl Child<'_> {
                 made.as_fd()
             }
             Source::FileSystem(kind) => {
-                made = file_system(kind, what.attributes)?;
+                // What the table of mounts calls it, as with docker.
+                let name = if *kind == c"cgroup2" { c"cgroup" } else { kind };
+                made = file_system(kind, name, &[], what.attributes)?;
+                made.as_fd()
+            }
+            Source::Groups(options) => {
+                made = file_system(c"cgroup", c"cgroup", options, what.attributes)?;
                 made.as_fd()
             }
         };
@@ -404,12 +410,21 @@ fn set_attributes(tree: &OwnedFd, attributes: u64) -> Result<(), Errno> {
     if attributes == 0 { Ok(()) } else { sys::set_mount(tree.as_fd(), attributes, 0) }
 }
 
-/// A new file system of a kind that needs no option.
-fn file_system(kind: &CStr, attributes: u64) -> Result<OwnedFd, Errno> {
+/// A new file system.
+fn file_system(
+    kind: &CStr,
+    name: &CStr,
+    options: &[(CString, Option<CString>)],
+    attributes: u64,
+) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    // What the table of mounts calls it, as with docker.
-    let source = if kind == c"cgroup2" { c"cgroup" } else { kind };
-    rustix::mount::fsconfig_set_string(&context, c"source", source)?;
+    rustix::mount::fsconfig_set_string(&context, c"source", name)?;
+    for (option, value) in options {
+        match value {
+            None => rustix::mount::fsconfig_set_flag(&context, option)?,
+            Some(value) => rustix::mount::fsconfig_set_string(&context, option, value)?,
+        }
+    }
     rustix::mount::fsconfig_create(&context)?;
     let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)

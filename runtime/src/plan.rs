@@ -217,6 +217,8 @@ pub(crate) enum Source {
     Host(CString),
     /// A new file system, which belongs to the namespaces that it is made in.
     FileSystem(&'static CStr),
+    /// The same of a hierarchy of control groups of version 1, which is known by its options.
+    Groups(Vec<(CString, Option<CString>)>),
 }
 
 /// What to cover, and what with.
@@ -317,6 +319,7 @@ impl Source {
             Self::Within(..) => "a part of a tree".into(),
             Self::Host(path) => path.to_string_lossy().into_owned(),
             Self::FileSystem(kind) => kind.to_string_lossy().into_owned(),
+            Self::Groups(_) => "cgroup".into(),
         }
     }
 }

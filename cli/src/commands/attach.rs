@@ -1,5 +1,7 @@
 //! `tierce attach`: takes part in the input and output of a container that runs.
 
+use layerfs::ContainerState;
+
 use crate::app::App;
 use crate::containers::{ContainerConfig, OWN_FAILURE};
 use crate::error::{Failure, Outcome};
@@ -37,6 +39,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let container = store.container(&args.container)?;
+    if matches!(container.state, ContainerState::Running(run) if run.paused) {
+        return Err(Failure::new(format!("container {} is paused", container.name))
+            .hint("`tierce unpause` lets it go on"));
+    }
     let config = ContainerConfig::of(&container)?;
     let joining = Joining {
         input: config.open_stdin && !args.no_stdin,

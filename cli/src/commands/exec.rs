@@ -6,18 +6,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags, poll};
+
 use crate::app::App;
 use crate::containers::{OWN_FAILURE, options};
 use crate::error::{Failure, Outcome};
 use crate::keeper::wire::{self, Exec, Reply, Request};
 use crate::keeper::{ask, descriptors};
-use crate::refused::refused;
 use crate::signals::Caught;
-use crate::terminal::{self, Raw};
-
-refused! { Refused {
-    detach_keys: "a command at a terminal ends with who started it: start it with --detach";
-}}
+use crate::terminal::{self, DetachKeys, Raw};
 
 // What `tierce exec` takes.
 #[derive(clap::Args)]
@@ -46,8 +43,9 @@ pub(crate) struct Args {
     /// Let the command do what those of a privileged container may
     #[arg(long)]
     privileged: bool,
-    #[command(flatten)]
-    _refused: Refused,
+    /// The keys that leave a command at a terminal to itself, as ctrl-p,ctrl-q
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: DetachKeys,
     /// Name or id of the container
     container: String,
     /// The command and its arguments
@@ -91,8 +89,11 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         (true, _) => Ok(0),
         (false, true) => {
             let [terminal] = descriptors::take(&keeper)?;
-            at_terminal(&File::from(terminal), args.interactive)?;
-            end(&keeper)
+            let keys = args.interactive.then(|| args.detach_keys.clone());
+            match at_terminal(&File::from(terminal), keys)? {
+                Left::Closed => end(&keeper),
+                Left::Open => Ok(0),
+            }
         }
         (false, false) => end(&keeper),
     }
@@ -119,8 +120,17 @@ fn pass_streams(keeper: &UnixStream, interactive: bool) -> Result<(), Failure> {
     Ok(descriptors::pass(keeper, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?)
 }
 
-/// Joins our terminal with the command's, until that is closed.
-fn at_terminal(theirs: &File, interactive: bool) -> Result<(), Failure> {
+/// How a command's terminal is left.
+enum Left {
+    /// The command has closed it.
+    Closed,
+    /// The command goes on.
+    Open,
+}
+
+/// Joins our terminal with the command's, until that is closed or, by the keys, left; without keys
+/// nothing is typed.
+fn at_terminal(theirs: &File, keys: Option<DetachKeys>) -> Result<Left, Failure> {
     let caught = Caught::catch()?;
     let sized = theirs.try_clone()?;
     let tell_size = move || {
@@ -129,31 +139,68 @@ fn at_terminal(theirs: &File, interactive: bool) -> Result<(), Failure> {
         }
     };
     caught.tell_size(tell_size)?;
-    let _raw = if interactive { Some(Raw::set()?) } else { None };
-    if interactive {
-        let mut to = theirs.try_clone()?;
+    let _raw = if keys.is_some() { Some(Raw::set()?) } else { None };
+    let (leaving, leave) = UnixStream::pair()?;
+    if let Some(keys) = keys {
+        let to = theirs.try_clone()?;
         // Ends with the process: nobody can end a read of our standard input.
         std::thread::Builder::new().name("input".into()).spawn(move || {
-            let _ = copy(&mut io::stdin().lock(), &mut to);
+            let left = type_at(&to, keys);
+            if !matches!(left, Ok(Left::Open)) {
+                // What the command says is shown to its end.
+                std::mem::forget(leave);
+            }
         })?;
+        let left = show(theirs, Some(&leaving));
+        caught.ignore();
+        return Ok(left);
     }
-    // Reading ends with EIO when the other side is closed.
-    let _ = copy(&mut &*theirs, &mut io::stdout().lock());
+    let left = show(theirs, None);
     caught.ignore();
-    Ok(())
+    Ok(left)
 }
 
-/// Copies at once what comes, without waiting for more.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+/// Passes on what is typed, up to the keys that leave.
+fn type_at(mut terminal: &File, mut keys: DetachKeys) -> io::Result<Left> {
     let mut buffer = [0; 8192];
     loop {
-        let count = match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+        let count = match io::stdin().lock().read(&mut buffer) {
+            Ok(0) => return Ok(Left::Closed),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        to.write_all(&buffer[..count])?;
-        to.flush()?;
+        let (passed, leave) = keys.take(&buffer[..count]);
+        terminal.write_all(&passed)?;
+        if leave {
+            return Ok(Left::Open);
+        }
+    }
+}
+
+/// Shows at once what comes, until the other side is closed, for which reading ends with EIO, or
+/// somebody leaves: then that connection is closed.
+fn show(mut terminal: &File, leaving: Option<&UnixStream>) -> Left {
+    let mut buffer = [0; 8192];
+    loop {
+        let mut watched = vec![PollFd::new(terminal, PollFlags::IN)];
+        watched.extend(leaving.map(|leaving| PollFd::new(leaving, PollFlags::IN)));
+        match poll(&mut watched, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => return Left::Closed,
+            Ok(_) if watched.get(1).is_some_and(|left| !left.revents().is_empty()) => {
+                return Left::Open;
+            }
+            Ok(_) => {}
+        }
+        let count = match terminal.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => return Left::Closed,
+            Ok(count) => count,
+        };
+        let mut out = io::stdout().lock();
+        if out.write_all(&buffer[..count]).and_then(|()| out.flush()).is_err() {
+            return Left::Closed;
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::error::Outcome;
+use crate::networks::Networks;
 
 // What `tierce rename` takes.
 #[derive(clap::Args)]
@@ -16,6 +17,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let container = store.container(&args.container)?;
-    store.rename_container(&container.id, &args.name)?;
+    let name = args.name.strip_prefix('/').unwrap_or(&args.name);
+    store.rename_container(&container.id, name)?;
+    Networks::lock(store)?.rename(&container, name)?;
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! `tierce start`: runs containers again.
 
-use layerfs::Store;
+use layerfs::{ContainerState, Store};
 
 use crate::app::App;
 use crate::containers::{ContainerConfig, OWN_FAILURE, each};
@@ -42,8 +42,12 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
 /// Starts a container; one that runs is as good as started.
 pub(crate) fn start(app: &App, store: &Store, name: &str) -> Result<(), Failure> {
     let container = store.container(name)?;
-    if container.state.is_running() {
-        return Ok(());
+    if let ContainerState::Running(run) = container.state {
+        return match run.paused {
+            true => Err(Failure::new(format!("container {} is paused", container.name))
+                .hint("`tierce unpause` lets it go on")),
+            false => Ok(()),
+        };
     }
     let lease = store.lease()?;
     launch(app, store, &lease, &container, None).map(drop)

@@ -49,6 +49,9 @@ struct Create {
     /// Its name; drawn at random if there is none
     #[arg(value_name = "VOLUME")]
     name: Option<String>,
+    /// The same, as it was written once
+    #[arg(long = "name", hide = true, value_name = "VOLUME", conflicts_with = "name")]
+    old_name: Option<String>,
     /// Set a label: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
@@ -86,7 +89,10 @@ fn create(args: &Create, app: &App) -> Outcome {
             .hint("only `local` is there"));
     }
     let store = app.store()?;
-    let spec = VolumeSpec { name: args.name.clone(), labels: labels(&args.label) };
+    let spec = VolumeSpec {
+        name: args.name.clone().or(args.old_name.clone()),
+        labels: labels(&args.label),
+    };
     say!("{}", store.create_volume(&store.lease()?, &spec)?.name);
     Ok(0)
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use layerfs::Root;
 use runtime::{Join, Process, Stdio, Stream};
@@ -71,7 +72,7 @@ impl Household {
         groups: Vec<PathBuf>,
         exec: &Exec,
     ) -> io::Result<()> {
-        let mut ours = None;
+        let mut ours: Option<File> = None;
         let stdio = match exec {
             Exec { detach: true, terminal: false, .. } => {
                 Stdio { stdin: Stream::Null, stdout: Stream::Null, stderr: Stream::Null }
@@ -98,12 +99,31 @@ impl Household {
         };
         // The process goes on if whoever wanted it has gone away.
         let _ = wire::say(asker, &Reply::Done);
-        if let Some(terminal) = ours.take_if(|_| !exec.detach) {
-            let _ = descriptors::pass(asker, &[terminal.as_fd()]);
+        if let Some(terminal) = ours {
+            let reader = if exec.detach {
+                None
+            } else {
+                let _ = descriptors::pass(asker, &[terminal.as_fd()]);
+                Some(asker.try_clone()?)
+            };
+            read_on(terminal, reader)?;
         }
         let code = process.wait().map_or(OWN_FAILURE.into(), runtime::ExitStatus::shell_code);
         wire::say(asker, &Reply::Ended(code))
     }
+}
+
+/// Reads what a process says at its terminal once nobody else does: it may go on, and must not wait
+/// for a reader. `reader` is the connection to who reads until he goes.
+fn read_on(mut terminal: File, reader: Option<UnixStream>) -> io::Result<()> {
+    let read = move || {
+        if let Some(reader) = reader {
+            while matches!(wire::receive(&reader), Ok(Some(_))) {}
+        }
+        // It ends with the last process that has the terminal.
+        let _ = io::copy(&mut terminal, &mut io::sink());
+    };
+    thread::Builder::new().name("terminal".into()).spawn(read).map(drop)
 }
 
 /// The root of a running container.

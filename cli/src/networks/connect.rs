@@ -65,6 +65,29 @@ impl Connected {
     }
 }
 
+impl Networks<'_> {
+    /// Gives a container another name on all networks that it is on; the others there learn of it.
+    pub(crate) fn rename(&self, container: &Container, name: &str) -> Result<(), Failure> {
+        for network in self.all()? {
+            let (own, others): (Vec<Endpoint>, Vec<Endpoint>) = self
+                .endpoints(&network)?
+                .into_iter()
+                .partition(|endpoint| endpoint.container == container.id);
+            for mut endpoint in own {
+                if let Some(first) = endpoint.names.first_mut() {
+                    name.clone_into(first);
+                }
+                self.note(&network, &endpoint)?;
+                for other in &others {
+                    hosts::forget(self.store, &other.container, endpoint.address);
+                    hosts::learn(self.store, &other.container, &endpoint);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Connects a container by its namespace; the others there learn of it.
 pub(super) fn connect(
     networks: &mut Networks<'_>,

@@ -1,6 +1,7 @@
 //! Joins a container that is about to start to its network.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use super::switchboard::Holder;
 use super::{DEFAULT, Driver, Network, NetworkChoice, Networks, Subnet, hosts, names, servers_of};
 use crate::app::App;
 use crate::containers::{ContainerConfig, hostname};
-use crate::error::{Doing, Failure};
+use crate::error::Failure;
 
 /// A container's place on its network, which it has as long as this is held.
 pub(crate) struct Joined {
@@ -231,6 +232,11 @@ fn linked(store: &Store, config: &ContainerConfig, own: &Connected) -> Result<St
         let other = own.others.iter().find(|other| other.container == linked.id);
         let (address, names) = match other {
             Some(other) => (other.address, other.names.join(" ")),
+            _ if !linked.state.is_running() => {
+                return Err(Failure::new(format!(
+                    "cannot link to {container}, which is not running"
+                )));
+            }
             None if ContainerConfig::of(&linked)?.network == NetworkChoice::Host => {
                 (own.network.gateway, format!("{} {}", linked.name, &linked.id[..12]))
             }
@@ -317,15 +323,21 @@ fn publish(
         };
         let place = SocketAddr::from((port.ip, port.host));
         let failed = || format!("cannot publish port {} at {place}", port.container);
+        let taken = |error: io::Error| match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                Failure::new(format!("{}: port is already allocated", failed()))
+            }
+            _ => Failure::new(format!("{}: {error}", failed())),
+        };
         let host = match port.protocol {
             Protocol::Tcp => {
-                let listener = TcpListener::bind(place).doing(failed)?;
+                let listener = TcpListener::bind(place).map_err(taken)?;
                 let host = listener.local_addr()?.port();
                 proxy::serve_tcp(&mut ports, listener, target)?;
                 host
             }
             Protocol::Udp => {
-                let socket = UdpSocket::bind(place).doing(failed)?;
+                let socket = UdpSocket::bind(place).map_err(taken)?;
                 let host = socket.local_addr()?.port();
                 proxy::serve_udp(&mut ports, socket, target)?;
                 host

@@ -40,6 +40,11 @@ impl Hierarchies {
         self.0.iter().find(|hierarchy| hierarchy.has(controller))
     }
 
+    /// Those of version 1.
+    pub(super) fn legacy(&self) -> impl Iterator<Item = &Hierarchy> {
+        self.0.iter().filter(|hierarchy| !hierarchy.is_unified())
+    }
+
     /// The one of version 2.
     pub(super) fn unified(&self) -> Option<&Hierarchy> {
         self.0.iter().find(|hierarchy| hierarchy.is_unified())
@@ -90,6 +95,18 @@ impl Hierarchy {
     /// Whether this is version 2.
     pub(super) fn is_unified(&self) -> bool {
         self.version == Version::Unified
+    }
+
+    /// The options by which one of version 1 is known: its controllers, or a name.
+    pub(super) fn options(&self) -> impl Iterator<Item = &str> {
+        const OTHERS: [&str; 7] =
+            ["rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "seclabel"];
+        let all = match &self.version {
+            Version::Legacy(options) => options.as_slice(),
+            Version::Unified => &[],
+        };
+        let is_other = |option: &str| OTHERS.contains(&option) || option.starts_with("release_");
+        all.iter().map(String::as_str).filter(move |option| !is_other(option))
     }
 
     /// Where it is mounted.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags};
 
 use super::{fake_ids, string};
+use crate::cgroup::Legacy;
 use crate::device::{self, Devices};
 use crate::error::Error;
 use crate::plan::{Attach, EMPTY, Handle, Mask, OLD, Plan, Source, Step};
@@ -194,14 +195,37 @@ impl Builder<'_> {
         self.kernel("proc", Source::FileSystem(c"proc"), Some(c"/proc"), INERT)?;
         self.devices(shared_memory)?;
         self.kernel("sys", Source::FileSystem(c"sysfs"), Some(c"/sys"), sys_mode)?;
-        self.plan.steps.push(Step::Attach(Attach {
-            source: Source::FileSystem(c"cgroup2"),
-            fallback: None,
-            target: c"sys/fs/cgroup".into(),
-            attributes: u64::from(sys_mode.bits()),
-            // A machine may have control groups of version 1 only, or none.
-            optional: true,
-        }));
+        self.groups(sys_mode)
+    }
+
+    /// What the container sees of control groups, in the version that the machine has them.
+    fn groups(&mut self, attributes: MountAttrFlags) -> Result<(), Error> {
+        let attach = |source, target| {
+            let attributes = u64::from(attributes.bits());
+            // A machine may have none.
+            Step::Attach(Attach { source, fallback: None, target, attributes, optional: true })
+        };
+        // Where it cannot be said which there are, there are none.
+        let legacy = crate::cgroup::legacy().unwrap_or_default();
+        if legacy.is_empty() {
+            let source = Source::FileSystem(c"cgroup2");
+            self.plan.steps.push(attach(source, c"sys/fs/cgroup".into()));
+            return Ok(());
+        }
+        let tree = groups_directory(&legacy, attributes)
+            .map_err(|errno| Error::setup("make the file system of /sys/fs/cgroup", errno))?;
+        let tree = Source::Tree(self.plan.keep(tree));
+        self.plan.steps.push(attach(tree, c"sys/fs/cgroup".into()));
+        for Legacy { name, options } in legacy {
+            let text = |text: &str| string(text.as_ref(), || format!("the group {text}"));
+            let option = |option: &String| match option.split_once('=') {
+                Some((name, value)) => Ok((text(name)?, Some(text(value)?))),
+                None => Ok((text(option)?, None)),
+            };
+            let options = options.iter().map(option).collect::<Result<_, Error>>()?;
+            let target = text(&format!("sys/fs/cgroup/{name}"))?;
+            self.plan.steps.push(attach(Source::Groups(options), target));
+        }
         Ok(())
     }
 
@@ -396,6 +420,20 @@ impl Builder<'_> {
             self.plan.steps.push(Step::ReadOnly(constant(path)));
         }
     }
+}
+
+/// A file system with a directory for each hierarchy, and links by the names of controllers that
+/// share one.
+fn groups_directory(legacy: &[Legacy], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    let tree = device::tmpfs(None, 0o755, attributes.difference(READ_ONLY))?;
+    for Legacy { name, options } in legacy {
+        rustix::fs::mkdirat(&tree, name.as_str(), Mode::from_raw_mode(0o755))?;
+        for option in options.iter().filter(|option| *option != name && !option.contains('=')) {
+            rustix::fs::symlinkat(name.as_str(), &tree, option.as_str())?;
+        }
+    }
+    sys::set_mount(tree.as_fd(), u64::from((attributes & READ_ONLY).bits()), 0)?;
+    Ok(tree)
 }
 
 /// One entry of a tree, found without following a symbolic link.

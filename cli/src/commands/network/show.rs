@@ -154,7 +154,7 @@ fn common(name: &str, id: &str, driver: &str) -> Value {
     json!({
         "Name": name,
         "Id": id,
-        "Created": "",
+        "Created": "0001-01-01T00:00:00Z",
         "Scope": "local",
         "Driver": driver,
         "EnableIPv4": true,

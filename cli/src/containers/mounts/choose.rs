@@ -116,11 +116,13 @@ fn asked_for(store: &Store, args: &MountArgs) -> Result<Vec<Wanted>, Failure> {
         let content = WantedContent::Ready(MountContent::Tmpfs(options));
         add(Wanted { target: "/dev/shm".into(), read_only: false, content })?;
     }
+    let own: Vec<PathBuf> = wanted.keys().cloned().collect();
     for source in &args.volumes_from {
         for one in of_container(store, source)? {
-            // docker's `-v PATH` asks for any volume there: so this one will do.
+            // docker's `-v PATH` asks for any volume there: so this one will do. Of two others'
+            // the last one counts.
             let will_do = args.volume.iter().any(|flag| flag.is_any_volume_at(&one.target));
-            if will_do || !wanted.contains_key(&one.target) {
+            if will_do || !own.contains(&one.target) {
                 wanted.insert(one.target.clone(), one);
             }
         }

@@ -8,7 +8,11 @@ use crate::ui::human;
 pub(super) const NO_VALUE: &str = "<no value>";
 
 /// Fields that docker leaves out of its JSON while they hold nothing.
-const LEFT_OUT: &[&str] = &["Annotations", "Health", "Healthcheck", "Init", "Shell", "StopTimeout"];
+const LEFT_OUT: &[&str] =
+    &["Annotations", "Driver", "Health", "Healthcheck", "Init", "Name", "Shell", "StopTimeout"];
+
+/// Fields that would hold a text: those of a mount that is no volume.
+const TEXTS: &[&str] = &["Driver", "Name"];
 
 /// Fields that would hold a map.
 const MAPS: &[&str] = &[
@@ -94,6 +98,7 @@ pub(super) fn nothing(field: &str) -> &'static str {
     match field {
         _ if MAPS.contains(&field) => "map[]",
         _ if LISTS.contains(&field) => "[]",
+        _ if TEXTS.contains(&field) => "",
         _ => "<nil>",
     }
 }
