@@ -132,6 +132,14 @@ impl Keeper {
         *lock(&self.record) = Some(record);
     }
 
+    /// Where events of the container are noted, as long as it runs.
+    fn notes(&self) -> Option<enter::Notes> {
+        let record = lock(&self.record);
+        record
+            .as_ref()
+            .map(|record| enter::Notes { store: record.store.clone(), id: record.id.clone() })
+    }
+
     /// Records what has changed, as long as the container runs.
     fn note_run(&self, change: impl FnOnce(&mut Run)) {
         if let Some(record) = lock(&self.record).as_mut() {

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::app::App;
 use crate::blobs::Anywhere;
 use crate::clients::{self, ConnectionArgs};
+use crate::containers::events::note_image;
 use crate::error::{Doing, Failure};
 use crate::ui::transfer::{Shown, Transfer};
 
@@ -105,7 +106,9 @@ pub(crate) fn pull(
     if name.digest().is_none() {
         names.push(name.clone().with_default_tag());
     }
-    Ok(store.put_image(lease, &NewImage::whole(&image, &names))?)
+    let record = store.put_image(lease, &NewImage::whole(&image, &names))?;
+    note_image(store, "pull", &name.clone().with_default_tag().familiar(), &name.to_string());
+    Ok(record)
 }
 
 /// Whether so little is left of a limit that people should know.

@@ -75,7 +75,7 @@ fn the_life_of_a_container_is_told_while_it_goes_on() {
     }
     // One that is gone before anybody could look.
     assert_eq!(tierce.run(["run", "--rm", "--name", "brief", "busybox", "false"]).code, 1);
-    for action in ["create", "start", "die", "destroy"] {
+    for action in ["create", "attach", "start", "die", "destroy"] {
         assert_eq!(onlooker.next(), format!("container {action} brief"));
     }
     tierce.ok(["rm", "two"]);
@@ -107,7 +107,7 @@ fn what_happened_is_found_afterwards() {
         ),
         (&["label=a=b", "event=health_status"], &["health_status: healthy"]),
         // What could not be started has not been.
-        (&["container=two"], &["create"]),
+        (&["container=two"], &["create", "attach"]),
         (&["container=three", "event=die"], &["die"]),
         (&["image=other"], &["tag", "untag"]),
         (&["volume=kept"], &["create"]),
@@ -127,8 +127,11 @@ fn what_happened_is_found_afterwards() {
     let line = lines.lines().next().unwrap();
     let (time, rest) = line.split_once(' ').unwrap();
     assert!(time.ends_with('Z') && time.len() == 30, "{line}");
-    let expected =
-        format!("container die {} (a=b, exitCode=137, image=busybox, name=one)", id.trim());
+    let expected = format!(
+        "container die {} (a=b, execDuration=N, exitCode=137, image=busybox, name=one)",
+        id.trim()
+    );
+    let rest = rest.replace("Duration=0", "Duration=N").replace("Duration=1", "Duration=N");
     assert_eq!(rest, expected);
     let json =
         tierce.ok([&since[..], &["--format", "json", "--filter", "container=three"]].concat());
@@ -163,7 +166,7 @@ fn containers_that_end_at_once_have_run() {
         }
     }
     assert_eq!(tierce.run(["run", "--rm", "--name", "last", "busybox", "false"]).code, 1);
-    assert_eq!(past(&tierce, &["container=last", "type=container"]).len(), 4);
+    assert_eq!(past(&tierce, &["container=last", "type=container"]).len(), 5);
 }
 
 #[test]
@@ -182,4 +185,56 @@ fn a_keeper_that_is_killed_leaves_word_of_the_end() {
     let actions = past(&tierce, &["container=one", "type=container"]);
     let expected = ["create", "start", "die", "start", "die", "destroy"];
     assert_eq!(actions, expected.map(|action| format!("container {action} one")));
+}
+
+#[test]
+fn what_is_done_to_containers_and_images_is_told() {
+    let tierce = tierce();
+    tierce.ok(["run", "-d", "--name", "one", "busybox", "sleep", "1000"]);
+    assert_eq!(tierce.run(["exec", "one", "sh", "-c", "exit 3"]).code, 3);
+    tierce.ok(["top", "one"]);
+    let file = tierce.scratch().write("file", "text");
+    tierce.ok(["cp", file.to_str().unwrap(), "one:/tmp/"]);
+    tierce.ok(["cp", "one:/tmp/file", file.to_str().unwrap()]);
+    tierce.ok(["export", "-o", tierce.scratch().join("tar").to_str().unwrap(), "one"]);
+    tierce.ok(["commit", "one", "made"]);
+    tierce.ok(["restart", "-t", "0", "one"]);
+    tierce.ok(["update", "--restart", "no", "one"]);
+    wait_until("the end of the command is noted", || {
+        !past(&tierce, &["event=exec_die"]).is_empty()
+    });
+    let told = past(&tierce, &["container=one", "type=container"]);
+    let actions: Vec<&str> = told
+        .iter()
+        .map(|line| line.strip_prefix("container ").unwrap().strip_suffix(" one").unwrap())
+        .filter(|action| !matches!(*action, "pause" | "unpause"))
+        .collect();
+    let mut expected = vec![
+        "create",
+        "start",
+        "exec_create: sh -c exit 3",
+        "exec_start: sh -c exit 3",
+        "exec_die",
+        "top",
+        "extract-to-dir",
+        "archive-path",
+        "export",
+        "commit",
+        "kill",
+        "die",
+        "stop",
+        "start",
+        "restart",
+        "update",
+    ];
+    expected.sort_unstable();
+    let mut actions = actions;
+    actions.sort_unstable();
+    assert_eq!(actions, expected);
+    assert_eq!(past(&tierce, &["event=exec_create"]).len(), 1);
+    tierce.ok(["save", "-o", tierce.scratch().join("saved").to_str().unwrap(), "made"]);
+    tierce.ok(["load", "-i", tierce.scratch().join("saved").to_str().unwrap()]);
+    for event in ["save", "load", "tag"] {
+        assert!(!past(&tierce, &["type=image", &format!("event={event}")]).is_empty(), "{event}");
+    }
 }

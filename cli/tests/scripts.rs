@@ -104,6 +104,14 @@ fn what_the_store_takes_is_summed_up() {
     let table = tierce.ok(["system", "df"]);
     assert!(table.starts_with("TYPE            TOTAL     ACTIVE    SIZE"), "{table}");
     assert!(table.contains("12.3kB (100%)"), "{table}");
+    let whole = tierce.ok(["system", "df", "-v"]);
+    for expected in [
+        "Images space usage:\n\nREPOSITORY   TAG       IMAGE ID       CREATED",
+        "Containers space usage:\n\nCONTAINER ID   IMAGE     COMMAND",
+        "Local Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE\nkept          1         0B\n",
+    ] {
+        assert!(whole.contains(expected), "{expected}: {whole}");
+    }
     tierce.ok(["rm", "over"]);
 }
 
@@ -114,6 +122,15 @@ fn what_this_is_and_has_is_told_in_dockers_words() {
     let format = "{{.Client.Version}} {{.Server.Os}}";
     assert_eq!(tierce.ok(["version", "--format", format]), format!("{version} linux\n"));
     assert!(tierce.ok(["version"]).contains(version));
+    for (format, expected) in [
+        ("{{.Server.Version}}", version),
+        ("{{.Client.APIVersion}} {{.Server.MinAPIVersion}}", "1.51 1.24"),
+        ("{{.Server.Experimental}} {{.Server.Platform.Name}}", "false Tierce"),
+        ("{{range .Server.Components}}{{.Name}}{{end}}", "Engine"),
+    ] {
+        assert_eq!(tierce.ok(["version", "-f", format]).trim(), expected, "{format}");
+    }
+    assert!(!tierce.ok(["version", "-f", "{{.Server.KernelVersion}}"]).trim().is_empty());
     busybox(&tierce);
     tierce.ok(["create", "--name", "one", "busybox", "true"]);
     let format = "{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}}";

@@ -3,6 +3,7 @@
 use layerfs::ContainerState;
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::containers::{ContainerConfig, OWN_FAILURE};
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             .hint("`tierce start -a` starts it")
     };
     let keeper = ask::connect(store, &container.id)?.ok_or_else(not_running)?;
+    note(store, &container, "attach", &[]);
     wire::say(&keeper, &Request::Attach(joining.attach(config.stdin_once)))?;
     match joining.until_we_part(&keeper, caught)? {
         Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),

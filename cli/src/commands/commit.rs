@@ -10,6 +10,7 @@ use oci::{History, ImageConfig, Raw, Reference};
 
 use crate::app::App;
 use crate::containers::ContainerConfig;
+use crate::containers::events::note;
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask::connect;
 use crate::keeper::wire::{self, Reply, Request};
@@ -88,6 +89,18 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         &lease,
         &NewImage { config: &config, names: &names, manifest: None, index: None, base: &base },
     )?;
+    let more = [
+        ("comment", args.message.clone().unwrap_or_default()),
+        ("imageID", image.id.to_string()),
+        (
+            "imageRef",
+            names
+                .first()
+                .map(|name| name.clone().with_default_tag().familiar())
+                .unwrap_or_default(),
+        ),
+    ];
+    note(store, &container, "commit", &more);
     say!("{}", image.id);
     Ok(0)
 }

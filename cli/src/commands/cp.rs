@@ -13,6 +13,7 @@ use oci::compress::open_archive;
 
 use self::place::{Source, target_of};
 use crate::app::App;
+use crate::containers::events::note;
 use crate::containers::files::{Access, Found, find, follow_last};
 use crate::error::{Doing, Failure, Outcome};
 
@@ -89,9 +90,11 @@ struct Work<'a> {
 impl Work<'_> {
     fn find(&self, name: &str, path: &str, access: Access) -> Result<Found, Failure> {
         let container = self.store.container(name)?;
+        let action = if access == Access::Write { "extract-to-dir" } else { "archive-path" };
+        note(self.store, &container, action, &[]);
         let found = find(self.store, self.lease, &container, Path::new(path), access)?;
         if found.read_only && access == Access::Write {
-            return Err(Failure::new(format!("{path} of container {name} is mounted read-only")));
+            return Err(Failure::new(format!("{path} of container {name} is marked read-only")));
         }
         Ok(found)
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use layerfs::{Root, write_tree};
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::error::{Doing, Failure, Outcome};
 use crate::staged_file::StagedFile;
 
@@ -23,7 +24,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     let lease = store.lease()?;
-    let view = store.view_container(&lease, &store.container(&args.container)?)?;
+    let container = store.container(&args.container)?;
+    let view = store.view_container(&lease, &container)?;
+    note(store, &container, "export", &[]);
     let Some(path) = &args.output else {
         let stdout = std::io::stdout();
         if stdout.is_terminal() {

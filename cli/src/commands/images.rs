@@ -81,7 +81,7 @@ fn rows(image: &ImageRecord, created: Option<Timestamp>, whole: bool) -> Vec<Val
             "Tag": tag,
             "Digest": digest(repository),
             "ID": if whole { image.id.to_string() } else { image.id.short().to_owned() },
-            "CreatedAt": created.map_or("N/A".into(), |c| c.to_string()),
+            "CreatedAt": created.map_or("N/A".into(), human::date),
             "CreatedSince": created.map_or("N/A".into(), |c| human::ago(c, Timestamp::now())),
             "Size": human::size(image.size),
             "VirtualSize": human::size(image.size),

@@ -12,6 +12,7 @@ use oci::{History, ImageConfig, Platform, Raw, Reference};
 use super::commit::{changed, created};
 use crate::app::App;
 use crate::clients::ConnectionArgs;
+use crate::containers::events::note_image;
 use crate::error::{Doing, Failure, Outcome};
 use crate::remotes::Network;
 use crate::ui::say;
@@ -64,7 +65,9 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         &lease,
         &NewImage { config: &config, names: &names, manifest: None, index: None, base: &[] },
     )?;
-    say!("{}", image.id);
+    let id = image.id.to_string();
+    note_image(store, "import", &id, &id);
+    say!("{id}");
     Ok(0)
 }
 

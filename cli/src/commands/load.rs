@@ -8,6 +8,7 @@ use oci::archive::Archive;
 use oci::{Descriptor, Image, LayerCompression, Platform, Reference};
 
 use crate::app::App;
+use crate::containers::events::note_image;
 use crate::error::{Doing, Failure, Outcome};
 use crate::ui::say;
 use crate::ui::transfer::Transfer;
@@ -65,11 +66,14 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
             .doing(from)?;
         image.manifest.layers.iter().for_each(|blob| transfer.ended(blob, "loaded"));
         let record = store.put_image(&lease, &as_shipped(&image, &archived.names))?;
+        let id = record.id.to_string();
         for name in &archived.names {
+            note_image(store, "load", &id, &name.to_string());
             say!("Loaded image: {}", name.familiar());
         }
         if archived.names.is_empty() {
-            say!("Loaded image ID: {}", record.id);
+            note_image(store, "load", &id, &id);
+            say!("Loaded image ID: {id}");
         }
     }
     Ok(0)

@@ -10,6 +10,7 @@ use registry_client::blocking::{BlobProgress, EarlyUploads, GrowingBlob, Sink, S
 use crate::app::App;
 use crate::blobs::Anywhere;
 use crate::clients::ConnectionArgs;
+use crate::containers::events::note_image;
 use crate::error::{Doing, Failure, Outcome};
 use crate::pulling;
 use crate::ui::say;
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         })?,
     };
     let digest = push(app, &lease, &record, &name, &args.connection, args.quiet)?;
+    note_image(store, "push", &name.familiar(), &name.to_string());
     if args.quiet {
         say!("{digest}");
     } else {

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::commands::{start, stop};
 use crate::containers::each;
+use crate::containers::events::note;
 use crate::error::Outcome;
 
 // What `tierce restart` takes.
@@ -19,6 +20,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
     each(&args.stop.containers, |name| {
         stop::stop(store, name, &args.stop.how)?;
-        start::start(app, store, name)
+        start::start(app, store, name)?;
+        note(store, &store.container(name)?, "restart", &[]);
+        Ok(())
     })
 }

@@ -3,6 +3,7 @@
 use layerfs::{Container, Lease, Store};
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::containers::options::{CreateOptions, Stdin, create};
 use crate::containers::{ContainerConfig, OWN_FAILURE, run_here};
 use crate::error::{Failure, Outcome};
@@ -75,6 +76,7 @@ fn start(args: &Args, app: &App, joining: &Joining) -> Outcome {
         return launched.map(|_| 0);
     }
     let (container, config) = create(options, app, store, &lease, Stdin::Ours)?;
+    note(store, &container, "attach", &[]);
     if may_stay_here(args, &config) {
         let status = run_here(app, store, &lease, &container, &config);
         store.remove_container_and_volumes(&lease, &container.id)?;

@@ -10,6 +10,7 @@ use oci::{ImageSink, Reference};
 
 use crate::app::App;
 use crate::clients::ConnectionArgs;
+use crate::containers::events::note_image;
 use crate::error::{Doing, Failure, Outcome};
 use crate::pulling;
 use crate::staged_file::StagedFile;
@@ -72,6 +73,7 @@ fn write(args: &Args, app: &App, output: impl Write + Send) -> Result<(), Failur
     for text in &args.images {
         let record = store.resolve(text)?;
         let image = store.manifest(&lease, &record, None)?;
+        note_image(store, "save", &record.id.to_string(), text);
         // Named by what the user called it; an image called by its id goes without a name.
         match text.parse::<Reference>() {
             Ok(name) if store.resolve_name(&name).is_ok_and(|r| r.id == record.id) => {

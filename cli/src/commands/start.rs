@@ -3,6 +3,7 @@
 use layerfs::{ContainerState, Store};
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::containers::{ContainerConfig, OWN_FAILURE, each};
 use crate::error::{Failure, Outcome};
 use crate::keeper::joined::{Joining, Parted, Shown};
@@ -70,6 +71,7 @@ fn attached(args: &Args, app: &App, store: &Store, name: &str) -> Outcome {
     joining.check()?;
     let caught = Caught::catch()?;
     let attach = joining.attach(config.stdin_once);
+    note(store, &container, "attach", &[]);
     let lease = store.lease()?;
     let keeper = launch(app, store, &lease, &container, Some(attach))?;
     drop(lease);

@@ -6,6 +6,7 @@ mod process;
 use layerfs::Container;
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::error::{Failure, Outcome};
 use crate::keeper::ask::demand;
 use crate::keeper::wire::{Reply, Request};
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         let cell = |Heading { column, .. }: &Heading| Column::cell(*column, &process, &machine);
         table.row(columns.iter().map(cell).collect());
     }
+    note(store, &container, "top", &[]);
     say_bytes(table.render().as_bytes())?;
     Ok(0)
 }

@@ -3,6 +3,7 @@
 use layerfs::Store;
 
 use crate::app::App;
+use crate::containers::events::note;
 use crate::containers::limits::{LimitArgs, LimitsConfig};
 use crate::containers::{ContainerConfig, each};
 use crate::error::{Failure, Outcome};
@@ -57,6 +58,8 @@ impl Changes {
             let changes = config.limits.since(&before);
             demand(store, &container, &Request::Limit(changes))?;
         }
-        Ok(store.set_container_config(&container.id, &serde_json::to_value(&config)?)?)
+        store.set_container_config(&container.id, &serde_json::to_value(&config)?)?;
+        note(store, &container, "update", &[]);
+        Ok(())
     }
 }

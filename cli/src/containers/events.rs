@@ -1,4 +1,4 @@
-//! What is asked of containers, and happens to them without a change of their records.
+//! What is asked of containers and images, and happens to them without a change of their records.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,14 @@ pub(crate) fn note(store: &Store, container: &Container, action: &str, more: &[(
     attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     // What was asked for is done all the same.
     if let Err(error) = store.note_event("container", action, &container.id, &attributes) {
+        tracing::warn!(%error, action, "an event is not noted");
+    }
+}
+
+/// Notes it of an image, by the name or id that was meant.
+pub(crate) fn note_image(store: &Store, action: &str, id: &str, name: &str) {
+    let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
+    if let Err(error) = store.note_event("image", action, id, &attributes) {
         tracing::warn!(%error, action, "an event is not noted");
     }
 }

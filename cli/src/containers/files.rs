@@ -58,6 +58,10 @@ pub(crate) fn find(
     if let Some(found) = in_a_mount(store, &config, &path)? {
         return Ok(found);
     }
+    if access == Access::Write && config.isolation.read_only {
+        let message = format!("the root of container {} is marked read-only", container.name);
+        return Err(Failure::new(message).hint("its volumes can be written"));
+    }
     match access {
         Access::Read => {
             let view = store.view_container(lease, container)?;

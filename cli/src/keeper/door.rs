@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::enter::Asked;
 use super::wire::{self, Attach, Kind, Reply, Request};
 use super::{Keeper, NotRunning};
 
@@ -83,7 +84,8 @@ fn serve(asker: &UnixStream, keeper: &Keeper) -> io::Result<()> {
             Request::Exec(exec) => match keeper.running() {
                 Some(init) => {
                     let groups = keeper.groups(&init);
-                    return keeper.household.serve(asker, &init, groups, &exec);
+                    let (notes, asked) = (keeper.notes(), Asked { asker, exec: &exec });
+                    return keeper.household.serve(&asked, &init, groups, notes.as_ref());
                 }
                 None => wire::say(asker, &failed("it is not running"))?,
             },

@@ -8,12 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use layerfs::Root;
+use layerfs::{Root, Store};
 use runtime::{Join, Process, Stdio, Stream};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 
 use super::wire::{Exec, Reply};
 use super::{Init, descriptors, wire};
+use crate::containers::events::note;
 use crate::containers::{ContainerConfig, OWN_FAILURE, spec, start_failure};
 use crate::error::Failure;
 use crate::terminal::Terminal;
@@ -67,11 +68,12 @@ impl Household {
     /// Serves one who wants a process of his own in the container, to its end.
     pub(super) fn serve(
         &self,
-        asker: &UnixStream,
+        asked: &Asked<'_>,
         init: &Init,
         groups: Vec<PathBuf>,
-        exec: &Exec,
+        notes: Option<&Notes>,
     ) -> io::Result<()> {
+        let Asked { asker, exec } = *asked;
         let mut ours: Option<File> = None;
         let stdio = match exec {
             Exec { detach: true, terminal: false, .. } => {
@@ -108,9 +110,45 @@ impl Household {
             };
             read_on(terminal, reader)?;
         }
+        let id = exec_id(process.pid());
+        if let Some(notes) = notes {
+            let command = exec.args.join(" ");
+            notes.note(&format!("exec_create: {command}"), &[("execID", id.clone())]);
+            notes.note(&format!("exec_start: {command}"), &[("execID", id.clone())]);
+        }
         let code = process.wait().map_or(OWN_FAILURE.into(), runtime::ExitStatus::shell_code);
+        if let Some(notes) = notes {
+            notes.note("exec_die", &[("execID", id), ("exitCode", code.to_string())]);
+        }
         wire::say(asker, &Reply::Ended(code))
     }
+}
+
+/// What somebody wants to be run, and where he is told of it.
+pub(super) struct Asked<'a> {
+    pub(super) asker: &'a UnixStream,
+    pub(super) exec: &'a Exec,
+}
+
+/// Notes events of a container.
+pub(super) struct Notes {
+    pub(super) store: Store,
+    pub(super) id: String,
+}
+
+impl Notes {
+    fn note(&self, action: &str, more: &[(&str, String)]) {
+        // One that is being removed needs none any more.
+        if let Ok(container) = self.store.container(&self.id) {
+            note(&self.store, &container, action, more);
+        }
+    }
+}
+
+/// What events know a process by.
+fn exec_id(pid: i32) -> String {
+    let moment = jiff::Timestamp::now().as_nanosecond();
+    oci::Algorithm::Sha256.digest(format!("{moment} {pid}").as_bytes()).hex().to_owned()
 }
 
 /// Reads what a process says at its terminal once nobody else does: it may go on, and must not wait

@@ -75,6 +75,11 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     local.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| unknown())
 }
 
+/// A time as docker's lists have it: `2024-05-06 07:08:09 +0000 UTC`.
+pub(crate) fn date(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
 /// A length of time as Go prints it: `1m30s`, `1.5s`, `100ms`.
 pub(crate) fn span(nanos: i64) -> String {
     let (sign, nanos) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());

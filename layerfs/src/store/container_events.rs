@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::container_state::{ContainerState, Health, LOST, Run};
 use crate::state::containers::ContainerRow;
-use crate::state::events;
+use crate::state::{events, now};
 
 /// Notes what happened to a container, with its labels and `more`.
 pub(super) fn note(
@@ -37,7 +37,8 @@ pub(super) fn note_change(
     // What is no state any more was none that ran.
     let before = serde_json::from_str(&container.state).unwrap_or(ContainerState::Created);
     let code = code_of(after).to_string();
-    let die = || note(c, container, "die", &[("exitCode", &code)]);
+    let ran = run_of(before).map_or(0, |run| now().saturating_sub(run.since).max(0)).to_string();
+    let die = || note(c, container, "die", &[("execDuration", &ran), ("exitCode", &code)]);
     match (is_kept(before), is_kept(after)) {
         (false, true) => note(c, container, "start", &[])?,
         (true, false) => die()?,

@@ -22,7 +22,8 @@ impl Source {
     pub(super) fn look(root: &Root, path: PathBuf, text: &str) -> Result<Source, Failure> {
         let followed = text.ends_with('/') || text.ends_with("/.");
         let found = if followed { root.stat_followed(&path) } else { root.stat(&path) };
-        let found = found?.ok_or_else(|| Failure::new(format!("there is no {text}")))?;
+        let found =
+            found?.ok_or_else(|| Failure::new(format!("no such file or directory: {text}")))?;
         let is_directory = found.kind == FileKind::Dir;
         if followed && !is_directory {
             return Err(Failure::new(format!("{text} is no directory")));
@@ -60,13 +61,13 @@ pub(super) fn target_of(
             return Ok(Target { directory: path, name: source.name.clone() });
         }
         Some(_) if source.is_directory => {
-            return Err(Failure::new(format!("cannot copy a directory to the file {text}")));
+            return Err(Failure::new(format!("cannot copy directory to the file {text}")));
         }
         Some(_) if text.ends_with('/') => {
             return Err(Failure::new(format!("{text} is no directory")));
         }
         None if text.ends_with('/') && !source.is_directory => {
-            return Err(Failure::new(format!("there is no directory {text}")));
+            return Err(Failure::new(format!("no such directory: {text}")));
         }
         _ => {}
     }
@@ -77,7 +78,7 @@ pub(super) fn target_of(
     };
     match root.stat_followed(&directory)?.map(|found| found.kind) {
         Some(FileKind::Dir) => Ok(Target { directory, name }),
-        _ => Err(Failure::new(format!("there is no directory {}", directory.display()))),
+        _ => Err(Failure::new(format!("no such directory: {}", directory.display()))),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn row(one: &One, store: &Store, args: &Args, now: Timestamp) -> Resu
         "ID": id,
         "Image": image(&one.container, store, args.list.no_trunc).unwrap_or(image_name.clone()),
         "Command": command(one, args.list.no_trunc),
-        "CreatedAt": made.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
+        "CreatedAt": human::date(made),
         "CreatedSince": human::ago(made, now),
         "RunningFor": human::ago(made, now),
         "Status": status(&one.container, now),

@@ -1,5 +1,7 @@
 //! `tierce system df`: how much room the store takes.
 
+mod verbose;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use layerfs::Store;
@@ -16,8 +18,11 @@ use crate::ui::list::{List, ListArgs};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// `table`, `json` (one object a line), or placeholders: '{{.Type}} {{.Size}}'
-    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    #[arg(long, default_value = "table", value_name = "FORMAT", conflicts_with = "verbose")]
     format: String,
+    /// Show every image, container and volume
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// Things of one kind.
@@ -33,6 +38,9 @@ struct Kind {
 /// Carries it out.
 pub(super) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;
+    if args.verbose {
+        return verbose::show(store);
+    }
     let list = ListArgs { format: args.format.clone(), quiet: false, no_trunc: false };
     let columns = ["Type", "TotalCount|TOTAL", "Active", "Size", "Reclaimable"];
     let mut list = List::new(&columns, &list)?;
