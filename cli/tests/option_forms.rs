@@ -42,6 +42,11 @@ fn a_variable_that_we_do_not_have_is_kept_from_the_container() {
     let run =
         ["run", "--name", "one", "-e", "HOSTNAME", "-e", "NOWHERE", "busybox", "sh", "-c", names];
     assert_eq!(tierce.ok(run), "HOME PATH PWD SHLVL ");
+    // A home that is empty is none.
+    assert_eq!(
+        tierce.ok(["run", "--rm", "-e", "HOME=", "busybox", "sh", "-c", "echo $HOME"]),
+        "/root\n"
+    );
     // It is nothing that an image could keep.
     tierce.ok(["commit", "-q", "one", "kept"]);
     let env = tierce.ok(["inspect", "-f", "{{len .Config.Env}}", "kept"]);
@@ -68,12 +73,23 @@ fn what_contradicts_itself_is_refused_and_what_repeats_itself_is_not() {
         (&["--memory-reservation", "1k"], "6MB"),
         (&["--cpu-period", "900"], "--cpu-period"),
         (&["--link", "nothing:nothing"], "no such container: nothing"),
+        (&["--device", "/dev/zero:ro"], "`ro`"),
+        (&["--device", "/etc"], "no device in /etc"),
+        (&["--net", "bridge", "--net-alias", "a"], "of your own"),
+        (&["--cpuset-cpus", "4096"], "of 4096"),
+        (&["-e", "=x"], "invalid environment variable"),
     ] {
         let refused = tierce.run([&["run", "--rm"], options, &["busybox", "true"]].concat());
         assert!(refused.code == 125 && refused.stderr.contains(reason), "{options:?}: {refused:?}");
     }
     assert_eq!(tierce.ok(["ps", "-aq"]).lines().count(), 1, "the parent alone");
     tierce.ok(["run", "--rm", "-v", "/tmp:/x", "-v", "/tmp:/x", "busybox", "true"]);
+    tierce.scratch().write("empty/Dockerfile", "FROM scratch\nLABEL a=b\n");
+    tierce.ok(["build", "-q", "-t", "empty", tierce.scratch().join("empty").to_str().unwrap()]);
+    let id_file = tierce.scratch().join("id");
+    let nothing = tierce.run(["run", "--cidfile", id_file.to_str().unwrap(), "empty"]);
+    assert!(nothing.code == 125 && nothing.stderr.contains("no command specified"), "{nothing:?}");
+    assert!(!id_file.exists());
     for option in ["no-new-privileges=false", "no-new-privileges:false", "no-new-privileges"] {
         tierce.ok(["run", "--rm", "--security-opt", option, "busybox", "true"]);
     }
@@ -100,6 +116,8 @@ fn names_belong_to_the_network() {
     assert_eq!(tierce.ok(both), "a.example\n");
     let hosts = tierce.ok(["run", "--rm", "-h", "a.example", "busybox", "cat", "/etc/hosts"]);
     assert!(hosts.lines().any(|line| line.ends_with("\ta.example a")), "{hosts}");
+    let machine = tierce.ok(["run", "--rm", "--net=host", "--uts=host", "busybox", "hostname"]);
+    assert_eq!(tierce.ok(["run", "--rm", "--net=host", "busybox", "hostname"]), machine);
 }
 
 #[test]
@@ -212,11 +230,11 @@ fn whatever_was_started_beside_the_machines_processes_is_killed_with_the_first()
 #[test]
 fn links_reach_what_has_the_machines_network_and_what_comes_later() {
     let tierce = tierce();
-    tierce.ok(["run", "-d", "--name", "first", "busybox", "sleep", "1000"]);
+    tierce.ok(["run", "-d", "--name", "first", "-h", "fred", "busybox", "sleep", "1000"]);
     let linked = ["run", "--name", "second", "--link", "first:alias", "busybox"];
     let gateway = tierce.ok([
         &linked[..],
-        &["sh", "-c", "ip route | grep default | cut -d' ' -f3; grep alias /etc/hosts | cut -f1"],
+        &["sh", "-c", "ip route | grep default | cut -d' ' -f3; grep 'alias fred first' /etc/hosts | cut -f1"],
     ]
     .concat());
     let lines: Vec<&str> = gateway.lines().collect();
@@ -246,6 +264,13 @@ fn a_container_that_just_ends_can_be_committed_and_its_image_removed() {
         tierce.ok(["run", "-d", "--name", &name, "busybox", "true"]);
         tierce.ok(["commit", &name, "made"]);
     }
+    let id = tierce.ok(["inspect", "-f", "{{.Id}}", "made"]);
+    tierce.ok(["tag", "made", "made:second"]);
+    tierce.ok(["tag", "made", "another"]);
+    assert_eq!(tierce.run(["rmi", id.trim()]).code, 1, "it has names of two repositories");
+    tierce.ok(["rmi", "another"]);
+    tierce.ok(["rmi", id.trim()]);
+    tierce.ok(["commit", "one0", "made"]);
     tierce.ok(["run", "--name", "other", "made", "true"]);
     assert_eq!(tierce.run(["rmi", "made"]).code, 1);
     tierce.ok(["rmi", "-f", "made"]);

@@ -43,6 +43,14 @@ fn a_containerfile_and_its_ignore_file_are_found() {
 }
 
 #[test]
+fn mounts_of_a_run_may_have_labels_of_selinux() {
+    let tierce = tierce();
+    let run = "FROM busybox\nRUN --mount=type=bind,target=/x,Z --mount=type=cache,target=/y,z ls /x > /seen\n";
+    tierce.scratch().write("context/Dockerfile", run);
+    assert_eq!(built(&tierce, &[], "cat /seen"), "Dockerfile\n");
+}
+
+#[test]
 fn base_images_are_pulled_when_it_is_said() {
     let tierce = tierce();
     let build = |pull: &str, base: &str| {

@@ -63,7 +63,10 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     wire::say(&keeper, &Request::Attach(joining.attach(config.stdin_once)))?;
     match joining.until_we_part(&keeper, caught)? {
         Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),
-        Parted::Left => Ok(0),
+        Parted::Left => {
+            note(store, &container, "detach", &[]);
+            Ok(0)
+        }
         Parted::Lost => Err(Failure::new(format!("the keeper of {} was killed", container.name))),
     }
 }

@@ -1,5 +1,7 @@
 //! `tierce rmi`: removes names, and images with their last name.
 
+use std::collections::BTreeSet;
+
 use layerfs::{ImageRecord, Store};
 use oci::Reference;
 
@@ -50,7 +52,9 @@ fn remove(store: &Store, text: &str, image: &ImageRecord, force: bool) -> Result
         .parse::<Reference>()
         .map_or(true, |name| store.resolve_name(&name).map_or(true, |found| found.id != image.id));
     if by_id {
-        if image.names.len() > 1 && !force {
+        // Several tags of one repository go together.
+        let repositories = image.names.iter().map(Reference::familiar_repository);
+        if repositories.collect::<BTreeSet<_>>().len() > 1 && !force {
             let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
             return Err(Failure::new(format!(
                 "image {} has several names: {}",

@@ -135,7 +135,10 @@ fn attached(
     drop(lease);
     match joining.until_we_part(&keeper, caught)? {
         Parted::Ended(code) => Ok(u8::try_from(code).unwrap_or(OWN_FAILURE)),
-        Parted::Left => Ok(0),
+        Parted::Left => {
+            note(store, container, "detach", &[]);
+            Ok(0)
+        }
         Parted::Lost => {
             let state = store.container(&container.id).map(|container| container.state);
             Err(Failure::new(format!("the keeper of container {} was killed", container.name))

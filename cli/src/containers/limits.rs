@@ -85,6 +85,16 @@ impl LimitArgs {
     pub(crate) fn chosen(&self) -> Result<LimitsConfig, Failure> {
         let chosen = self.said()?;
         chosen.check()?;
+        for (wanted, kind) in [(&self.cpuset_cpus, "cpu"), (&self.cpuset_mems, "node")] {
+            let there = std::fs::read_to_string(format!("/sys/devices/system/{kind}/online"));
+            let there = there.ok().and_then(|text| text.trim().parse::<CpuSet>().ok());
+            if let (Some(wanted), Some(there)) = (wanted, there)
+                && !wanted.is_within(&there)
+            {
+                let message = format!("of {wanted}, not every {kind} is there: there are {there}");
+                return Err(Failure::new(message));
+            }
+        }
         Ok(chosen)
     }
 

@@ -137,6 +137,12 @@ impl NetworkArgs {
         }
     }
 
+    /// The name of the container where it is the machine's, whose network was asked for.
+    pub(crate) fn hostname(&self) -> Option<String> {
+        let name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        matches!(self.first(), Some(NetworkChoice::Host)).then(name)
+    }
+
     /// Whether all ports are published that the image exposes.
     pub(crate) fn publishes_all(&self) -> bool {
         self.publish_all
@@ -171,6 +177,10 @@ impl NetworkArgs {
             chosen.aliases.extend(flag.aliases.iter().cloned());
             chosen.address = flag.address.or(chosen.address);
             chosen.mac = flag.mac.or(chosen.mac);
+        }
+        if chosen.network == NetworkChoice::Named(DEFAULT.into()) && !chosen.aliases.is_empty() {
+            return Err(Failure::new("names on a network are for networks of your own")
+                .hint("`tierce network create` makes one"));
         }
         if !matches!(chosen.network, NetworkChoice::Named(_)) {
             self.refuse_what_is_about_others(&chosen)?;

@@ -196,7 +196,7 @@ pub(crate) fn create(
     let (log_notes, log_options) = LogNotes::take(&args.log_opt)?;
     let mut config = ContainerConfig {
         runtime: changed(args, app, runtime, command)?,
-        hostname: args.hostname.clone(),
+        hostname: args.hostname.clone().or_else(|| args.network.hostname()),
         domain: args.domainname.clone(),
         umask: args.umask,
         annotations: args
@@ -231,6 +231,9 @@ pub(crate) fn create(
         names: args.names.clone(),
         created_nanos: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0),
     };
+    if config.command().is_empty() {
+        return Err(Failure::new("no command specified, and the image names none"));
+    }
     let spec = ContainerSpec {
         name: args.name().map(str::to_owned),
         image: Some(image.id.clone()),
@@ -404,7 +407,7 @@ pub(crate) fn set_variables(
 /// `NAME=VALUE` replaces; `NAME` alone takes our value, and stays as it is where we have none.
 fn set_variable(app: &App, env: &mut Vec<String>, pair: &str) -> Result<(), Failure> {
     if pair.is_empty() || pair.starts_with('=') {
-        return Err(Failure::new(format!("`{pair}` is no variable: it has no name")));
+        return Err(Failure::new(format!("invalid environment variable: `{pair}` has no name")));
     }
     let name = pair.split('=').next().unwrap_or(pair).to_owned();
     let value = match pair.split_once('=') {

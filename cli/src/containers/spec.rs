@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use layerfs::{Active, COVERED, Lease, Root};
@@ -192,12 +193,18 @@ pub(crate) fn environment(
     if terminal && !has("TERM") {
         env.push("TERM=xterm".into());
     }
-    if !has("HOME") {
+    let says_home = |pair: &&OsString| pair.len() > "HOME=".len() && is_home(pair);
+    if !env.iter().any(|pair| says_home(&pair)) && !image.iter().any(|pair| pair == "HOME") {
+        env.retain(|pair| !is_home(pair));
         let mut home_pair = OsString::from("HOME=");
         home_pair.push(home);
         env.push(home_pair);
     }
     env
+}
+
+fn is_home(pair: &OsString) -> bool {
+    pair.as_bytes().starts_with(b"HOME=")
 }
 
 /// Puts `NAME=VALUE` in the place of the variable of that name, or at the end.

@@ -229,6 +229,7 @@ fn linked(store: &Store, config: &ContainerConfig, own: &Connected) -> Result<St
     let mut lines = String::new();
     for Link { container, name } in &config.links {
         let linked = store.container(container)?;
+        let theirs = ContainerConfig::of(&linked)?;
         let other = own.others.iter().find(|other| other.container == linked.id);
         let (address, names) = match other {
             Some(other) => (other.address, other.names.join(" ")),
@@ -237,7 +238,7 @@ fn linked(store: &Store, config: &ContainerConfig, own: &Connected) -> Result<St
                     "cannot link to {container}, which is not running"
                 )));
             }
-            None if ContainerConfig::of(&linked)?.network == NetworkChoice::Host => {
+            None if theirs.network == NetworkChoice::Host => {
                 (own.network.gateway, format!("{} {}", linked.name, &linked.id[..12]))
             }
             None => {
@@ -246,7 +247,8 @@ fn linked(store: &Store, config: &ContainerConfig, own: &Connected) -> Result<St
                 )));
             }
         };
-        lines += &format!("{address}\t{name} {names}\n");
+        let hostname = hostname(&linked, &theirs).to_owned();
+        lines += &format!("{address}\t{name} {hostname} {names}\n");
     }
     Ok(lines)
 }

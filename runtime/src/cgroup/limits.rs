@@ -93,6 +93,24 @@ impl std::str::FromStr for CpuSet {
     }
 }
 
+impl CpuSet {
+    /// Whether all of these are among others.
+    #[must_use]
+    pub fn is_within(&self, others: &CpuSet) -> bool {
+        let others: std::collections::BTreeSet<u16> = others.numbers().collect();
+        self.numbers().all(|number| others.contains(&number))
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = u16> + '_ {
+        // Only such lists are ever read.
+        let number = |text: &str| text.parse::<u16>().unwrap_or_default();
+        self.0.split(',').flat_map(move |part| {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            number(from)..=number(to)
+        })
+    }
+}
+
 impl std::fmt::Display for CpuSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -166,7 +166,11 @@ pub enum Sharing {
 impl Mount {
     /// Reads the fields. What can be known without expansion is checked right away.
     pub(super) fn parse(word: &Word) -> Result<Self, Diagnostic> {
-        let fields = fields(word)?.iter().map(Field::parse).collect::<Result<Vec<_>, _>>()?;
+        // Labels of SELinux, as podman's users write them: without meaning here, as with `-v`.
+        let has_meaning = |field: &&Word| !matches!(field.text.as_str(), "z" | "Z");
+        let fields = fields(word)?;
+        let fields = fields.iter().filter(has_meaning).map(Field::parse);
+        let fields = fields.collect::<Result<Vec<_>, _>>()?;
         let mount = Self { fields, span: word.span };
         if mount.is_constant() {
             mount.resolve(|word| Ok(word.text.clone()))?;

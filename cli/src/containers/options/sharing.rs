@@ -174,7 +174,10 @@ impl FromStr for DeviceFlag {
         if !is_whole(permissions) {
             return Err(format!("a device is given whole, as rwm, not as {permissions}"));
         }
-        let target = Path::new("/").join(target);
+        if !target.starts_with('/') {
+            return Err(format!("`{target}` is neither an absolute path nor permissions, as rwm"));
+        }
+        let target = Path::new(target).to_owned();
         if target.components().any(|part| part == std::path::Component::ParentDir) {
             return Err(format!("`{}` leads upwards", target.display()));
         }
@@ -197,7 +200,11 @@ impl DeviceFlag {
             let rest = found.strip_prefix(&self.source).map(Path::to_owned).unwrap_or_default();
             device(found, self.target.join(rest))
         };
-        Ok(devices_below(&self.source).into_iter().map(below).collect())
+        let found: Vec<Mount> = devices_below(&self.source).into_iter().map(below).collect();
+        match found.is_empty() {
+            true => Err(Failure::new(format!("there is no device in {}", self.source.display()))),
+            false => Ok(found),
+        }
     }
 }
 
@@ -304,8 +311,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<DeviceFlag>(), expected, "{text}");
         }
-        for text in ["fuse", "/dev/a:/b:r", "/dev/a:/b:rwm:c", "a.b/c=d", "/dev/a:/../x", "/a:/b:q"]
-        {
+        for text in [
+            "fuse",
+            "/dev/a:/b:r",
+            "/dev/a:/b:rwm:c",
+            "a.b/c=d",
+            "/dev/a:/../x",
+            "/a:/b:q",
+            "/dev/a:ro",
+        ] {
             assert!(text.parse::<DeviceFlag>().is_err(), "{text}");
         }
     }
