@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 
 use layerfs::{ContainerState, Run, Store};
 use runtime::{Freezer, Inmates, Killer, LaterGroups};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::Signal;
 
 use enter::Household;
 use outputs::Outputs;
@@ -296,8 +296,7 @@ fn send_signal(process: &Init, number: i32) -> io::Result<()> {
     match Signal::from_named_raw(number) {
         // All processes end with the first, also where those of the machine are around it.
         Some(Signal::KILL) => process.killer.kill(),
-        Some(signal) => Ok(pidfd_send_signal(&process.pidfd, signal)?),
-        None => Err(rustix::io::Errno::INVAL.into()),
+        _ => process.killer.send(number),
     }
 }
 

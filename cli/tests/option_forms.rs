@@ -234,7 +234,11 @@ fn links_reach_what_has_the_machines_network_and_what_comes_later() {
     let linked = ["run", "--name", "second", "--link", "first:alias", "busybox"];
     let gateway = tierce.ok([
         &linked[..],
-        &["sh", "-c", "ip route | grep default | cut -d' ' -f3; grep 'alias fred first' /etc/hosts | cut -f1"],
+        &[
+            "sh",
+            "-c",
+            "ip route | grep default | cut -d' ' -f3; grep 'alias fred first' /etc/hosts | cut -f1",
+        ],
     ]
     .concat());
     let lines: Vec<&str> = gateway.lines().collect();
@@ -359,4 +363,67 @@ fn limits_are_seen_where_the_machine_has_its_control_groups() {
     let directory = std::path::Path::new(file).parent().unwrap().join("new");
     let made = tierce.run(["run", "--rm", "busybox", "mkdir", directory.to_str().unwrap()]);
     assert!(made.stderr.contains("Read-only file system"), "{made:?}");
+}
+
+#[test]
+fn system_calls_are_refused_as_a_profile_says() {
+    let tierce = tierce();
+    let profile = |name: &str, calls: &str| {
+        let text = format!("{{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{calls}]}}");
+        let file = tierce.scratch().write(name, text);
+        format!("seccomp={}", file.display())
+    };
+    let no_chmod = r#"{"names": ["chmod", "fchmod", "fchmodat"], "action": "SCMP_ACT_ERRNO"}"#;
+    let run = |option: &str, command: &[&str]| {
+        let run = ["run", "--rm", "--security-opt", option, "busybox"];
+        tierce.run([&run[..], command].concat())
+    };
+    let refused = run(&profile("names", no_chmod), &["chmod", "400", "/etc/passwd"]);
+    assert!(refused.code == 1 && refused.stderr.contains("not permitted"), "{refused:?}");
+    assert_eq!(run(&profile("nothing", ""), &["chmod", "400", "/etc/passwd"]).code, 0);
+    // By what an argument is: of modes only this one.
+    for (number, (comparison, refused, allowed)) in [
+        ("\"value\": 256, \"op\": \"SCMP_CMP_EQ\"", "400", "500"),
+        ("\"value\": 256, \"op\": \"SCMP_CMP_NE\"", "500", "400"),
+        ("\"value\": 256, \"op\": \"SCMP_CMP_GT\"", "500", "400"),
+        ("\"value\": 256, \"op\": \"SCMP_CMP_GE\"", "400", "300"),
+        ("\"value\": 256, \"op\": \"SCMP_CMP_LT\"", "300", "400"),
+        ("\"value\": 256, \"op\": \"SCMP_CMP_LE\"", "400", "500"),
+        ("\"value\": 64, \"valueTwo\": 64, \"op\": \"SCMP_CMP_MASKED_EQ\"", "500", "400"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let rule = |name: &str, index: u8| {
+            format!(
+                "{{\"names\": [\"{name}\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 28, \
+                 \"args\": [{{\"index\": {index}, {comparison}}}]}}"
+            )
+        };
+        let calls = [rule("chmod", 1), rule("fchmod", 1), rule("fchmodat", 2)].join(",");
+        let option = profile(&number.to_string(), &calls);
+        let output = run(&option, &["chmod", refused, "/etc/passwd"]);
+        assert!(output.stderr.contains("No space left"), "{comparison}: {output:?}");
+        assert_eq!(run(&option, &["chmod", allowed, "/etc/passwd"]).code, 0, "{comparison}");
+    }
+    assert_eq!(run("seccomp=builtin", &["true"]).code, 0);
+    let missing = run("seccomp=/nowhere", &["true"]);
+    assert!(missing.code == 125 && missing.stderr.contains("/nowhere"), "{missing:?}");
+    let broken = tierce.scratch().write("broken", "{");
+    assert_eq!(run(&format!("seccomp={}", broken.display()), &["true"]).code, 125);
+}
+
+#[test]
+fn signals_of_real_time_arrive_and_volumes_are_found_by_patterns() {
+    let tierce = tierce();
+    let script = "trap 'echo got; exit 4' 64; echo ready; while :; do sleep 0.01; done";
+    tierce.ok(["run", "-d", "--name", "one", "busybox", "sh", "-c", script]);
+    testutil::wait_until("it listens", || tierce.ok(["logs", "one"]) == "ready\n");
+    tierce.ok(["kill", "-s", "64", "one"]);
+    assert_eq!(tierce.ok(["wait", "one"]), "4\n");
+    for name in ["volume_1_x", "volume_2_x"] {
+        tierce.ok(["volume", "create", name]);
+    }
+    let found = tierce.ok(["volume", "ls", "-q", "--filter", "name=volume_1.+"]);
+    assert_eq!(found, "volume_1_x\n");
 }

@@ -443,7 +443,15 @@ impl Killer {
     /// # Errors
     /// When the container has ended, or the kernel refuses.
     pub fn kill(&self) -> std::io::Result<()> {
-        Ok(sys::pidfd_kill(self.pidfd.as_fd(), self.signal)?)
+        self.send(self.signal)
+    }
+
+    /// Sends a signal to the first of them, by its number.
+    ///
+    /// # Errors
+    /// As [`Killer::kill`].
+    pub fn send(&self, number: i32) -> std::io::Result<()> {
+        Ok(sys::pidfd_kill(self.pidfd.as_fd(), number)?)
     }
 }
 

@@ -51,6 +51,9 @@ pub use error::Error;
 pub use freeze::Freezer;
 pub use inmates::Inmates;
 pub use process_stat::ProcessStat;
+pub use seccomp::{
+    SeccompAction, SeccompComparison, SeccompCondition, SeccompProfile, SeccompRule,
+};
 pub use signal::{Signal, UnknownSignal};
 pub use spec::{
     BindFlags, Chroot, FileContent, GroupsSeen, Join, Limit, Mount, MountSource, Namespace,

@@ -229,7 +229,7 @@ impl Privileges<'_> {
         Privileges {
             user: &spec.process.user,
             capabilities: spec.capabilities,
-            seccomp: spec.seccomp,
+            seccomp: spec.seccomp.clone(),
             no_new_privileges: spec.no_new_privileges,
             fake_ids: spec.fake_ids,
             init: spec.init,
@@ -240,7 +240,7 @@ impl Privileges<'_> {
 /// The steps that give privileges up, in the only order in which each is still allowed.
 fn privileges(kept: &Privileges<'_>) -> Result<Vec<Step>, Error> {
     let Privileges { user, capabilities, .. } = *kept;
-    let filter = seccomp::program(kept.seccomp, capabilities, kept.fake_ids)?.map(Step::Filter);
+    let filter = seccomp::program(&kept.seccomp, capabilities, kept.fake_ids)?.map(Step::Filter);
     let as_root = kept.fake_ids || user.uid == 0;
     let mut steps = vec![Step::Bound(capabilities)];
     if !kept.fake_ids {

@@ -6,6 +6,7 @@
 //! call may be allowed, refused with EPERM, with ENOSYS or faked, and 32-bit programs run.
 
 mod bpf;
+mod chosen;
 mod profile;
 mod syscalls;
 
@@ -15,6 +16,7 @@ use crate::spec::Seccomp;
 
 /// One instruction of a filter program, as the kernel takes it.
 pub(crate) use bpf::Instruction;
+pub use chosen::{SeccompAction, SeccompComparison, SeccompCondition, SeccompProfile, SeccompRule};
 
 /// An architecture that a process can make system calls in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,16 @@ pub(crate) enum Action {
     Allow,
     /// It is not made, and returns this errno; 0 is success.
     Errno(u16),
+    /// It is made, and noted in the kernel's log.
+    Log,
+    /// The process gets SIGSYS.
+    Trap,
+    /// Who traces the process decides.
+    Trace(u16),
+    /// The thread is ended.
+    KillThread,
+    /// The process is ended.
+    KillProcess,
 }
 
 /// A question about one argument. The kernel takes each of the arguments tested here as 32 bits,
@@ -71,6 +83,8 @@ pub(crate) struct Test {
 /// The answer to a system call: that of the first case that holds, or else the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
+    /// Looked at before the cases: all of the conditions must hold.
+    conditions: Vec<(Vec<SeccompCondition>, Action)>,
     cases: Vec<(Test, Action)>,
     otherwise: Action,
 }
@@ -78,7 +92,12 @@ pub(crate) struct Rule {
 impl Rule {
     /// The same answer whatever the arguments.
     fn always(action: Action) -> Self {
-        Self { cases: Vec::new(), otherwise: action }
+        Self::cases(Vec::new(), action)
+    }
+
+    /// An answer for each of some arguments, and one for all others.
+    fn cases(cases: Vec<(Test, Action)>, otherwise: Action) -> Self {
+        Self { conditions: Vec::new(), cases, otherwise }
     }
 }
 
@@ -99,7 +118,7 @@ pub(crate) struct Profile {
 /// # Errors
 /// On an architecture whose calls are not known here: to go on without a filter would be worse.
 pub(crate) fn program(
-    seccomp: Seccomp,
+    seccomp: &Seccomp,
     capabilities: CapabilitySet,
     fake_ids: bool,
 ) -> Result<Option<Vec<Instruction>>, Error> {
@@ -107,6 +126,7 @@ pub(crate) fn program(
         Seccomp::Default => profile::docker(capabilities),
         Seccomp::Unconfined if fake_ids => profile::allow_all(),
         Seccomp::Unconfined => return Ok(None),
+        Seccomp::Profile(chosen) => chosen::profile(chosen),
     };
     if fake_ids {
         profile::fake_ids(&mut profile);

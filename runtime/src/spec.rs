@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::capability::CapabilitySet;
 use crate::cgroup::Limits;
 use crate::confinement::Confinement;
+use crate::seccomp::SeccompProfile;
 use crate::user::User;
 
 pub use rustix::process::Resource;
@@ -331,12 +332,14 @@ impl FileContent {
 }
 
 /// Which system calls are refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seccomp {
     /// What Docker's default profile refuses, given the capabilities.
     Default,
     /// None.
     Unconfined,
+    /// What a profile says.
+    Profile(Arc<SeccompProfile>),
 }
 
 /// What the container may do with the kernel's own files.

@@ -4,6 +4,7 @@ mod health;
 pub(crate) mod isolation;
 pub(crate) mod names;
 mod refused;
+mod seccomp;
 pub(crate) mod sharing;
 
 use std::fs::{self, File};

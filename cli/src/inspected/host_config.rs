@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::containers::ContainerConfig;
 use crate::containers::limits::{LimitsConfig, Rate};
+use crate::containers::options::isolation::SecurityOption;
 use crate::containers::options::sharing::{Shared, Sharing};
 use crate::networks::publish::Published;
 
@@ -102,7 +103,7 @@ fn bindings(ports: &[Published]) -> Value {
 
 fn isolation(config: &ContainerConfig) -> Value {
     let isolation = &config.isolation;
-    let options: Vec<&str> = isolation.security_opt.iter().map(|option| option.as_str()).collect();
+    let options: Vec<String> = isolation.security_opt.iter().map(SecurityOption::shown).collect();
     let limit = |value: Option<u64>| value.map_or(-1, |value| value as i64);
     let limits: Vec<Value> = isolation
         .ulimit

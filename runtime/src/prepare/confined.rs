@@ -102,7 +102,8 @@ fn begin(
     }
     // The one that stays behind is there already.
     // Only with no_new_privs may who has no privileges install a filter.
-    let kept = Privileges { init: false, no_new_privileges: true, ..*kept };
+    let seccomp = kept.seccomp.clone();
+    let kept = Privileges { init: false, no_new_privileges: true, seccomp, ..*kept };
     let mut privileges = privileges(&kept)?;
     if !holds(CapabilitySet::SETPCAP) {
         // The set is that of who confined us.

@@ -4,7 +4,7 @@
 //! costs some eight comparisons, not one for each of the profile's four hundred names.
 
 use super::syscalls::{self, Numbers};
-use super::{Action, Arch, Profile, Rule, Test};
+use super::{Action, Arch, Profile, Rule, SeccompComparison, SeccompCondition, Test};
 
 /// `struct sock_filter` of `linux/filter.h`.
 #[repr(C)]
@@ -28,6 +28,7 @@ const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
 const JUMP: u16 = 0x05;
 const JUMP_IF_EQUAL: u16 = 0x15;
+const JUMP_IF_GREATER: u16 = 0x25;
 const JUMP_IF_GREATER_OR_EQUAL: u16 = 0x35;
 const RETURN: u16 = 0x06;
 
@@ -39,12 +40,19 @@ const ARGUMENTS: u32 = 16;
 /// Numbers from here on are of the x32 ABI, which shares x86-64's architecture number.
 const X32: u32 = 0x4000_0000;
 
+/// The most conditions of one answer: what they skip has to be in reach of a conditional jump.
+const MOST_CONDITIONS: usize = 30;
+
 const ENOSYS: Action = Action::Errno(libc::ENOSYS as u16);
 
 /// One program for all the architectures. Calls of any other, and of x32, get ENOSYS. Nothing
 /// when no architecture is given or the program would be longer than the kernel takes.
 pub(super) fn compile(profile: &Profile, archs: &[Arch]) -> Option<Vec<Instruction>> {
     // Looked up once for all architectures: it is what most of the time goes into.
+    let is_short = |(conditions, _): &(Vec<_>, _)| conditions.len() <= MOST_CONDITIONS;
+    if !profile.rules.iter().all(|(_, rule)| rule.conditions.iter().all(is_short)) {
+        return None;
+    }
     let rules: Vec<(&Numbers, &Rule)> = profile
         .rules
         .iter()
@@ -130,6 +138,16 @@ fn search(ranges: &[Range]) -> Vec<Instruction> {
 /// Answers by the arguments.
 fn decide(rule: &Rule) -> Vec<Instruction> {
     let mut found = Vec::new();
+    for (conditions, action) in &rule.conditions {
+        // From behind: each has to know how much to skip where it does not hold.
+        let mut rest = vec![answer(*action)];
+        for condition in conditions.iter().rev() {
+            let mut block = ask(condition, rest.len() as u8);
+            block.append(&mut rest);
+            rest = block;
+        }
+        found.append(&mut rest);
+    }
     for (Test { argument, mask, value }, action) in &rule.cases {
         found.push(load(ARGUMENTS + 8 * u32::from(*argument)));
         if *mask != u32::MAX {
@@ -140,6 +158,50 @@ fn decide(rule: &Rule) -> Vec<Instruction> {
     }
     found.push(answer(rule.otherwise));
     found
+}
+
+/// Goes on with the next instruction if a condition holds, and else skips so many behind its own.
+fn ask(condition: &SeccompCondition, skip: u8) -> Vec<Instruction> {
+    let place = ARGUMENTS + 8 * u32::from(condition.argument);
+    let (low, high) = (load(place), load(place + 4));
+    let (below, above) = (condition.value as u32, (condition.value >> 32) as u32);
+    // `holds` and `fails` of the lower half, where the upper halves are the same.
+    let ordered = |larger: [u8; 2], last: Instruction| {
+        vec![
+            high,
+            jump(JUMP_IF_GREATER, above, larger[0], 0),
+            jump(JUMP_IF_EQUAL, above, 0, larger[1]),
+            low,
+            last,
+        ]
+    };
+    // Where a larger argument is meant, that ends the question with yes, a smaller one with no.
+    let (more, less) = ([3, 2 + skip], [3 + skip, 2]);
+    match condition.comparison {
+        SeccompComparison::Equal => vec![
+            high,
+            jump(JUMP_IF_EQUAL, above, 0, 2 + skip),
+            low,
+            jump(JUMP_IF_EQUAL, below, 0, skip),
+        ],
+        SeccompComparison::NotEqual => {
+            vec![high, jump(JUMP_IF_EQUAL, above, 0, 2), low, jump(JUMP_IF_EQUAL, below, skip, 0)]
+        }
+        SeccompComparison::Greater => ordered(more, jump(JUMP_IF_GREATER, below, 0, skip)),
+        SeccompComparison::GreaterOrEqual => {
+            ordered(more, jump(JUMP_IF_GREATER_OR_EQUAL, below, 0, skip))
+        }
+        SeccompComparison::Less => ordered(less, jump(JUMP_IF_GREATER_OR_EQUAL, below, skip, 0)),
+        SeccompComparison::LessOrEqual => ordered(less, jump(JUMP_IF_GREATER, below, skip, 0)),
+        SeccompComparison::MaskedEqual(mask) => vec![
+            high,
+            jump(AND, (mask >> 32) as u32, 0, 0),
+            jump(JUMP_IF_EQUAL, above, 0, 3 + skip),
+            low,
+            jump(AND, mask as u32, 0, 0),
+            jump(JUMP_IF_EQUAL, below, 0, skip),
+        ],
+    }
 }
 
 fn load(offset: u32) -> Instruction {
@@ -154,6 +216,11 @@ fn answer(action: Action) -> Instruction {
     let k = match action {
         Action::Allow => 0x7fff_0000,
         Action::Errno(errno) => 0x0005_0000 | u32::from(errno),
+        Action::Log => 0x7ffc_0000,
+        Action::Trap => 0x0003_0000,
+        Action::Trace(number) => 0x7ff0_0000 | u32::from(number),
+        Action::KillThread => 0,
+        Action::KillProcess => 0x8000_0000,
     };
     Instruction { code: RETURN, jt: 0, jf: 0, k }
 }

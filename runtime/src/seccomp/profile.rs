@@ -43,7 +43,7 @@ pub(super) fn fake_ids(profile: &mut Profile) {
     for (name, argument) in [("mknod", 1), ("mknodat", 2)] {
         let is = |kind| (Test { argument, mask: libc::S_IFMT, value: kind }, FAKED);
         let cases = vec![is(libc::S_IFCHR), is(libc::S_IFBLK)];
-        profile.rules.push((name, Rule { cases, otherwise: Action::Allow }));
+        profile.rules.push((name, Rule::cases(cases, Action::Allow)));
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn fake_ids(profile: &mut Profile) {
 fn socket() -> Rule {
     let family =
         |value: i32| (Test { argument: 0, mask: WHOLE, value: value.cast_unsigned() }, EPERM);
-    Rule { cases: vec![family(libc::AF_ALG), family(libc::AF_VSOCK)], otherwise: Action::Allow }
+    Rule::cases(vec![family(libc::AF_ALG), family(libc::AF_VSOCK)], Action::Allow)
 }
 
 /// No block device, and of the others those that every container has, beside overlayfs's whiteouts.
@@ -64,20 +64,20 @@ fn mknod(mode: u8) -> Rule {
     let mut cases = vec![kind(libc::S_IFBLK)];
     cases.extend(harmless);
     cases.push(kind(libc::S_IFCHR));
-    Rule { cases, otherwise: Action::Allow }
+    Rule::cases(cases, Action::Allow)
 }
 
 /// PER_LINUX, PER_LINUX32, UNAME26 with either, and the question what it is.
 fn personality() -> Rule {
     let allowed = |value| (Test { argument: 0, mask: WHOLE, value }, Action::Allow);
     let cases = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff].map(allowed).to_vec();
-    Rule { cases, otherwise: EPERM }
+    Rule::cases(cases, EPERM)
 }
 
 /// No new namespace.
 fn clone() -> Rule {
     let none = Test { argument: 0, mask: NAMESPACE_FLAGS, value: 0 };
-    Rule { cases: vec![(none, Action::Allow)], otherwise: EPERM }
+    Rule::cases(vec![(none, Action::Allow)], EPERM)
 }
 
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.

@@ -3,6 +3,8 @@
 //! From the kernel's own headers (`asm/unistd_64.h`, `asm/unistd_32.h`, `asm-generic/unistd.h`);
 //! from number 424 on every architecture uses the same. Sorted by name, for binary search.
 
+mod others;
+
 use super::Arch;
 
 /// What a call is called, and its number on x86-64, i386 and aarch64.
@@ -10,6 +12,11 @@ use super::Arch;
 pub(crate) struct Numbers(&'static str, i16, i16, i16);
 
 impl Numbers {
+    /// What the call is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.0
+    }
+
     /// The number on `arch`, or nothing when that architecture has no such call.
     pub(crate) fn of(&self, arch: Arch) -> Option<u32> {
         let number = match arch {
@@ -23,8 +30,10 @@ impl Numbers {
 
 /// The numbers of the call with this name.
 pub(crate) fn numbers(name: &str) -> Option<&'static Numbers> {
-    let index = SYSCALLS.binary_search_by_key(&name, |numbers| numbers.0).ok()?;
-    SYSCALLS.get(index)
+    [SYSCALLS, others::OTHERS].into_iter().find_map(|table| {
+        let index = table.binary_search_by_key(&name, |numbers| numbers.0).ok()?;
+        table.get(index)
+    })
 }
 
 /// Stands for "this architecture has no such call".

@@ -34,12 +34,13 @@ pub(super) struct Inspect {
 /// Lists volumes.
 pub(super) fn list(args: &Ls, app: &App) -> Outcome {
     let filters = Filters::read(&args.filter, &["dangling", "driver", "label", "name"])?;
+    let names = filters.patterns("name");
     let dangling = filters.truth("dangling")?;
     let mut list = List::new(&["Driver", "Name|VOLUME NAME"], &args.list)?;
     for volume in app.store()?.volumes()? {
         let shown = dangling.is_none_or(|wanted| wanted == volume.users.is_empty())
             && filters.any("driver", |driver| driver == "local")
-            && filters.any("name", |part| volume.name.contains(part))
+            && names.match_one(&volume.name)
             && filters.every("label", |label| matches_label(label, &volume.labels));
         if shown {
             list.row(json!({

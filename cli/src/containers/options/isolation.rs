@@ -1,10 +1,12 @@
 //! How far a container is kept apart from the machine: `--cap-add`, `--privileged`, `--ulimit`, …
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use runtime::{Capability, CapabilitySet, Limit, Resource, Seccomp, SystemPaths};
 use serde::{Deserialize, Serialize};
 
+use super::seccomp;
 use crate::error::Failure;
 
 // What the command line says of it, and what is kept of that.
@@ -20,7 +22,7 @@ pub(crate) struct Isolation {
     /// Let the container do what the machine's root may, with the machine's devices
     #[arg(long)]
     pub(crate) privileged: bool,
-    /// no-new-privileges, seccomp=unconfined, systempaths=unconfined
+    /// no-new-privileges, seccomp=unconfined or a profile's file, systempaths=unconfined
     #[arg(long, value_name = "OPTION")]
     pub(crate) security_opt: Vec<SecurityOption>,
     /// The most that a process may use of something: nofile=1024:2048
@@ -44,7 +46,7 @@ pub(crate) struct Privileges {
 impl Isolation {
     /// Checks the names, before anything is made.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.capabilities().map(drop)
+        self.privileges(false).map(drop)
     }
 
     /// What the container's processes may do; all, if they are privileged.
@@ -52,15 +54,28 @@ impl Isolation {
         let privileged = self.privileged || privileged;
         let has = |option| self.security_opt.contains(&option);
         let is_unconfined = privileged || has(SecurityOption::SeccompUnconfined);
-        let capabilities = match (privileged, is_unconfined) {
+        let chosen = self.security_opt.iter().rev().find_map(|option| match option {
+            SecurityOption::Seccomp(text) if !is_unconfined => Some(text),
+            _ => None,
+        });
+        let capabilities = match (privileged, is_unconfined || chosen.is_some()) {
             (true, _) => CapabilitySet::ALL,
             (false, false) => self.capabilities()?,
-            // The filter keeps containers from making the machine's devices; without it, this does.
+            // docker's filter keeps containers from making the machine's devices; without it, this
+            // does.
             (false, true) => self.capabilities()?.without(Capability::MKNOD),
+        };
+        let seccomp = match chosen {
+            _ if is_unconfined => Seccomp::Unconfined,
+            None => Seccomp::Default,
+            Some(text) => {
+                let profile = seccomp::profile(text, capabilities).map_err(Failure::new)?;
+                Seccomp::Profile(Arc::new(profile))
+            }
         };
         Ok(Privileges {
             capabilities,
-            seccomp: if is_unconfined { Seccomp::Unconfined } else { Seccomp::Default },
+            seccomp,
             no_new_privileges: has(SecurityOption::NoNewPrivileges),
         })
     }
@@ -98,13 +113,17 @@ impl Isolation {
 }
 
 /// A `--security-opt` that is understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SecurityOption {
     NoNewPrivileges,
     /// `no-new-privileges=false`, as it is without.
     NewPrivileges,
     SeccompUnconfined,
+    /// `seccomp=builtin`, as it is without.
+    SeccompBuiltin,
+    /// A profile, as its file has it.
+    Seccomp(String),
     SystemPathsUnconfined,
     /// `apparmor=unconfined`, `label=disable`: neither confines a container here.
     NoModule,
@@ -121,10 +140,14 @@ impl FromStr for SecurityOption {
             "seccomp=unconfined" => Ok(Self::SeccompUnconfined),
             "systempaths=unconfined" => Ok(Self::SystemPathsUnconfined),
             "apparmor=unconfined" | "label=disable" => Ok(Self::NoModule),
+            "seccomp=builtin" => Ok(Self::SeccompBuiltin),
             other if other.starts_with("seccomp=") => {
-                Err("profiles of one's own are not read; seccomp=unconfined is".into())
+                let file = &other["seccomp=".len()..];
+                std::fs::read_to_string(file)
+                    .map(Self::Seccomp)
+                    .map_err(|error| format!("cannot read the profile {file}: {error}"))
             }
-            _ => Err("these are understood: no-new-privileges, seccomp=unconfined, \
+            _ => Err("these are understood: no-new-privileges, seccomp=unconfined, seccomp=FILE, \
                       systempaths=unconfined, apparmor=unconfined, label=disable"
                 .into()),
         }
@@ -133,14 +156,17 @@ impl FromStr for SecurityOption {
 
 impl SecurityOption {
     /// As docker's `inspect` has it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
+    pub(crate) fn shown(&self) -> String {
+        let text = match self {
+            Self::Seccomp(profile) => return format!("seccomp={profile}"),
+            Self::SeccompBuiltin => "seccomp=builtin",
             Self::NoNewPrivileges => "no-new-privileges",
             Self::NewPrivileges => "no-new-privileges=false",
             Self::SeccompUnconfined => "seccomp=unconfined",
             Self::SystemPathsUnconfined => "systempaths=unconfined",
             Self::NoModule => "label=disable",
-        }
+        };
+        text.to_owned()
     }
 }
 
