@@ -82,7 +82,7 @@ fn candidates(kinds: &[Kind], begun: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn names(kinds: &[Kind]) -> Result<BTreeSet<String>, Failure> {
-    let machine = Machine::look();
+    let machine = Machine::look(None);
     let root = machine.variable("TIERCE_ROOT").map_or_else(|| machine.default_root(), Into::into);
     let mut names = BTreeSet::new();
     // To ask makes no store.

@@ -17,7 +17,7 @@ pub(super) use self::invocation::ContextSource;
 pub(super) use self::options::ProvenanceOptions;
 use self::slsa::{before_metadata, predicate};
 
-/// The options.
+// The options.
 #[derive(clap::Args)]
 pub(super) struct AttestArgs {
     /// Put beside the image what it was made of, and how: true, false, or mode=max|min, version=v1,
