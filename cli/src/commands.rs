@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod artifact;
 mod attach;
 mod build;
 mod builder;
@@ -210,6 +211,8 @@ commands! {
     Volume => volume, trees: true;
     /// The commands for the store as a whole, under one name
     System => system, trees: true;
+    /// Put files that are no images into registries, and get them
+    Artifact => artifact, trees: false;
     /// Serve a registry, or ask one what it has
     Registry => registry, trees: false;
     /// Print what a shell needs to complete what is typed: commands, options, names

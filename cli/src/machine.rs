@@ -5,8 +5,10 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use registry_client::routes::HostFilesAt;
 
+use crate::error::Failure;
 use crate::networks::{BEHIND, reachable};
 
 /// The surroundings of this process, read when asked for.
@@ -108,6 +110,21 @@ impl Machine {
     /// The second of `SOURCE_DATE_EPOCH`, if it is set.
     pub(crate) fn source_date_epoch(&self) -> Option<String> {
         variable("SOURCE_DATE_EPOCH")
+    }
+
+    /// When what is made now is to have been made: now, or what `SOURCE_DATE_EPOCH` says.
+    pub(crate) fn created(&self) -> Result<String, Failure> {
+        match self.source_date_epoch() {
+            None => Ok(Timestamp::now().to_string()),
+            Some(text) => text
+                .parse()
+                .ok()
+                .and_then(|second| Timestamp::from_second(second).ok())
+                .map(|time| time.to_string())
+                .ok_or_else(|| {
+                    Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`, which is no time"))
+                }),
+        }
     }
 
     /// Where devices are described, as the Container Device Interface has it.

@@ -2,6 +2,7 @@
 //! defaults from the machine. One file a command, under `commands/`.
 
 mod app;
+mod artifacts;
 mod blobs;
 mod clients;
 mod commands;

@@ -389,7 +389,7 @@ fn request(
         },
         grants,
         with_provenance: attest::is_wanted(args),
-        now: super::commit::created(app)?,
+        now: app.machine.created()?,
         parallelism: match args.podman.jobs() {
             Some(jobs) => jobs,
             None => app.threads().saturating_mul(two()).max(four()),

@@ -4,7 +4,6 @@ use std::os::unix::net::UnixStream;
 
 use builder::diagnostic::render;
 use builder::syntax::Source;
-use jiff::Timestamp;
 use layerfs::{Container, ContainerState, DirectoryTimes, NewImage, Store};
 use oci::{History, ImageConfig, Raw, Reference};
 
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         Some(image) => (*store.config(image)?).clone(),
         None => ImageConfig::empty(&oci::Platform::host()),
     };
-    let now = created(app)?;
+    let now = app.machine.created()?;
     config.config = kept.runtime.clone();
     config.config.env.retain(|pair| pair.contains('='));
     config = changed(config, &args.change)?;
@@ -120,21 +119,6 @@ fn hold_still(store: &Store, container: &Container) -> Result<Option<UnixStream>
                 .hint("commit it as it runs with `--pause=false`"))
         }
         _ => Ok(Some(keeper)),
-    }
-}
-
-/// Now, or what `SOURCE_DATE_EPOCH` says that now is.
-pub(crate) fn created(app: &App) -> Result<String, Failure> {
-    match app.machine.source_date_epoch() {
-        None => Ok(Timestamp::now().to_string()),
-        Some(text) => text
-            .parse()
-            .ok()
-            .and_then(|second| Timestamp::from_second(second).ok())
-            .map(|time| time.to_string())
-            .ok_or_else(|| {
-                Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`, which is no time"))
-            }),
     }
 }
 

@@ -9,7 +9,7 @@ use layerfs::{DirectoryTimes, ExtractOptions, NewImage, extract_archive};
 use oci::compress::open_archive;
 use oci::{History, ImageConfig, Platform, Raw, Reference};
 
-use super::commit::{changed, created};
+use super::commit::changed;
 use crate::app::App;
 use crate::clients::ConnectionArgs;
 use crate::containers::events::note_image;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let layer = store.commit(&lease, snapshot, DirectoryTimes::Keep, None)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let mut config = changed(ImageConfig::empty(&platform), &args.change)?;
-    let now = created(app)?;
+    let now = app.machine.created()?;
     config.created = Some(now.clone());
     config.rootfs.diff_ids.push(layer.layer.diff_id);
     config.history.push(History {

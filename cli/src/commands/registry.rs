@@ -6,6 +6,7 @@ mod mirrors;
 mod settings;
 mod webhooks;
 
+pub(super) use client::{attach, referrers};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;

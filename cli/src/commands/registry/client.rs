@@ -1,13 +1,13 @@
 //! `tierce registry …`: what registries have, looked at, taken away and added to, one thing at a
 //! time and without the store.
 
-mod attach;
+pub(in crate::commands) mod attach;
 mod blob;
 mod delete;
 mod documents;
 mod inspect;
 mod lists;
-mod referrers;
+pub(in crate::commands) mod referrers;
 
 use clap::Subcommand;
 use oci::{Document, Platform, Reference};

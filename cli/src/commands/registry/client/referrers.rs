@@ -71,7 +71,7 @@ pub(super) fn list(args: &Referrers, app: &App) -> Outcome {
 }
 
 /// Shows them as a tree.
-pub(super) fn discover(args: &Discover, app: &App) -> Outcome {
+pub(crate) fn discover(args: &Discover, app: &App) -> Outcome {
     let asker = Asker::of(app, &args.connection, &args.image)?;
     let subject = asker.ask(asker.client.resolve(&args.image))?;
     say!("{}", args.image.with_digest(subject.digest.clone()).familiar());
