@@ -95,6 +95,20 @@ impl App {
         }
     }
 
+    /// Where the store is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How `--isolation` says how containers are kept apart.
+    pub(crate) fn isolation_word(&self) -> &'static str {
+        match self.isolation {
+            Isolation::Auto => "auto",
+            Isolation::Namespaces => "namespaces",
+            Isolation::Chroot => "chroot",
+        }
+    }
+
     /// Whether containers have chroot(2) alone.
     pub(crate) fn is_chroot_only(&self) -> bool {
         self.namespace.get().is_some_and(|entered| entered.chroot.is_some())

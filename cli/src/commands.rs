@@ -2,6 +2,7 @@
 
 mod artifact;
 mod attach;
+mod bake;
 mod build;
 mod builder;
 mod commit;
@@ -82,6 +83,7 @@ macro_rules! commands {
             /// ordinary user does that as root of a user namespace.
             pub(crate) fn touches_trees(&self) -> bool {
                 match self {
+                    Command::Builder(args) => return args.touches_trees(),
                     Command::Copy(args) => return args.touches_trees(),
                     Command::Image(args) => return args.touches_trees(),
                     _ => {}
@@ -114,6 +116,8 @@ macro_rules! commands {
 commands! {
     /// Build an image from a Dockerfile
     Build => build, trees: true;
+    /// Build several images, as a file describes them
+    Bake => bake, trees: false;
     /// Run a command in a new container
     Run => run, trees: true;
     /// Get an image from a registry

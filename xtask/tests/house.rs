@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("layerfs", &["oci"]),
     ("runtime", &[]),
     ("builder", &["oci", "layerfs", "runtime"]),
+    ("bake", &[]),
     ("git-client", &[]),
     ("registry-client", &["oci"]),
     ("registry-server", &["oci"]),
@@ -21,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "layerfs",
             "runtime",
             "builder",
+            "bake",
             "git-client",
             "registry-client",
             "registry-server",
@@ -77,8 +79,16 @@ fn offenders(crates: &[&str], offends: impl Fn(&Path, &str) -> bool) -> Vec<Stri
     found
 }
 
-const LIBRARIES: &[&str] =
-    &["oci", "layerfs", "runtime", "builder", "git-client", "registry-client", "registry-server"];
+const LIBRARIES: &[&str] = &[
+    "oci",
+    "layerfs",
+    "runtime",
+    "builder",
+    "bake",
+    "git-client",
+    "registry-client",
+    "registry-server",
+];
 
 #[test]
 fn dependencies_point_one_way() {

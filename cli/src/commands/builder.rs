@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{build, imagetools, prune};
+use super::{bake, build, imagetools, prune};
 use crate::app::App;
 use crate::error::Outcome;
 
@@ -18,6 +18,9 @@ pub(crate) struct Args {
 enum Action {
     /// Build an image from a Dockerfile
     Build(Box<build::Args>),
+    /// Build several images, as a file describes them
+    #[command(alias = "f")]
+    Bake(Box<bake::Args>),
     /// Make indexes of images in registries, and look at them
     Imagetools(Box<imagetools::Args>),
     /// Remove the build cache
@@ -25,6 +28,11 @@ enum Action {
 }
 
 impl Args {
+    /// Whether files of many owners are handled in this process.
+    pub(crate) fn touches_trees(&self) -> bool {
+        !matches!(self.action, Action::Bake(_))
+    }
+
     /// Whether files of many owners are made.
     pub(crate) fn makes_trees(&self) -> bool {
         matches!(self.action, Action::Build(_))
@@ -35,6 +43,7 @@ impl Args {
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     match &args.action {
         Action::Build(args) => build::run(args, app),
+        Action::Bake(args) => bake::run(args, app),
         Action::Imagetools(args) => imagetools::run(args, app),
         Action::Prune(args) => prune::of_builds(args, app),
     }

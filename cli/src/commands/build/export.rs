@@ -52,6 +52,7 @@ impl Export<'_> {
     /// One output. Answers with what is there now, if it is an image that others may ask for.
     pub(super) fn carry_out(&self, output: &Output) -> Result<Option<Descriptor>, Failure> {
         match &output.kind {
+            Kind::Nothing => Ok(None),
             Kind::Store { names } => self.name(names).map(|()| None),
             Kind::Registry { names, by_digest } => {
                 let all = if names.is_empty() { &self.args.tag } else { names };

@@ -56,6 +56,8 @@ pub(super) enum Kind {
     Local { directory: PathBuf },
     /// The files alone, as a tar.
     Tar { to: To },
+    /// Nowhere: what the steps came to is kept in any case.
+    Nothing,
 }
 
 impl Kind {
@@ -331,7 +333,7 @@ impl Fields {
             Some(path) => To::File(path.into()),
         };
         let pushes = matches!(self.kind.as_deref(), Some("image" | "registry"));
-        let has_names = !matches!(self.kind.as_deref(), Some("local" | "tar"));
+        let has_names = !matches!(self.kind.as_deref(), Some("local" | "tar" | "cacheonly"));
         for (given, goes, key) in [
             (self.push, pushes, "push"),
             (self.by_digest, pushes, "push-by-digest"),
@@ -361,12 +363,10 @@ impl Fields {
                 Kind::Registry { names, by_digest: self.by_digest }
             }
             (Some("image" | "docker"), None) => Kind::Store { names },
-            (Some(kind @ ("image" | "registry")), Some(_)) => {
+            (Some(kind @ ("image" | "registry" | "cacheonly")), Some(_)) => {
                 return Err(format!("type={kind} has no dest"));
             }
-            (Some("cacheonly"), _) => {
-                return Err("type=cacheonly is not there: the store is the cache".to_owned());
-            }
+            (Some("cacheonly"), None) => Kind::Nothing,
             (Some(other), _) => return Err(format!("there is no output of type `{other}`")),
             (None, _) => return Err("an output needs a type".to_owned()),
         };

@@ -1,0 +1,4 @@
+target "app" {
+  args = { A = "hcl" }
+  tags = ["example/app"]
+}

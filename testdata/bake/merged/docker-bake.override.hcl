@@ -1,0 +1,5 @@
+TAG = "second"
+target "app" {
+  args = { B = "second" }
+  platforms = ["linux/arm64"]
+}
