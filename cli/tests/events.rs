@@ -140,6 +140,9 @@ fn what_happened_is_found_afterwards() {
     assert_eq!(event["from"], "busybox");
     assert_eq!(event["Actor"]["Attributes"]["exitCode"], "3");
 
+    let until = ["events", "--until", "0s", "--filter", "event=die"];
+    assert_eq!(tierce.ok(until), lines);
+
     // Before and after there was nothing.
     for bounds in [["--since", "2030-01-01", "--until", "0s"], ["--since", "0", "--until", "1h"]] {
         assert_eq!(tierce.ok([&["events"], &bounds[..]].concat()), "", "{bounds:?}");

@@ -135,3 +135,30 @@ fn links_in_a_volume_do_not_lead_out_of_it() {
     let refused = tierce.run(["run", "--rm", "--mount", part, "busybox", "ls", "/seen"]);
     assert_eq!(refused.code, 125, "{}{}", refused.stdout, refused.stderr);
 }
+
+#[test]
+fn a_volume_can_be_a_directory_of_the_machine() {
+    let tierce = Tierce::new(BINARY);
+    testutil::busybox(&tierce);
+    let place = tierce.scratch().join("place");
+    std::fs::create_dir(&place).unwrap();
+    let device = format!("device={}", place.display());
+    let create = ["volume", "create", "--opt", "type=none", "-o", "o=bind", "--opt"];
+    tierce.ok([&create[..], &[&device, "bound"]].concat());
+    // As any volume that is empty, it begins with what the image has there.
+    tierce.ok(["run", "--rm", "-v", "bound:/etc", "busybox", "touch", "/etc/new"]);
+    assert!(place.join("passwd").exists() && place.join("new").exists());
+    tierce.ok(["create", "--name", "one", "-v", "bound:/data", "busybox", "true"]);
+    tierce.ok(["cp", "one:/data/passwd", place.join("copy").to_str().unwrap()]);
+    let shown =
+        tierce.ok(["volume", "inspect", "-f", "{{.Options.device}} {{.Options.o}}", "bound"]);
+    assert_eq!(shown, format!("{} bind\n", place.display()));
+    tierce.ok(["rm", "one"]);
+    tierce.ok(["volume", "rm", "bound"]);
+    assert!(place.join("new").exists(), "it outlives the volume");
+    for options in
+        [&["-o", "o=bind"][..], &["-o", "device=/nowhere", "-o", "o=bind"], &["-o", "size=1"]]
+    {
+        assert_eq!(tierce.run([&["volume", "create"], options].concat()).code, 1, "{options:?}");
+    }
+}

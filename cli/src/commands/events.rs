@@ -28,7 +28,8 @@ pub(crate) struct Args {
     /// Begin with what happened then: a time, a second since 1970, or so long ago (42m)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// End with what happened then; without, what happens is shown as it does
+    /// End with what happened then, and begin with all that is known unless `--since` says
+    /// otherwise; without, what happens is shown as it does
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Only those of which this holds: type=, event=, container=, image=, volume=, network=,
@@ -52,7 +53,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let (since, until) = (time(&args.since)?, time(&args.until)?);
     // Before what is there is read: what happens meanwhile is noticed.
     let watch = watch(store.root())?;
-    let mut last = if since.is_some() { 0 } else { store.latest_event()? };
+    // Who says up to when asks also for what was before, as with docker.
+    let mut last = if since.is_some() || until.is_some() { 0 } else { store.latest_event()? };
     loop {
         // Asked before the rest is read: what happened up to then is read once more.
         let is_over = until.is_some_and(|until| Timestamp::now() >= until);

@@ -6,13 +6,13 @@ pub(super) mod show;
 pub(super) use prune::{Which, remove_unused};
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use layerfs::VolumeSpec;
 
 use crate::app::App;
 use crate::error::{Failure, Outcome};
-use crate::refused::refused;
 use crate::ui::say;
 
 // What `tierce volume` takes.
@@ -39,11 +39,6 @@ enum Action {
     Prune(prune::Prune),
 }
 
-refused! { Refused {
-    #[arg(short)]
-    opt: "a volume is a directory of the store: mount others with --mount type=bind or type=tmpfs";
-}}
-
 #[derive(clap::Args)]
 struct Create {
     /// Its name; drawn at random if there is none
@@ -58,8 +53,9 @@ struct Create {
     /// Who keeps it; only `local` is there
     #[arg(short, long, default_value = "local")]
     driver: String,
-    #[command(flatten)]
-    _refused: Refused,
+    /// Let it be a directory of the machine: type=none, o=bind, device=DIR
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    opt: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -92,9 +88,38 @@ fn create(args: &Create, app: &App) -> Outcome {
     let spec = VolumeSpec {
         name: args.name.clone().or(args.old_name.clone()),
         labels: labels(&args.label),
+        place: place(&args.opt)?,
     };
     say!("{}", store.create_volume(&store.lease()?, &spec)?.name);
     Ok(0)
+}
+
+/// The directory that a volume is to be, in docker's words for it.
+fn place(options: &[String]) -> Result<Option<PathBuf>, Failure> {
+    let (mut device, mut is_bound) = (None, false);
+    for option in options {
+        match option.split_once('=') {
+            Some(("type", "none" | "bind" | "")) => {}
+            Some(("o", words))
+                if words.split(',').all(|w| matches!(w, "bind" | "rbind" | "rw")) =>
+            {
+                is_bound = words.contains("bind");
+            }
+            Some(("device", path)) => device = Some(PathBuf::from(path)),
+            _ => {
+                return Err(Failure::new(format!("`{option}` is no option of a volume here"))
+                    .hint("these are: type=none, o=bind and device=DIR; --tmpfs is for memory"));
+            }
+        }
+    }
+    match device {
+        None if options.is_empty() => Ok(None),
+        Some(device) if is_bound && device.is_absolute() && device.is_dir() => Ok(Some(device)),
+        Some(device) if is_bound => {
+            Err(Failure::new(format!("the device {} is no directory", device.display())))
+        }
+        _ => Err(Failure::new("a volume of a directory takes o=bind and device=DIR")),
+    }
 }
 
 fn labels(given: &[String]) -> BTreeMap<String, String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use rusqlite::Connection;
@@ -24,6 +24,9 @@ pub struct VolumeSpec {
     pub name: Option<String>,
     /// What is noted with it when it is made.
     pub labels: BTreeMap<String, String>,
+    /// A directory of the machine that it is to be, in place of one of the store's. It outlives
+    /// the volume.
+    pub place: Option<PathBuf>,
 }
 
 /// A volume of the store.
@@ -39,6 +42,8 @@ pub struct Volume {
     pub labels: BTreeMap<String, String>,
     /// The directory that is mounted.
     pub data: PathBuf,
+    /// Where that is, if it is none of the store's.
+    pub place: Option<PathBuf>,
     /// The ids of the containers that use it.
     pub users: Vec<String>,
 }
@@ -50,7 +55,7 @@ impl Store {
     /// [`Error::InvalidVolumeName`]; if it cannot be made.
     pub fn create_volume(&self, lease: &Lease, spec: &VolumeSpec) -> Result<Volume> {
         let named = spec.with_name()?;
-        let staged = self.stage_volume(lease)?;
+        let staged = self.stage_volume(lease, spec)?;
         self.state().write("create a volume", |c| self.ensure_volume(c, lease, &named, &staged))
     }
 
@@ -67,7 +72,7 @@ impl Store {
     ) -> Result<Vec<Volume>> {
         let mut staged = Vec::new();
         for spec in specs {
-            staged.push((spec.with_name()?, self.stage_volume(lease)?));
+            staged.push((spec.with_name()?, self.stage_volume(lease, spec)?));
         }
         let volumes = self.state().write("use volumes", |c| {
             let mut volumes = Vec::new();
@@ -152,11 +157,15 @@ impl Store {
         Ok(())
     }
 
-    fn stage_volume(&self, lease: &Lease) -> Result<PathBuf> {
+    fn stage_volume(&self, lease: &Lease, spec: &VolumeSpec) -> Result<PathBuf> {
         // A store may be older than its first volume.
         places::make_dir(&self.places().volumes(), 0o700)?;
         let staged = lease.scratch_dir("volume")?;
         let data = staged.join(DATA);
+        if let Some(place) = &spec.place {
+            symlink(place, &data).map_err(|e| Error::io("create", &data, e))?;
+            return Ok(staged);
+        }
         fs::create_dir(&data).map_err(|e| Error::io("create", &data, e))?;
         // Whatever the umask says: its users are those of containers.
         fs::set_permissions(&data, Permissions::from_mode(0o755))
@@ -194,9 +203,11 @@ impl Store {
     fn volume_of_row(&self, c: &Connection, row: VolumeRow) -> Result<Volume, Abort> {
         let labels = serde_json::from_str(&row.labels)
             .map_err(|_| Error::StateValue { column: "volume labels", value: row.labels })?;
+        let data = self.places().volume(&row.name).join(DATA);
         Ok(Volume {
             users: rows::users(c, &row.name)?,
-            data: self.places().volume(&row.name).join(DATA),
+            place: fs::read_link(&data).ok(),
+            data,
             created: row.created,
             anonymous: row.anonymous,
             labels,

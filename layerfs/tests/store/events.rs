@@ -40,7 +40,8 @@ fn what_is_written_down_is_noted_once() {
     assert_eq!(actions(&events), expected);
     assert!(events.iter().all(|event| event.actor == container.id && event.millis > 0));
     let die = &events[4].attributes;
-    let pairs = [("a", "b"), ("exitCode", "3"), ("image", "app"), ("name", "web")];
+    let pairs =
+        [("a", "b"), ("execDuration", "0"), ("exitCode", "3"), ("image", "app"), ("name", "web")];
     assert_eq!(*die, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     assert_eq!(actions(&store.events(made, 2).unwrap()), ["start", "pause"]);
 }

@@ -75,7 +75,9 @@ pub(in crate::commands) fn inspected(volume: &Volume) -> Value {
         "Labels": if volume.labels.is_empty() { Value::Null } else { json!(volume.labels) },
         "Mountpoint": volume.data,
         "Name": volume.name,
-        "Options": null,
+        "Options": volume.place.as_ref().map(|place| {
+            json!({ "device": place, "o": "bind", "type": "none" })
+        }),
         "Scope": "local",
     })
 }

@@ -173,7 +173,7 @@ fn of_mount_flag(flag: &MountFlag) -> Result<Wanted, Failure> {
             WantedContent::Ready(MountContent::Bind { source, propagation, no_submounts })
         }
         Content::Volume { name, subpath, no_copy, labels } => WantedContent::Volume {
-            spec: VolumeSpec { name: name.clone(), labels: labels.clone() },
+            spec: VolumeSpec { name: name.clone(), labels: labels.clone(), place: None },
             subpath: subpath.clone(),
             copy: !no_copy,
         },

@@ -46,6 +46,10 @@ fn refused(mount: &MountConfig, what: &str) -> Failure {
 /// The directory of a volume that nobody else has at the moment.
 fn lendable(store: &Store, name: &str) -> Result<std::path::PathBuf, Failure> {
     let volume = store.volume(name)?;
+    if let Some(place) = &volume.place {
+        let message = format!("volume {name} is {}, a directory of the machine", place.display());
+        return Err(Failure::new(message + ": it needs mounts, which cannot be made here"));
+    }
     if volume.data.exists() {
         return Ok(volume.data);
     }
