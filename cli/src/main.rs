@@ -4,6 +4,7 @@
 mod app;
 mod artifacts;
 mod blobs;
+mod builders;
 mod clients;
 mod commands;
 mod completion;

@@ -16,9 +16,12 @@ use crate::error::{Failure, Outcome};
 use crate::ui::table::Table;
 use crate::ui::{say, say_bytes};
 
-/// What `tierce bake` takes.
+// What `tierce bake` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// The builder: all that were made are this program, with one cache
+    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER", hide_env_values = true)]
+    builder: Option<String>,
     /// A file of definitions: HCL, JSON or a compose file, `-` for standard input; may be given
     /// several times. If none is named, those of the usual names here
     #[arg(short, long, value_name = "FILE")]
@@ -107,6 +110,7 @@ impl std::str::FromStr for List {
 
 /// Carries it out; the status is that of the first build that failed.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    super::builder::check_builder(args.builder.as_deref(), app)?;
     if args.targets.first().is_some_and(|target| target.contains("://")) {
         return Err(Failure::new("definitions are not read from elsewhere")
             .hint("check the repository out, and name its file with `--file`"));

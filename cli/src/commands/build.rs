@@ -53,6 +53,9 @@ use crate::ui::say;
 // What `tierce build` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// The builder: all that were made are this program, with one cache
+    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER", hide_env_values = true)]
+    builder: Option<String>,
     /// A name for the image; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<Reference>,
@@ -170,6 +173,7 @@ enum Shown {
 
 /// Carries it out; a failed RUN's status becomes ours.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
+    super::builder::check_builder(args.builder.as_deref(), app)?;
     let outputs = args.output.outputs(args)?;
     let grants = args.grants.grants(app)?;
     let network = Network::new(app, &args.connection)?.with_secrets(&grants);
