@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use oci::{ImageConfig, Platform, Raw};
 
+use crate::environment::Environment;
 use crate::lower::Lowered;
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, ImageChanges};
 use crate::solve::Outcome;
 
 /// The config of the image that `lowered` describes and whose tree is `outcome`.
@@ -20,6 +21,7 @@ pub(crate) fn assemble(
     for (name, value) in &request.labels {
         draft.config.config.labels.insert(name.clone(), value.clone());
     }
+    change(&mut draft.config, &request.changes);
     draft.sort_sets();
     let mut config = draft.config;
     config.rootfs.diff_ids = outcome.layers.to_vec();
@@ -31,7 +33,20 @@ pub(crate) fn assemble(
         None => last,
     };
     set_platform(&mut config, request.platform.as_ref());
+    if request.changes.drops_history {
+        config.history.clear();
+    }
     Raw::write(config)
+}
+
+/// Takes from an image what it is not to have.
+fn change(config: &mut ImageConfig, changes: &ImageChanges) {
+    changes.unset_labels.iter().for_each(|name| drop(config.config.labels.shift_remove(name)));
+    if !changes.unset_env.is_empty() {
+        let mut env = Environment::from_config(&config.config.env);
+        changes.unset_env.iter().for_each(|name| env.unset(name));
+        config.config.env = env.to_config();
+    }
 }
 
 /// Dates the entries of layers made here; `created` is in their order.

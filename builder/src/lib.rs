@@ -58,5 +58,5 @@ pub use named_context::{ContextDirectory, NamedContext, NamedContexts, Origin, R
 pub use progress::{Event, Progress, Silent, StepId, Stream};
 pub use provenance::{Asked, Material, MaterialKind, Provenance};
 pub use remote::{GitSource, NoRemotes, RemoteFile, Remotes, percent_decoded, redacted};
-pub use request::{BuildRequest, NetworkMode, RunSettings, Sandbox};
+pub use request::{BuildRequest, ImageChanges, NetworkMode, RunSettings, Sandbox, Volume};
 pub use shared_cache::{CacheImage, CacheRecords};

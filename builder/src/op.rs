@@ -101,6 +101,8 @@ pub(crate) enum MountContent {
     Tree(TreePart),
     /// A directory that outlives the build.
     Cache(Cache),
+    /// A file or directory of the machine.
+    Host(std::path::PathBuf),
     /// Nothing, in memory.
     Tmpfs {
         /// Its largest size in bytes.

@@ -91,8 +91,10 @@ impl Provenance {
             }
             Op::Run(run) => {
                 self.has_network |= run.network != NetworkMode::None;
-                let cached = |content: &MountContent| matches!(content, MountContent::Cache(_));
-                self.reads_local |= run.mounts.iter().any(|mount| cached(&mount.content));
+                let is_ours = |content: &MountContent| {
+                    matches!(content, MountContent::Cache(_) | MountContent::Host(_))
+                };
+                self.reads_local |= run.mounts.iter().any(|mount| is_ours(&mount.content));
                 let asked =
                     |id: &String, required: bool| Asked { id: id.clone(), optional: !required };
                 let secrets = run.wanted.secrets.iter();

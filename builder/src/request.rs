@@ -1,6 +1,7 @@
 //! What is asked of a build.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use oci::{Platform, Reference};
@@ -38,6 +39,8 @@ pub struct BuildRequest {
     pub pull: bool,
     /// Labels that the image gets beside those of the Dockerfile.
     pub labels: IndexMap<String, String>,
+    /// How the image differs from what the Dockerfile makes of its base.
+    pub changes: ImageChanges,
     /// The names that the image gets.
     pub names: Vec<Reference>,
     /// What RUN sees of the machine.
@@ -60,6 +63,32 @@ impl BuildRequest {
     }
 }
 
+/// How an image differs from what the Dockerfile makes of its base.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageChanges {
+    /// Variables that every stage begins with.
+    pub env: Vec<(String, String)>,
+    /// Variables that no stage inherits, and that the image does not have.
+    pub unset_env: Vec<String>,
+    /// Labels that the image does not have.
+    pub unset_labels: Vec<String>,
+    /// Whether no stage inherits labels.
+    pub drops_labels: bool,
+    /// Whether the image does not tell how it was made.
+    pub drops_history: bool,
+}
+
+/// A file or directory of the machine that every RUN sees and may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Where it is.
+    pub source: PathBuf,
+    /// Where RUN sees it: absolute and clean.
+    pub target: String,
+    /// Whether writing fails.
+    pub read_only: bool,
+}
+
 /// What the processes of RUN see of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
@@ -75,6 +104,8 @@ pub struct Sandbox {
     /// Whether they are confined by chroot(2) alone, for want of namespaces and mounts. What they
     /// make is the same, and so is the cache key.
     pub chroot: bool,
+    /// What they see of its files. What those hold is no part of the cache key.
+    pub volumes: Vec<Volume>,
     /// What its user chose of it.
     pub settings: RunSettings,
     /// How much each process with all that it starts may use. It is no part of the cache key: what
@@ -91,6 +122,8 @@ pub struct RunSettings {
     pub shm_size: Option<u64>,
     /// What each process may use.
     pub limits: Vec<runtime::Limit>,
+    /// What each process may do, if it is not what containers may.
+    pub capabilities: Option<runtime::CapabilitySet>,
 }
 
 /// The network of a process.

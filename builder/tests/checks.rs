@@ -77,6 +77,7 @@ fn request(text: &str) -> BuildRequest {
         names: Vec::new(),
         sandbox: Sandbox {
             chroot: false,
+            volumes: Vec::new(),
             settings: RunSettings::default(),
             limits: runtime::Limits::default(),
             network: NetworkMode::None,
@@ -86,6 +87,7 @@ fn request(text: &str) -> BuildRequest {
         },
         grants: Grants::default(),
         with_provenance: false,
+        changes: builder::ImageChanges::default(),
         now: "2026-01-02T03:04:05Z".into(),
         parallelism: NonZeroUsize::MIN,
     }

@@ -1,5 +1,9 @@
 //! Options of docker's that are not here: each is refused with the reason.
 
+/// The value of an option that is never taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Never {}
+
 /// Declares them, as `clap::Args` of which help does not speak: each takes whatever docker takes.
 macro_rules! refused {
     ($name:ident { $($(#[$attribute:meta])* $option:ident: $reason:literal;)* }) => {
@@ -13,9 +17,11 @@ macro_rules! refused {
                     hide = true,
                     num_args = 0..=1,
                     default_missing_value = "",
-                    value_parser = |_: &str| -> Result<String, String> { Err($reason.into()) }
+                    value_parser = |_: &str| -> Result<$crate::refused::Never, String> {
+                        Err($reason.into())
+                    }
                 )]
-                $option: Option<String>,
+                $option: Option<$crate::refused::Never>,
             )*
         }
     };

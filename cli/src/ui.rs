@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod build_failure;
+pub(crate) mod build_json;
 pub(crate) mod build_plain;
 pub(crate) mod build_tty;
 pub(crate) mod each;

@@ -20,7 +20,14 @@ impl Lowerer<'_> {
         run: &Run,
         triggered: bool,
     ) -> Result<(), BuildError> {
-        let Mounts { mounts, inputs, wanted } = self.mounts(lowering, statement, run, triggered)?;
+        let Mounts { mut mounts, inputs, wanted } =
+            self.mounts(lowering, statement, run, triggered)?;
+        let volumes = self.request.sandbox.volumes.iter();
+        mounts.extend(volumes.map(|volume| op::Mount {
+            target: volume.target.clone(),
+            read_only: volume.read_only,
+            content: op::MountContent::Host(volume.source.clone()),
+        }));
         let state = &lowering.state;
         let (args, script) = command(state, &run.command, &statement.heredocs);
         let mut text = String::from("RUN ");

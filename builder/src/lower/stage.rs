@@ -48,6 +48,7 @@ impl Lowerer<'_> {
             }
             None => self.image_state(index)?,
         };
+        self.change_inherited(&mut state);
         let is_blind = state.is_blind;
         let triggers = match self.triggers(&mut state, stage.from.span) {
             Ok(triggers) => triggers,
@@ -79,6 +80,27 @@ impl Lowerer<'_> {
         }
         self.stages[index] = Some(lowering.state);
         Ok(())
+    }
+
+    /// Takes from a stage what it is not to inherit, and gives it what is chosen.
+    fn change_inherited(&self, state: &mut StageState) {
+        let changes = &self.request.changes;
+        let draft = &mut state.draft;
+        changes.unset_env.iter().for_each(|name| draft.env.unset(name));
+        for (name, value) in &changes.env {
+            draft.env.set(name, value);
+        }
+        if !changes.unset_env.is_empty() || !changes.env.is_empty() {
+            let mut env = Environment::from_config(&draft.config.config.env);
+            changes.unset_env.iter().for_each(|name| env.unset(name));
+            for (name, value) in &changes.env {
+                env.set(name, value);
+            }
+            draft.config.config.env = env.to_config();
+        }
+        if changes.drops_labels {
+            draft.config.config.labels.clear();
+        }
     }
 
     /// What a stage starts with that is not made from another stage, and the image, if there is

@@ -70,6 +70,10 @@ pub(crate) fn key(op: &Run, below: &[DiffId], contents: &[CacheKey]) -> CacheKey
                 hasher.flag(cache.seed.is_some());
                 cache.seed.is_some()
             }
+            MountContent::Host(_) => {
+                hasher.text("host");
+                false
+            }
             MountContent::Tmpfs { size } => {
                 hasher.text("tmpfs");
                 hasher.number(size.unwrap_or(0));
@@ -92,7 +96,7 @@ fn hash_settings(settings: &RunSettings, hasher: &mut KeyHasher) {
     if *settings == RunSettings::default() {
         return;
     }
-    let RunSettings { hosts, shm_size, limits } = settings;
+    let RunSettings { hosts, shm_size, limits, capabilities } = settings;
     hasher.text("settings");
     hasher.number(hosts.len() as u64);
     for (name, address) in hosts {
@@ -103,6 +107,9 @@ fn hash_settings(settings: &RunSettings, hasher: &mut KeyHasher) {
     hasher.number(limits.len() as u64);
     for limit in limits {
         hasher.text(&format!("{limit:?}"));
+    }
+    if let Some(capabilities) = capabilities {
+        hasher.number(capabilities.bits());
     }
 }
 

@@ -220,6 +220,9 @@ pub(super) fn run(list: &mut List<'_>, run: &Run, trees: &[Option<String>]) -> O
                 }
                 words
             }
+            MountContent::Host(_) => {
+                json!({ "input": -1, "dest": mount.target, "output": -1 })
+            }
             MountContent::Tmpfs { size } => tmpfs(&mount.target, *size),
         };
         if mount.read_only {

@@ -66,7 +66,7 @@ impl Session<'_> {
                 MountContent::Cache(Cache { seed: Some(part), .. }) => {
                     contents.push(part_key(part, inputs));
                 }
-                MountContent::Cache(_) | MountContent::Tmpfs { .. } => {}
+                MountContent::Cache(_) | MountContent::Host(_) | MountContent::Tmpfs { .. } => {}
             }
         }
         Ok(contents)
@@ -127,6 +127,7 @@ impl Session<'_> {
                     let path = cache.expect("all caches are taken").path.clone();
                     if self.copies() { MountSource::Lend(path) } else { MountSource::Bind(path) }
                 }
+                MountContent::Host(path) => MountSource::Bind(path.clone()),
                 MountContent::Tmpfs { size } => MountSource::Tmpfs(Tmpfs {
                     size: *size,
                     mode: mode_at(&bench.tree.root, &mount.target)?,

@@ -83,6 +83,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
         names: Vec::new(),
         sandbox: Sandbox {
             chroot: false,
+            volumes: Vec::new(),
             settings: RunSettings::default(),
             limits: runtime::Limits::default(),
             network: NetworkMode::None,
@@ -92,6 +93,7 @@ pub(crate) fn request(dockerfile: &str, context: Option<&Path>) -> BuildRequest 
         },
         grants: Grants::default(),
         with_provenance: false,
+        changes: builder::ImageChanges::default(),
         now: "2026-01-02T03:04:05Z".into(),
         parallelism: NonZeroUsize::new(4).unwrap(),
     }

@@ -65,11 +65,13 @@ fn request(dockerfile: Source) -> BuildRequest {
             resolv_conf: Vec::new(),
             hosts: Vec::new(),
             chroot: false,
+            volumes: Vec::new(),
             settings: RunSettings::default(),
             limits: runtime::Limits::default(),
         },
         grants: Grants::default(),
         with_provenance: false,
+        changes: builder::ImageChanges::default(),
         now: String::new(),
         parallelism: NonZeroUsize::MIN,
     }

@@ -9,8 +9,10 @@ mod inputs;
 mod named;
 mod output;
 mod podman;
+mod refused;
 mod settings;
 mod texts;
+mod volume;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,7 @@ use crate::pulling::{Bases, PullPolicy};
 use crate::remotes::Network;
 use crate::signals;
 use crate::ui::build_failure;
+use crate::ui::build_json::JsonProgress;
 use crate::ui::build_plain::PlainProgress;
 use crate::ui::build_tty::TtyProgress;
 use crate::ui::findings::Findings;
@@ -140,6 +143,11 @@ pub(crate) struct Args {
     /// The context goes nowhere, so there is nothing to compress
     #[arg(long, hide = true)]
     compress: bool,
+    /// There is one builder, and nothing to choose
+    #[arg(long, hide = true)]
+    builder: Option<String>,
+    #[command(flatten)]
+    refused: refused::Refused,
     #[command(flatten)]
     connection: ConnectionArgs,
     /// What COPY and ADD read: a directory, a git repository, the URL of an archive, or `-` for an
@@ -166,9 +174,19 @@ enum Shown {
     Plain,
     /// A moving display
     Tty,
+    /// Lines of JSON, as BuildKit has them
+    #[value(name = "rawjson")]
+    RawJson,
     /// Nothing but errors
     #[value(alias = "none")]
     Quiet,
+}
+
+impl Args {
+    /// Whether people are told what happens, in words of their own.
+    fn says_what_happens(&self) -> bool {
+        !self.quiet && !matches!(self.progress, Shown::Quiet | Shown::RawJson)
+    }
 }
 
 /// Carries it out; a failed RUN's status becomes ours.
@@ -253,8 +271,7 @@ fn build(
     let _interrupts = signals::cancel_on_signal(&cancel)?;
     let store = app.store()?;
     if let (Some(platform), [_, _, ..]) = (&request.platform, &args.platform[..])
-        && !args.quiet
-        && args.progress != Shown::Quiet
+        && args.says_what_happens()
     {
         anstream::eprintln!("for {platform}:");
     }
@@ -269,7 +286,7 @@ fn build(
     };
     let built = builder.build(request);
     let findings = progress.into_inner();
-    if !findings.is_empty() && !args.quiet && args.progress != Shown::Quiet {
+    if !findings.is_empty() && args.says_what_happens() {
         // A closed standard error is no reason to report something else.
         let _ =
             anstream::stderr().write_all(text::summary(&findings, &inputs.dockerfile).as_bytes());
@@ -323,7 +340,7 @@ fn finish(
     // The id goes to standard output where it is asked for, and where nobody reads the progress.
     if args.quiet && !to_stdout && !id.is_empty() {
         say!("{id}");
-    } else if !args.quiet && args.progress != Shown::Quiet {
+    } else if args.says_what_happens() {
         let names: Vec<String> =
             args.tag.iter().map(|name| name.clone().with_default_tag().familiar()).collect();
         anstream::eprintln!("{}", format!("built {id} {}", names.join(" ")).trim_end());
@@ -348,7 +365,8 @@ fn request(
     if let Some(epoch) = args.podman.source_date_epoch {
         build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
     }
-    for pair in &args.build_arg {
+    let of_files = args.podman.build_arg_files()?;
+    for pair in of_files.iter().chain(&args.build_arg) {
         match pair.split_once('=') {
             Some((name, value)) => drop(build_args.insert(name.to_owned(), value.to_owned())),
             None => {
@@ -386,13 +404,15 @@ fn request(
                 RunNetwork::None => NetworkMode::None,
             },
             hostname: hostname.unwrap_or("buildkitsandbox").into(),
-            resolv_conf: machine.resolv_conf(),
+            resolv_conf: args.settings.resolv_conf(machine.resolv_conf()),
             hosts: hosts(machine, hostname),
-            settings: args.settings.settings(),
+            volumes: args.settings.volumes()?,
+            settings: args.settings.settings()?,
             limits: args.limits.chosen()?.to_limits()?,
         },
         grants,
         with_provenance: attest::is_wanted(args),
+        changes: args.podman.changes(app),
         now: app.machine.created()?,
         parallelism: match args.podman.jobs() {
             Some(jobs) => jobs,
@@ -414,6 +434,7 @@ fn progress(args: &Args, app: &App) -> Box<dyn Progress> {
         _ if args.quiet => Box::new(builder::Silent),
         Shown::Quiet => Box::new(builder::Silent),
         Shown::Tty => Box::new(TtyProgress::new()),
+        Shown::RawJson => Box::new(JsonProgress::new()),
         Shown::Auto if app.machine.watches_stderr() => Box::new(TtyProgress::new()),
         Shown::Plain | Shown::Auto => Box::new(PlainProgress::new()),
     }

@@ -31,7 +31,6 @@ use health::HealthOptions;
 use isolation::Isolation;
 pub(crate) use isolation::Ulimit;
 use names::Names;
-pub(crate) use names::host;
 use refused::{AsItIs, Refused};
 use sharing::Sharing;
 

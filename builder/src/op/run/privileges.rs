@@ -34,7 +34,7 @@ impl Privileges {
             }
         } else {
             Privileges {
-                capabilities: CapabilitySet::DOCKER,
+                capabilities: op.settings.capabilities.unwrap_or(CapabilitySet::DOCKER),
                 seccomp: Seccomp::Default,
                 no_new_privileges: true,
                 system_paths: SystemPaths::Protected,

@@ -71,6 +71,10 @@ impl Inputs {
         };
         let (context, source) = context;
         let (dockerfile, shown, ignore) = dockerfile(args, network, &context)?;
+        let dockerfile = match &args.podman.from {
+            Some(image) => with_base(dockerfile, image),
+            None => dockerfile,
+        };
         let (context, lease) = match context {
             Context::Local(path) => {
                 let named = args.podman.ignorefile.as_deref().map(named_ignore_file);
@@ -91,6 +95,16 @@ impl Inputs {
         }
         Ok(Inputs { dockerfile, shown, context, source, _lease: lease })
     }
+}
+
+/// A Dockerfile whose first FROM names another image. One that cannot be read stays as it is, for
+/// whoever says what is wrong with it.
+fn with_base(dockerfile: Source, image: &str) -> Source {
+    let parsed = builder::stage::parse(&dockerfile);
+    let Some(first) = parsed.dockerfile.stages.first() else { return dockerfile };
+    let span = first.from.instruction.image.span;
+    let (before, after) = (&dockerfile.text[..span.start], &dockerfile.text[span.end..]);
+    Source::new(dockerfile.name.clone(), format!("{before}{image}{after}"))
 }
 
 /// The ignore file that is named.

@@ -10,6 +10,7 @@ use oci::edit::Annotate;
 use oci::{Reference, transfer::ManifestFormat};
 
 use super::Args;
+use super::podman::Format;
 use crate::error::Failure;
 
 // The options.
@@ -146,6 +147,19 @@ impl OutputArgs {
         }
         if self.push {
             outputs.push(plain(Kind::Registry { names: Vec::new(), by_digest: false }));
+        }
+        if let Some(format) = args.podman.format {
+            let format = match format {
+                Format::Oci => ManifestFormat::Oci,
+                Format::Docker => ManifestFormat::Docker,
+            };
+            // What the store and files hold has no media types.
+            let has_types = |kind: &Kind| {
+                matches!(kind, Kind::Registry { .. } | Kind::Archive { .. } | Kind::Layout { .. })
+            };
+            for output in outputs.iter_mut().filter(|output| has_types(&output.kind)) {
+                output.packing.format.get_or_insert(format);
+            }
         }
         for text in &self.annotation {
             let (kinds, note) = match text.split_once('=').map(|(name, _)| name.split_once(':')) {

@@ -87,29 +87,35 @@ impl Isolation {
         if is_open { SystemPaths::Open } else { SystemPaths::Protected }
     }
 
-    /// docker's rules: ALL stands for all others of its list, and drops come last.
+    /// What is left of the capabilities.
     fn capabilities(&self) -> Result<CapabilitySet, Failure> {
-        let is_all = |name: &&String| name.eq_ignore_ascii_case("ALL");
-        let named = |names: &[String]| -> Result<Vec<Capability>, Failure> {
-            let names = names.iter().filter(|name| !is_all(name));
-            Ok(names.map(|name| name.parse()).collect::<Result<_, _>>()?)
-        };
-        let (added, dropped) = (named(&self.cap_add)?, named(&self.cap_drop)?);
-        let mut set = match () {
-            () if self.cap_add.iter().any(|name| is_all(&name)) => CapabilitySet::ALL,
-            () if self.cap_drop.iter().any(|name| is_all(&name)) => CapabilitySet::NONE,
-            () => CapabilitySet::DOCKER,
-        };
-        if !self.cap_drop.iter().any(|name| is_all(&name)) {
-            set = dropped.into_iter().fold(set, CapabilitySet::without);
-        }
-        Ok(added.into_iter().fold(set, CapabilitySet::with))
+        capabilities(&self.cap_add, &self.cap_drop)
     }
 
     /// What the container's processes may use.
     pub(crate) fn limits(&self) -> Vec<Limit> {
         self.ulimit.iter().map(Ulimit::limit).collect()
     }
+}
+
+/// What `--cap-add` and `--cap-drop` leave, by docker's rules: ALL stands for all others of its list,
+/// and drops come last.
+pub(crate) fn capabilities(add: &[String], drop: &[String]) -> Result<CapabilitySet, Failure> {
+    let is_all = |name: &&String| name.eq_ignore_ascii_case("ALL");
+    let named = |names: &[String]| -> Result<Vec<Capability>, Failure> {
+        let names = names.iter().filter(|name| !is_all(name));
+        Ok(names.map(|name| name.parse()).collect::<Result<_, _>>()?)
+    };
+    let (added, dropped) = (named(add)?, named(drop)?);
+    let mut set = match () {
+        () if add.iter().any(|name| is_all(&name)) => CapabilitySet::ALL,
+        () if drop.iter().any(|name| is_all(&name)) => CapabilitySet::NONE,
+        () => CapabilitySet::DOCKER,
+    };
+    if !drop.iter().any(|name| is_all(&name)) {
+        set = dropped.into_iter().fold(set, CapabilitySet::without);
+    }
+    Ok(added.into_iter().fold(set, CapabilitySet::with))
 }
 
 /// A `--security-opt` that is understood.
