@@ -148,15 +148,30 @@ pub(crate) fn select(tree: &FileTree<'_>, wanted: &Wanted<'_>) -> Result<Vec<Sel
         found = next;
     }
     let mut selected = Vec::new();
+    let mut emptied = None;
     for path in found {
         let name = path.file_name().unwrap_or_default().to_owned();
-        if wanted.excludes.patterns.matches(&name.to_string_lossy()) {
-            continue;
-        }
-        let Some((path, _)) = tree.resolve(&path)? else {
-            return Err(not_found(tree, &format!("/{}", path.display()), false));
+        let is_excluded = wanted.excludes.patterns.matches(&name.to_string_lossy());
+        let Some((path, metadata)) = tree.resolve(&path)? else {
+            match is_excluded {
+                true => continue,
+                false => return Err(not_found(tree, &format!("/{}", path.display()), false)),
+            }
         };
-        selected.extend(wanted.selected(tree, name, path)?);
+        match is_excluded {
+            true if metadata.kind != FileKind::Dir => {}
+            true => drop(emptied.get_or_insert((name, path))),
+            false => selected.extend(wanted.selected(tree, name, path)?),
+        }
+    }
+    // Where nothing is left but directories that are left out, one of them is there without what
+    // it holds: what was asked for is a directory.
+    if let (true, Some((name, path))) = (selected.is_empty(), emptied) {
+        let directory = wanted.selected(tree, name, path)?.map(|mut directory| {
+            directory.entries.truncate(1);
+            directory
+        });
+        selected.extend(directory);
     }
     Ok(selected)
 }

@@ -93,6 +93,16 @@ macro_rules! commands {
                 }
             }
 
+            /// What stands in the place of an image, if it looks like a switch.
+            pub(crate) fn image_like_a_switch(&self) -> Option<String> {
+                match self {
+                    Command::Create(args) => args.image_like_a_switch(),
+                    Command::Run(args) => args.image_like_a_switch(),
+                    Command::Container(args) => args.image_like_a_switch(),
+                    _ => None,
+                }
+            }
+
             /// Whether it makes such files, so that it matters who they can belong to.
             pub(crate) fn makes_trees(&self) -> bool {
                 match self {

@@ -114,11 +114,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let cli: Cli = match switches::parse(std::env::args_os()) {
+    let misread = |cli: &Cli| cli.command.image_like_a_switch();
+    let cli: Cli = match switches::parse(std::env::args_os(), misread) {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody is left to be told if even this cannot be printed.
-            let _ = error.print();
+            usage::tell(&error);
             return ExitCode::from(usage::status(&error));
         }
     };
@@ -126,7 +126,7 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(failure) => {
             if !failure.message.is_empty() {
-                anstream::eprintln!("{}{failure}", ui::ERROR);
+                anstream::eprintln!("{}{}", ui::ERROR, ui::shortened(&failure.to_string()));
             }
             failure.code
         }

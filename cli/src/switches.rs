@@ -12,8 +12,12 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 ///
 /// Which options are switches is known once they are read, so whatever the parser finds a value
 /// too many for is written without it, and read again.
+///
+/// Where words that begin with a dash may be arguments, as those of a container's command, the
+/// parser takes such a switch for the first of them: `misread` tells which word that is.
 pub(crate) fn parse<P: Parser>(
     words: impl IntoIterator<Item = OsString>,
+    misread: impl Fn(&P) -> Option<String>,
 ) -> Result<P, clap::Error> {
     let mut words: Vec<OsString> = words.into_iter().collect();
     if let Some(plain) = letters::written_out(&P::command(), &words) {
@@ -21,7 +25,17 @@ pub(crate) fn parse<P: Parser>(
     }
     loop {
         let error = match P::try_parse_from(&words) {
-            Ok(parsed) => return Ok(parsed),
+            Ok(parsed) => {
+                let word = misread(&parsed);
+                let at = word.and_then(|word| words.iter().position(|known| **known == *word));
+                match at.and_then(|at| without_value(&words, at)) {
+                    Some(fewer) => {
+                        words = fewer;
+                        continue;
+                    }
+                    None => return Ok(parsed),
+                }
+            }
             Err(error) => error,
         };
         match plainly(&words, &error).or_else(|| briefly::<P>(&words, &error)) {
@@ -40,8 +54,16 @@ fn briefly<P: Parser>(words: &[OsString], error: &clap::Error) -> Option<Vec<OsS
     let has_error = |count: &usize| {
         P::try_parse_from(&words[..*count]).is_err_and(|error| is_equals_sign(&error))
     };
-    let at = (1..=words.len()).find(has_error)?.checked_sub(1)?;
+    without_value(words, (1..=words.len()).find(has_error)?.checked_sub(1)?)
+}
+
+/// The words with the switches at one place written without the value behind them; nothing if
+/// those are no switches of one letter, or that no truth.
+fn without_value(words: &[OsString], at: usize) -> Option<Vec<OsString>> {
     let (letters, value) = words[at].to_str()?.split_once('=')?;
+    if !letters.starts_with('-') || letters.starts_with("--") {
+        return None;
+    }
     let last = letters.chars().next_back().filter(char::is_ascii_alphabetic)?;
     let kept = match truth(value)? {
         true => letters,
@@ -110,7 +132,7 @@ mod tests {
 
     fn read(line: &str) -> Result<Sample, ErrorKind> {
         let words = format!("sample {line}");
-        parse(words.split_whitespace().map(OsString::from)).map_err(|error| error.kind())
+        parse(words.split_whitespace().map(OsString::from), |_| None).map_err(|error| error.kind())
     }
 
     #[test]
@@ -156,7 +178,7 @@ mod tests {
     fn switches_of_one_letter_may_say_it_too() {
         let read = |line: &str| -> Result<Brief, clap::Error> {
             let words = format!("brief {line}");
-            parse(words.split_whitespace().map(OsString::from))
+            parse(words.split_whitespace().map(OsString::from), |_| None)
         };
         for (line, quiet, all) in [
             ("-q=true", true, false),
@@ -172,5 +194,28 @@ mod tests {
         for line in ["-q=maybe", "-q=", "-=true", "-x=true"] {
             assert_eq!(read(line).unwrap_err().kind(), ErrorKind::UnknownArgument, "{line}");
         }
+    }
+
+    #[test]
+    fn a_switch_before_arguments_of_any_kind_is_a_switch_still() {
+        #[derive(Debug, Parser)]
+        struct Run {
+            #[arg(short)]
+            detach: bool,
+            #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+            image_and_command: Vec<String>,
+        }
+        let read = |line: &str| -> Run {
+            let words = format!("run {line}");
+            let misread = |run: &Run| {
+                run.image_and_command.first().filter(|word| word.starts_with('-')).cloned()
+            };
+            parse(words.split_whitespace().map(OsString::from), misread).unwrap()
+        };
+        let run = read("-d=true image -d=true");
+        assert!(run.detach && run.image_and_command == ["image", "-d=true"]);
+        assert!(!read("-d=false image").detach);
+        assert_eq!(read("-x=1 image").image_and_command, ["-x", "image"]);
+        assert_eq!(read("--what=1").image_and_command, ["--what=1"]);
     }
 }

@@ -19,6 +19,33 @@ use std::io::Write;
 
 use crate::error::Failure;
 
+/// How long a word of a message may be, in characters: no name or path that means something is
+/// longer.
+const LONGEST_WORD: usize = 600;
+
+/// How much of a longer one is shown.
+const SHOWN_OF_WORD: usize = 100;
+
+/// A message with what is much too long in it cut: nobody reads a name of ten thousand letters.
+pub(crate) fn shortened(message: &str) -> std::borrow::Cow<'_, str> {
+    let is_long = |word: &str| word.len() > LONGEST_WORD && word.chars().count() > LONGEST_WORD;
+    if !message.split_whitespace().any(is_long) {
+        return message.into();
+    }
+    let mut short = String::new();
+    for piece in message.split_inclusive(char::is_whitespace) {
+        match is_long(piece) {
+            true => {
+                short.extend(piece.chars().take(SHOWN_OF_WORD));
+                short.push('…');
+                short.extend(piece.chars().next_back().filter(|last| last.is_whitespace()));
+            }
+            false => short.push_str(piece),
+        }
+    }
+    short.into()
+}
+
 /// What stands before an error on standard error.
 pub(crate) const ERROR: &str = "\u{1b}[1;31merror:\u{1b}[0m ";
 
@@ -52,4 +79,18 @@ pub(crate) fn say_bytes(bytes: &[u8]) -> Result<(), Failure> {
         std::io::ErrorKind::BrokenPipe => Failure::silent(141),
         _ => Failure::new(format!("cannot write to standard output: {error}")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_much_too_long_is_cut() {
+        let long = "é".repeat(10_000);
+        let short = shortened(&format!("no image `{long} here:\n{long}\n")).into_owned();
+        assert!(short.starts_with("no image `éé") && short.ends_with("é…\n"), "{short}");
+        assert!(short.contains("… here:\n") && short.chars().count() < 300, "{short}");
+        assert_eq!(shortened("as  it\tis\n"), "as  it\tis\n");
+    }
 }

@@ -1,6 +1,10 @@
 //! The exit status of a command line that cannot be understood.
 
+use std::io::Write;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::ui::shortened;
 
 /// docker's for options: as of all failures that are not those of a container's command.
 const OPTION: u8 = 125;
@@ -14,6 +18,17 @@ pub(crate) fn status(error: &clap::Error) -> u8 {
         ErrorKind::ArgumentConflict => OPTION,
         _ if is_about_an_option(error) => OPTION,
         _ => OTHER,
+    }
+}
+
+/// Prints it, or the help that was asked for.
+pub(crate) fn tell(error: &clap::Error) {
+    // Nobody is left to be told if even this cannot be printed.
+    if error.use_stderr() {
+        let text = error.render().ansi().to_string();
+        let _ = anstream::stderr().write_all(shortened(&text).as_bytes());
+    } else {
+        let _ = error.print();
     }
 }
 

@@ -181,3 +181,30 @@ fn options_of_podmans_that_are_common_are_here() {
         ],
     );
 }
+
+#[test]
+fn switches_of_one_letter_may_have_a_value_before_an_image() {
+    let tierce = tierce();
+    let id = tierce.ok(["run", "-d=true", "--rm", "busybox", "sleep", "60"]);
+    tierce.ok(["kill", id.trim()]);
+    assert_eq!(tierce.ok(["run", "-i=false", "--rm", "busybox", "echo", "-d=true"]), "-d=true\n");
+    let refused = tierce.run(["run", "-x=true", "busybox"]);
+    assert!(refused.stderr.contains("unknown option `-x`"), "{refused:?}");
+}
+
+#[test]
+fn what_is_much_too_long_is_not_repeated() {
+    let tierce = tierce();
+    let long = "x".repeat(10_000);
+    for words in [
+        vec!["run", &long],
+        vec!["pull", &long],
+        vec!["build", "-t", &long, "."],
+        vec!["build", "--platform", &long, "."],
+    ] {
+        let refused = tierce.run(words);
+        assert!(refused.code != 0 && refused.stderr.len() < 3000, "{}", refused.stderr.len());
+    }
+    let option = format!("--{long}");
+    assert!(tierce.run(["build", &option, "."]).stderr.len() < 3000);
+}

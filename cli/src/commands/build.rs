@@ -143,9 +143,6 @@ pub(crate) struct Args {
     /// The context goes nowhere, so there is nothing to compress
     #[arg(long, hide = true)]
     compress: bool,
-    /// There is one builder, and nothing to choose
-    #[arg(long, hide = true)]
-    builder: Option<String>,
     #[command(flatten)]
     refused: refused::Refused,
     #[command(flatten)]

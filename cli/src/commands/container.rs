@@ -76,6 +76,15 @@ enum Action {
 }
 
 impl Args {
+    /// What stands in the place of the image, if it looks like a switch.
+    pub(crate) fn image_like_a_switch(&self) -> Option<String> {
+        match &self.action {
+            Action::Create(args) => args.image_like_a_switch(),
+            Action::Run(args) => args.image_like_a_switch(),
+            _ => None,
+        }
+    }
+
     /// Whether files of many owners are made.
     pub(crate) fn makes_trees(&self) -> bool {
         matches!(self.action, Action::Create(_) | Action::Run(_))

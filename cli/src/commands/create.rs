@@ -21,6 +21,13 @@ pub(crate) struct Args {
     _refused: NotAttached,
 }
 
+impl Args {
+    /// What stands in the place of the image, if it looks like a switch.
+    pub(crate) fn image_like_a_switch(&self) -> Option<String> {
+        self.options.image_like_a_switch()
+    }
+}
+
 /// Carries it out.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let store = app.store()?;

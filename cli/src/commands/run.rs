@@ -43,6 +43,13 @@ pub(crate) struct Args {
     options: CreateOptions,
 }
 
+impl Args {
+    /// What stands in the place of the image, if it looks like a switch.
+    pub(crate) fn image_like_a_switch(&self) -> Option<String> {
+        self.options.image_like_a_switch()
+    }
+}
+
 /// A stream that one can take part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Channel {

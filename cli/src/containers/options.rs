@@ -153,6 +153,11 @@ impl CreateOptions {
     fn name(&self) -> Option<&str> {
         self.name.as_deref().map(|name| name.strip_prefix('/').unwrap_or(name))
     }
+
+    /// What stands in the place of the image, if it looks like a switch.
+    pub(crate) fn image_like_a_switch(&self) -> Option<String> {
+        self.image_and_command.first().filter(|word| word.starts_with('-')).cloned()
+    }
 }
 
 /// Makes a container; the lease keeps it.
