@@ -147,9 +147,16 @@ fn what_happened_is_found_afterwards() {
     for bounds in [["--since", "2030-01-01", "--until", "0s"], ["--since", "0", "--until", "1h"]] {
         assert_eq!(tierce.ok([&["events"], &bounds[..]].concat()), "", "{bounds:?}");
     }
-    for wrong in [["--filter", "nothing=1"], ["--since", "nothing"], ["--format", "{{.Nothing"]] {
+    for wrong in [["--filter", "nothing=1"], ["--since", "nothing"]] {
         assert_eq!(tierce.run([&["events", "--until", "0s"], &wrong[..]].concat()).code, 1);
     }
+    // That a format asks for what there is not is said before anything happens.
+    for wrong in ["{{.Nothing", "{{.nothing}}", "{{.Actor.Nothing}}"] {
+        assert_eq!(tierce.run(["events", "--format", wrong]).code, 64, "{wrong}");
+    }
+    let name = "{{.Actor.Attributes.name}}";
+    let named = ["events", "--until", "0s", "--filter", "type=image", "--format", name];
+    assert!(tierce.ok(named).contains("other"));
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn containers_are_shown_in_dockers_words() {
     let format = "{{.Names}}|{{.Command}}|{{.Networks}}|{{.Ports}}|{{.Mounts}}";
     let ports = format!("7/tcp, {}->80/tcp", place.trim());
     let expected = format!(
-        "new|\"true\"|host||\nover|\"sh -c 'exit 3'\"|host||\nweb|\"sleep 1000\"|lan,more|{ports}|kept\n"
+        "new|\"true\"|host||/etc\nover|\"sh -c 'exit 3'\"|host||\nweb|\"sleep 1000\"|lan,more|{ports}|kept\n"
     );
     assert_eq!(tierce.ok(["ps", "-a", "--format", format]), expected);
     let sizes = tierce.ok(["ps", "-as", "--format", "{{.Size}}"]);
@@ -109,9 +109,9 @@ fn networks_are_found_by_what_they_are() {
     let tierce = tierce();
     for (filter, expected) in [
         ("type=custom", &["lan", "more"][..]),
-        ("type=builtin", &["host", "none"]),
+        ("type=builtin", &["bridge", "host", "none"]),
         ("driver=null", &["none"]),
-        ("scope=local", &["host", "lan", "more", "none"]),
+        ("scope=local", &["bridge", "host", "lan", "more", "none"]),
         ("name=^(lan|host)$", &["host", "lan"]),
         ("dangling=true", &[]),
     ] {

@@ -419,6 +419,7 @@ fn signals_of_real_time_arrive_and_volumes_are_found_by_patterns() {
     let script = "trap 'echo got; exit 4' 64; echo ready; while :; do sleep 0.01; done";
     tierce.ok(["run", "-d", "--name", "one", "busybox", "sh", "-c", script]);
     testutil::wait_until("it listens", || tierce.ok(["logs", "one"]) == "ready\n");
+    assert_eq!(tierce.ok(["logs", "--since", "-1h", "one"]), "");
     tierce.ok(["kill", "-s", "64", "one"]);
     assert_eq!(tierce.ok(["wait", "one"]), "4\n");
     for name in ["volume_1_x", "volume_2_x"] {

@@ -26,11 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Begin with what happened then: a time, a second since 1970, or so long ago (42m)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// End with what happened then, and begin with all that is known unless `--since` says
     /// otherwise; without, what happens is shown as it does
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Only those of which this holds: type=, event=, container=, image=, volume=, network=,
     /// label=NAME[=VALUE]

@@ -18,10 +18,10 @@ pub(crate) struct Args {
     #[arg(short, long)]
     follow: bool,
     /// Nothing before this: a time (2013-01-02T13:23:37Z), a second since 1970, or so long ago (42m)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Nothing after this
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// So many lines from the end, or all
     #[arg(

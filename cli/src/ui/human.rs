@@ -64,6 +64,10 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         let ago = jiff::SignedDuration::try_from(ago).map_err(|_| unknown())?;
         return now.checked_sub(ago).map_err(|_| unknown());
     }
+    if let Some(from_now) = text.strip_prefix('-').and_then(length) {
+        let from_now = jiff::SignedDuration::try_from(from_now).map_err(|_| unknown())?;
+        return now.checked_add(from_now).map_err(|_| unknown());
+    }
     if let Ok(seconds) = text.parse::<f64>() {
         let nanos = (seconds * 1e9) as i128;
         return Timestamp::from_nanosecond(nanos).map_err(|_| unknown());
@@ -143,6 +147,7 @@ mod tests {
         for (text, expected) in [
             ("1h30m", "2024-05-06T05:38:09Z"),
             ("1.5s", "2024-05-06T07:08:07.5Z"),
+            ("-1.5s", "2024-05-06T07:08:10.5Z"),
             ("1714979289", "2024-05-06T07:08:09Z"),
             ("2024-01-02T03:04:05+01:00", "2024-01-02T02:04:05Z"),
             ("2024-01-02T03:04:05", "2024-01-02T03:04:05Z"),

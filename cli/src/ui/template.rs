@@ -117,6 +117,7 @@ mod tests {
             ("{{if or .Nope .Config.Entrypoint}}yes{{else}}no{{end}}", "no"),
             ("{{ .ID | upper | printf \"%-5s|%05d|%q|\" }}", "`%d` has no value"),
             ("{{printf \"%-5s|%05d|%q|%.2f%%\" .ID .N .ID .N}}", "abc  |00003|\"abc\"|3.00%"),
+            ("{{printf \"%q %q\" .Config.Cmd .Config.Labels}}", "[\"sh\" \"-c\"] map[\"a\":\"b\"]"),
             (
                 "{{.ID | upper}} {{title \"a bc\"}} {{truncate .ID 2}} {{pad .ID 1 1}}.",
                 "ABC A Bc ab  abc .",

@@ -212,7 +212,7 @@ impl Builder<'_> {
             self.plan.steps.push(attach(source, c"sys/fs/cgroup".into()));
             return Ok(());
         }
-        let tree = groups_directory(&legacy, attributes)
+        let tree = groups_directory(&legacy)
             .map_err(|errno| Error::setup("make the file system of /sys/fs/cgroup", errno))?;
         let tree = Source::Tree(self.plan.keep(tree));
         self.plan.steps.push(attach(tree, c"sys/fs/cgroup".into()));
@@ -424,15 +424,15 @@ impl Builder<'_> {
 
 /// A file system with a directory for each hierarchy, and links by the names of controllers that
 /// share one.
-fn groups_directory(legacy: &[Legacy], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
-    let tree = device::tmpfs(None, 0o755, attributes.difference(READ_ONLY))?;
+fn groups_directory(legacy: &[Legacy]) -> Result<OwnedFd, Errno> {
+    // As with docker it can be written to, but holds hardly more than these.
+    let tree = device::tmpfs(Some(64 << 10), 0o755, INERT)?;
     for Legacy { name, options } in legacy {
         rustix::fs::mkdirat(&tree, name.as_str(), Mode::from_raw_mode(0o755))?;
         for option in options.iter().filter(|option| *option != name && !option.contains('=')) {
             rustix::fs::symlinkat(name.as_str(), &tree, option.as_str())?;
         }
     }
-    sys::set_mount(tree.as_fd(), u64::from((attributes & READ_ONLY).bits()), 0)?;
     Ok(tree)
 }
 

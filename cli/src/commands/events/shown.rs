@@ -8,6 +8,9 @@ use crate::error::Failure;
 use crate::ui::say;
 use crate::ui::template::Template;
 
+/// docker's status for a format that asks for what there is not.
+const BAD_FORMAT: u8 = 64;
+
 /// How they are shown.
 pub(super) enum Form {
     Line,
@@ -21,7 +24,13 @@ impl Form {
         match format {
             None | Some("") => Ok(Form::Line),
             Some("json") => Ok(Form::Json),
-            Some(text) => Template::parse(text).map(Form::Template).map_err(Failure::new),
+            Some(text) => {
+                let parsed = Template::parse(text).and_then(|template| {
+                    // What no event has is said before there is one.
+                    template.render(&fields(&nothing())).map(|_| template)
+                });
+                parsed.map(Form::Template).map_err(|error| Failure::new(error).code(BAD_FORMAT))
+            }
         }
     }
 
@@ -35,6 +44,18 @@ impl Form {
             }
         }
         Ok(())
+    }
+}
+
+/// An event of nothing, which has all fields.
+fn nothing() -> Event {
+    Event {
+        number: 0,
+        millis: 0,
+        kind: String::new(),
+        action: String::new(),
+        actor: String::new(),
+        attributes: std::collections::BTreeMap::new(),
     }
 }
 

@@ -69,7 +69,7 @@ impl Verb {
                     None => text,
                 }
             }
-            ('q', _) => Value::from(plain(value)).to_string(),
+            ('q', _) => quoted(value),
             ('d', Value::Number(number)) => number.to_string(),
             ('x', Value::Number(number)) => {
                 format!("{:x}", number.as_i64().unwrap_or_default())
@@ -87,6 +87,24 @@ impl Verb {
             (false, true) => "0".repeat(missing) + &text,
             (false, false) => " ".repeat(missing) + &text,
         })
+    }
+}
+
+/// Go quotes each text of a list or map.
+fn quoted(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(quoted).collect::<Vec<_>>().join(" "))
+        }
+        Value::Object(fields) => {
+            let mut pairs: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{}:{}", quoted(&name.clone().into()), quoted(value)))
+                .collect();
+            pairs.sort_unstable();
+            format!("map[{}]", pairs.join(" "))
+        }
+        value => Value::from(plain(value)).to_string(),
     }
 }
 

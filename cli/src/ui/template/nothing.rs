@@ -17,6 +17,7 @@ const TEXTS: &[&str] = &["Driver", "Name"];
 /// Fields that would hold a map.
 const MAPS: &[&str] = &[
     "Annotations",
+    "Attributes",
     "Config",
     "DriverOpts",
     "ExposedPorts",
