@@ -11,6 +11,7 @@ use runtime::userns::{self, Entered, Ids, Isolation, Mode};
 use crate::error::{Doing, Failure};
 use crate::machine::{Machine, is_in_first_user_namespace};
 use crate::members::Members;
+use crate::terminal::DetachKeys;
 use crate::ui::transfer::Shown;
 
 /// The program while it carries out one command. Nothing is opened before it is needed.
@@ -107,6 +108,17 @@ impl App {
             Isolation::Namespaces => "namespaces",
             Isolation::Chroot => "chroot",
         }
+    }
+
+    /// The keys that leave a container: those that were chosen, or those of docker's configuration,
+    /// where somebody may have noted others for all times. What is no keys there is passed over.
+    pub(crate) fn detach_keys(&self, chosen: Option<&DetachKeys>) -> DetachKeys {
+        let noted = || {
+            let text = std::fs::read(self.machine.docker_config()).ok()?;
+            let config: serde_json::Value = serde_json::from_slice(&text).ok()?;
+            config["detachKeys"].as_str()?.parse().ok()
+        };
+        chosen.cloned().or_else(noted).unwrap_or_default()
     }
 
     /// Whether containers have chroot(2) alone.

@@ -15,9 +15,10 @@ use crate::terminal::DetachKeys;
 // What `tierce attach` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The keys that leave the container to itself, as ctrl-p,ctrl-q
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    /// The keys that leave the container to itself; ctrl-p,ctrl-q unless docker's
+    /// configuration says otherwise
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<DetachKeys>,
     /// Pass no standard input on
     #[arg(long)]
     no_stdin: bool,
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         shown: Shown::ALL,
         terminal: config.terminal,
         signals: args.sig_proxy && !config.terminal,
-        detach_keys: args.detach_keys.clone(),
+        detach_keys: app.detach_keys(args.detach_keys.as_ref()),
     };
     joining.check()?;
     let caught = Caught::catch()?;

@@ -43,9 +43,10 @@ pub(crate) struct Args {
     /// Let the command do what those of a privileged container may
     #[arg(long)]
     privileged: bool,
-    /// The keys that leave a command at a terminal to itself, as ctrl-p,ctrl-q
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    /// The keys that leave a command at a terminal to itself; ctrl-p,ctrl-q unless docker's
+    /// configuration says otherwise
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<DetachKeys>,
     /// Name or id of the container
     container: String,
     /// The command and its arguments
@@ -89,7 +90,8 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         (true, _) => Ok(0),
         (false, true) => {
             let [terminal] = descriptors::take(&keeper)?;
-            let keys = args.interactive.then(|| args.detach_keys.clone());
+            let keys = app.detach_keys(args.detach_keys.as_ref());
+            let keys = args.interactive.then_some(keys);
             match at_terminal(&File::from(terminal), keys)? {
                 Left::Closed => end(&keeper),
                 Left::Open => Ok(0),

@@ -25,9 +25,10 @@ pub(crate) struct Args {
     /// Take part in these alone: stdin, stdout, stderr
     #[arg(short, long, value_enum, value_name = "STREAM", conflicts_with = "detach")]
     attach: Vec<Channel>,
-    /// The keys that leave the container to itself, as ctrl-p,ctrl-q
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    /// The keys that leave the container to itself; ctrl-p,ctrl-q unless docker's
+    /// configuration says otherwise
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<DetachKeys>,
     /// Pass signals on to the container
     #[arg(
         long,
@@ -60,7 +61,7 @@ enum Channel {
 
 /// Carries it out: its status is the command's.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
-    let joining = args.joining();
+    let joining = args.joining(app);
     if !args.detach {
         joining.check()?;
     }
@@ -94,7 +95,7 @@ fn start(args: &Args, app: &App, joining: &Joining) -> Outcome {
 
 impl Args {
     /// How we take part in it.
-    fn joining(&self) -> Joining {
+    fn joining(&self, app: &App) -> Joining {
         Joining {
             input: self.options.interactive && self.takes_part_in(Channel::Stdin),
             shown: Shown {
@@ -103,7 +104,7 @@ impl Args {
             },
             terminal: self.options.tty,
             signals: self.sig_proxy && !self.options.tty,
-            detach_keys: self.detach_keys.clone(),
+            detach_keys: app.detach_keys(self.detach_keys.as_ref()),
         }
     }
 

@@ -20,9 +20,10 @@ pub(crate) struct Args {
     /// Pass standard input on
     #[arg(short, long)]
     interactive: bool,
-    /// The keys that leave the container to itself, as ctrl-p,ctrl-q
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    /// The keys that leave the container to itself; ctrl-p,ctrl-q unless docker's
+    /// configuration says otherwise
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<DetachKeys>,
     /// Names or ids of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
@@ -66,7 +67,7 @@ fn attached(args: &Args, app: &App, store: &Store, name: &str) -> Outcome {
         shown: Shown::ALL,
         terminal: config.terminal,
         signals: !config.terminal,
-        detach_keys: args.detach_keys.clone(),
+        detach_keys: app.detach_keys(args.detach_keys.as_ref()),
     };
     joining.check()?;
     let caught = Caught::catch()?;
