@@ -25,6 +25,7 @@ fn what_a_pipeline_does_before_it_builds_and_after() {
     assert_eq!(tierce.ok([&create[..], &more[..]].concat()), "b1\n");
     let shown = tierce.ok(["buildx", "inspect", "--bootstrap", "b1"]);
     assert!(shown.contains("Name:          b1\n") && shown.contains("Status:    running\n"));
+    assert_eq!(tierce.ok(["buildx", "inspect", "--builder", "b1"]), shown);
     assert!(tierce.ok(["buildx", "ls"]).contains("\nb1*"), "it was chosen");
 
     let build = ["-q", "-t", "made"];

@@ -54,12 +54,18 @@ pub(super) struct Inspect {
     /// Start it before: there is nothing to be started
     #[arg(long)]
     bootstrap: bool,
+    /// Its name, too
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    builder: Option<String>,
     /// Its name; the one that was chosen if none is given
     name: Option<String>,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Stop {
+    /// Its name, too
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    builder: Option<String>,
     /// Its name; the one that was chosen if none is given
     name: Option<String>,
 }
@@ -75,6 +81,9 @@ pub(super) struct Rm {
     /// All but the default
     #[arg(long, conflicts_with = "names")]
     all_inactive: bool,
+    /// A name, too
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["names", "all_inactive"])]
+    builder: Option<String>,
     /// Their names; the one that was chosen if none is given
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -139,7 +148,7 @@ pub(super) fn list(app: &App) -> Outcome {
 }
 
 pub(super) fn inspect(args: &Inspect, app: &App) -> Outcome {
-    let Named { name, platforms } = one(args.name.as_ref(), app)?;
+    let Named { name, platforms } = one(args.name.as_ref().or(args.builder.as_ref()), app)?;
     say!("Name:          {name}");
     say!("Driver:        {DRIVER}");
     say!("");
@@ -153,15 +162,16 @@ pub(super) fn inspect(args: &Inspect, app: &App) -> Outcome {
 
 /// Nothing runs between builds: that there is such a builder is all that can be said.
 pub(super) fn stop(args: &Stop, app: &App) -> Outcome {
-    one(args.name.as_ref(), app).map(|_| 0)
+    one(args.name.as_ref().or(args.builder.as_ref()), app).map(|_| 0)
 }
 
 pub(super) fn remove(args: &Rm, app: &App) -> Outcome {
     let builders = Builders::of(app.store()?)?;
-    let names = match (args.all_inactive, args.names.is_empty()) {
+    let named: Vec<String> = args.names.iter().chain(&args.builder).cloned().collect();
+    let names = match (args.all_inactive, named.is_empty()) {
         (true, _) => builders.all()?.into_iter().skip(1).map(|builder| builder.name).collect(),
         (false, true) => vec![builders.chosen()?],
-        (false, false) => args.names.clone(),
+        (false, false) => named,
     };
     for name in names {
         builders.remove(&name)?;
