@@ -36,6 +36,9 @@ pub struct Plan {
 /// How deep targets may inherit from each other, and use each other.
 const MAX_DEPTH: usize = 100;
 
+/// The targets and groups below each group that was looked at.
+type Members = BTreeMap<String, (Vec<String>, Vec<String>)>;
+
 impl Definitions {
     /// Picks targets by their names, groups or patterns; `overrides` are texts as
     /// `pattern.key=value`.
@@ -59,7 +62,7 @@ impl Definitions {
         }
         let mut plan = Plan::default();
         for name in &wanted {
-            let (targets, groups) = self.members(name, &mut Vec::new());
+            let (targets, groups) = self.members(name, &mut Members::new());
             for target in targets {
                 let resolved = self.target(&target, &overrides)?;
                 plan.targets.insert(target, resolved);
@@ -92,14 +95,15 @@ impl Definitions {
     }
 
     /// The targets and groups below a name.
-    fn members(&self, name: &str, visited: &mut Vec<String>) -> (Vec<String>, Vec<String>) {
+    fn members(&self, name: &str, visited: &mut Members) -> (Vec<String>, Vec<String>) {
         let Some(group) = self.groups.iter().find(|group| group.name == name) else {
             return (vec![name.to_owned()], Vec::new());
         };
-        if visited.iter().any(|known| known == name) {
-            return (Vec::new(), Vec::new());
+        if let Some(known) = visited.get(name) {
+            return known.clone();
         }
-        visited.push(name.to_owned());
+        // Nothing for whoever is its own member.
+        visited.insert(name.to_owned(), (Vec::new(), Vec::new()));
         let (mut targets, mut groups) = (Vec::new(), vec![name.to_owned()]);
         for member in &group.targets {
             let (below, more) = self.members(member, visited);
@@ -110,6 +114,11 @@ impl Definitions {
             }
             groups.extend(more);
         }
+        for list in [&mut targets, &mut groups] {
+            let mut seen = BTreeSet::new();
+            list.retain(|name| seen.insert(name.clone()));
+        }
+        visited.insert(name.to_owned(), (targets.clone(), groups.clone()));
         (targets, groups)
     }
 

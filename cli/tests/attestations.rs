@@ -142,6 +142,9 @@ fn whoever_asks_for_the_image_gets_the_image() {
     );
 
     let listed = tierce.ok(["buildx", "imagetools", "inspect", &name]);
+    let format = "{{json .Provenance.SLSA.invocation.configSource}}";
+    let source = tierce.ok(["buildx", "imagetools", "inspect", "--format", format, &name]);
+    assert_eq!(json(&source)["entryPoint"], "Dockerfile");
     assert!(
         listed.contains("unknown/unknown") && listed.contains("attestation-manifest"),
         "{listed}"

@@ -19,6 +19,11 @@ const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 const STATEMENT: &str = "https://in-toto.io/Statement/v0.1";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
+/// The digest of the image that an entry of an index is about, if it is about one.
+pub fn subject_of(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.get(SUBJECT).map(String::as_str)
+}
+
 /// Something said, of a kind that an URI names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predicate {

@@ -2,6 +2,7 @@
 
 mod create;
 mod inspect;
+mod statements;
 
 use clap::Subcommand;
 

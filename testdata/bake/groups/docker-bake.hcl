@@ -6,3 +6,6 @@ group "inner" {
 target "a" {}
 target "b" {}
 target "c" { dockerfile = "" }
+group "again" { targets = ["inner", "default"] }
+group "self" { targets = ["self", "a"] }
+target "self" {}

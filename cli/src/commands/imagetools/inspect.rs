@@ -6,6 +6,7 @@ use oci::{Descriptor, Document, ImageConfig, Index, Reference};
 use registry_client::Client;
 use serde_json::{Map, Value, json};
 
+use super::statements;
 use crate::app::App;
 use crate::clients::{self, ConnectionArgs};
 use crate::error::{Failure, Outcome};
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     /// Print the manifest or index itself, byte for byte
     #[arg(long, conflicts_with = "format")]
     raw: bool,
-    /// `json`, or placeholders: '{{.Manifest.Digest}}', '{{json .Image}}'
+    /// `json`, or placeholders: '{{.Manifest.Digest}}', '{{json .Image}}', '{{json .Provenance}}'
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// The image
@@ -38,7 +39,13 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
         _ if args.raw => say_bytes(document.bytes())?,
         None => say_bytes(in_words(&args.image, &document).as_bytes())?,
         Some(format) => {
-            let value = network.block_on(described(&client, &args.image, &document))?;
+            let mut value = network.block_on(described(&client, &args.image, &document))?;
+            // What is asked for alone is worth reading.
+            if format.contains("Provenance") || format.contains("SBOM") {
+                let said = network.block_on(statements::read(&client, &args.image, &document))?;
+                value["Provenance"] = said.provenance;
+                value["SBOM"] = said.sbom;
+            }
             let format = if format == "json" { "{{json .}}" } else { format };
             say_value(format, &value)?;
         }
@@ -127,7 +134,12 @@ async fn configs(client: &Client, name: &Reference, index: &Index) -> Result<Val
             configs.insert(platform, config);
         }
     }
-    Ok(Value::Object(configs))
+    // Of one image it is the config itself.
+    let only = configs.keys().next().cloned().filter(|_| configs.len() == 1);
+    Ok(match only {
+        Some(platform) => configs.remove(&platform).unwrap_or_default(),
+        None => Value::Object(configs),
+    })
 }
 
 /// The config of an image, and its platform; an artifact has none.
