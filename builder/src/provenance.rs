@@ -39,6 +39,16 @@ pub struct Provenance {
     pub epoch: Option<i64>,
 }
 
+/// What is told of the name of an image: of a layout its directory's name alone, since it may be
+/// at any place.
+pub(crate) fn told_name(name: &str) -> String {
+    const LAYOUT: &str = "oci-layout://";
+    match name.strip_prefix(LAYOUT) {
+        Some(path) => format!("{LAYOUT}{}", path.rsplit('/').next().unwrap_or(path)),
+        None => name.to_owned(),
+    }
+}
+
 /// Something that RUN asks for by a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {

@@ -137,6 +137,30 @@ fn images_are_pushed_for_several_platforms() {
 }
 
 #[test]
+fn what_is_said_of_a_target_does_not_depend_on_where_others_were_put() {
+    let tierce = tierce();
+    let definition = r#"
+target "base" { dockerfile-inline = "FROM scratch\nCOPY file /base\n" }
+target "app" {
+  contexts          = { base = "target:base" }
+  dockerfile-inline = "FROM base\nCOPY file /app\n"
+  args              = { SOURCE_DATE_EPOCH = "1" }
+  attest            = ["type=provenance,mode=max"]
+  output            = ["type=oci,tar=false,dest=layout"]
+}
+"#;
+    let project = project(&tierce, &[("docker-bake.hcl", definition), ("file", "content")]);
+    let built = || {
+        let baked = bake(&tierce, &project, &["app", "--set=base.args.SOURCE_DATE_EPOCH=1"]);
+        assert!(baked.success, "{baked:?}");
+        let index = fs::read_to_string(project.join("layout/index.json")).unwrap();
+        fs::remove_dir_all(project.join("layout")).unwrap();
+        index
+    };
+    assert_eq!(built(), built());
+}
+
+#[test]
 fn the_first_failure_ends_all_and_is_the_status() {
     let tierce = tierce();
     busybox(&tierce);

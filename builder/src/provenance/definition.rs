@@ -137,7 +137,7 @@ impl<'a> List<'a> {
 /// What BuildKit calls an image.
 fn identifier(image: &BaseImage) -> String {
     if image.name.contains("://") {
-        return image.name.clone();
+        return super::told_name(&image.name);
     }
     match (image.name.parse::<Reference>(), &image.digest) {
         (Ok(name), Some(digest)) if name.digest().is_none() => {

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use oci::{Algorithm, DiffId, Digest, Platform};
 
+use super::told_name;
 use crate::graph::Graph;
 use crate::images::BaseImage;
 use crate::op::{Op, Remote, RemoteUrl};
@@ -58,7 +59,7 @@ pub(super) fn of(
         .filter(|(step, _)| is_needed(step))
         .map(|(_, image)| Material {
             kind: MaterialKind::Image {
-                name: image.name.clone(),
+                name: told_name(&image.name),
                 platform: image.config.platform().normalized().to_string(),
             },
             digest: image.digest.as_ref().map(ToString::to_string),

@@ -25,11 +25,9 @@ const PACE: Duration = Duration::from_millis(20);
 /// Builds all targets of a plan, each after those that it uses.
 pub(super) fn run(args: &Args, app: &App, plan: &Plan) -> Outcome {
     let scratch = tempfile::tempdir().doing(|| "cannot make a directory for the targets".into())?;
-    let used: BTreeSet<&str> = plan.targets.values().flat_map(Target::uses).collect();
-    let mut linked = BTreeMap::new();
-    for (number, name) in used.iter().enumerate() {
-        linked.insert((*name).to_owned(), scratch.path().join(format!("layout-{number}")));
-    }
+    let used = plan.targets.values().flat_map(Target::uses);
+    let place = |name: &str| (name.to_owned(), scratch.path().join(name));
+    let linked: BTreeMap<String, PathBuf> = used.map(place).collect();
     let runner = Runner { args, app, plan, linked, scratch: scratch.path() };
     let cancel = Cancel::new()?;
     let _interrupts = signals::cancel_on_signal(&cancel)?;
@@ -150,6 +148,7 @@ impl Runner<'_> {
     }
 
     fn metadata_of(&self, name: &str) -> PathBuf {
+        // No target has a dot in its name.
         self.scratch.join(format!("{name}.json"))
     }
 

@@ -33,7 +33,8 @@ impl NamedContextArg {
     pub(super) fn shown(&self) -> String {
         match &self.value {
             Value::Directory(_) => format!("local:{}", self.name),
-            Value::Image(name) if layouts::is_layout(name) => name.clone(),
+            // A layout may be at any place.
+            Value::Image(name) if layouts::is_layout(name) => format!("local:{}", self.name),
             Value::Image(name) => format!("docker-image://{name}"),
             Value::Remote(remote) => remote.to_string(),
         }

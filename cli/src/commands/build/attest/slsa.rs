@@ -241,6 +241,11 @@ fn material(material: &Material) -> Value {
 
 /// The package URL of an image by the name that the builder has for it.
 fn image_url(name: &str, platform: &str) -> String {
+    if let Some(layout) = name.strip_prefix("oci-layout://") {
+        let (layout, digest) = layout.split_once('@').unwrap_or((layout, ""));
+        let platform = platform.replace('/', "%2F");
+        return format!("pkg:oci/{layout}?digest={digest}&platform={platform}");
+    }
     let parsed = (name.parse::<Reference>(), platform.parse::<Platform>());
     let (Ok(name), Ok(platform)) = parsed else { return name.to_owned() };
     // A name with a tag and a digest was written with one of them: it was the tag.
