@@ -235,11 +235,29 @@ fn what_is_wrong_is_said_with_its_place() {
 fn targets_and_variables_are_listed() {
     let tierce = tierce();
     let definition = "variable \"V\" {\n  default = 1\n  description = \"a number\"\n}\n\
-                      target \"a\" { description = \"what it is\" }\n";
+                      variable \"W\" { type = list(string) }\n\
+                      group \"all\" { targets = [\"b\", \"a\"] }\n\
+                      target \"a\" { description = \"what it is\" }\n\
+                      target \"b\" {}\ntarget \"_c\" {}\n";
     let project = project(&tierce, &[("docker-bake.hcl", definition)]);
-    let listed = bake(&tierce, &project, &["--list=targets"]).stdout;
-    assert!(listed.contains("a ") && listed.contains("what it is"), "{listed}");
-    let listed = bake(&tierce, &project, &["--list=type=variables,format=json"]).stdout;
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed[0]["value"], "1");
+    let list = |what: &str| bake(&tierce, &project, &["--list", what]).stdout;
+    assert_eq!(list("targets"), "TARGET    DESCRIPTION\na         what it is\nall       a, b\nb\n");
+    let listed: Value = serde_json::from_str(&list("type=targets,format=json")).unwrap();
+    assert_eq!(
+        listed,
+        serde_json::json!([
+            { "name": "a", "description": "what it is" },
+            { "name": "all", "description": "a, b", "group": true },
+            { "name": "b" },
+        ])
+    );
+    let listed: Value = serde_json::from_str(&list("type=variables,format=json")).unwrap();
+    assert_eq!(
+        listed,
+        serde_json::json!([
+            { "name": "V", "description": "a number", "value": "1" },
+            { "name": "W", "type": "list of string" },
+        ])
+    );
+    assert!(list("variables").contains("<null>"));
 }

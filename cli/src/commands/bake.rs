@@ -1,6 +1,7 @@
 //! `tierce bake`: several builds, as a file describes them.
 
 mod files;
+mod list;
 mod run;
 mod surroundings;
 mod words;
@@ -10,11 +11,11 @@ use std::path::PathBuf;
 use bake::{Definitions, Plan};
 use oci::Platform;
 
+use self::list::List;
 use self::surroundings::Environment;
 use crate::app::App;
 use crate::error::{Failure, Outcome};
-use crate::ui::table::Table;
-use crate::ui::{say, say_bytes};
+use crate::ui::say;
 
 // What `tierce bake` takes.
 #[derive(clap::Args)]
@@ -80,37 +81,6 @@ pub(crate) struct Args {
     targets: Vec<String>,
 }
 
-/// What is listed, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct List {
-    variables: bool,
-    json: bool,
-}
-
-impl std::str::FromStr for List {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<List, String> {
-        let mut list = List { variables: false, json: false };
-        let mut kind = None;
-        for field in text.split(',') {
-            match field.split_once('=').unwrap_or(("type", field)) {
-                ("type", "targets") => kind = Some(false),
-                ("type", "variables") => kind = Some(true),
-                ("format", "json") => list.json = true,
-                ("format", "table") => list.json = false,
-                _ => {
-                    return Err(format!(
-                        "`{field}` is none of type=targets, type=variables, format=json"
-                    ));
-                }
-            }
-        }
-        list.variables = kind.ok_or("it needs type=targets or type=variables")?;
-        Ok(list)
-    }
-}
-
 /// Carries it out; the status is that of the first build that failed.
 pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     super::builder::check_builder(args.builder.as_deref(), app)?;
@@ -126,7 +96,7 @@ pub(crate) fn run(args: &Args, app: &App) -> Outcome {
     let definitions = Definitions::read(&files, &given, &environment)
         .map_err(|error| Failure::new(error.to_string()))?;
     if let Some(list) = args.list {
-        return print_list(list, &definitions);
+        return list.print(&definitions);
     }
     let plan = plan(args, app, &definitions, &environment)?;
     if args.print {
@@ -195,44 +165,4 @@ fn check_allowed(args: &Args, plan: &Plan) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn print_list(list: List, definitions: &Definitions) -> Outcome {
-    let rows: Vec<[String; 3]> = match list.variables {
-        true => definitions
-            .variables
-            .iter()
-            .map(|variable| {
-                let value = variable.value.clone().unwrap_or_else(|| "<null>".to_owned());
-                [variable.name.clone(), value, variable.description.clone()]
-            })
-            .collect(),
-        false => {
-            let groups = definitions.groups.iter().map(|group| {
-                [group.name.clone(), group.targets.join(", "), group.description.clone()]
-            });
-            let targets = definitions
-                .targets
-                .iter()
-                .map(|target| [target.name.clone(), String::new(), target.description.clone()]);
-            groups.chain(targets).collect()
-        }
-    };
-    let second = if list.variables { "value" } else { "targets" };
-    if list.json {
-        let keys = ["name", second, "description"];
-        let object = |row: &[String; 3]| {
-            let pairs = keys.iter().zip(row).filter(|(_, text)| !text.is_empty());
-            let pairs = pairs.map(|(key, text)| ((*key).to_owned(), text.clone().into()));
-            serde_json::Value::Object(pairs.collect())
-        };
-        say!("{:#}", rows.iter().map(object).collect::<serde_json::Value>());
-        return Ok(0);
-    }
-    let mut table = Table::new(&["NAME", &second.to_uppercase(), "DESCRIPTION"]);
-    for row in rows {
-        table.row(row.into());
-    }
-    say_bytes(table.render().as_bytes())?;
-    Ok(0)
 }
