@@ -247,4 +247,5 @@ fn what_is_done_to_containers_and_images_is_told() {
     for event in ["save", "load", "tag"] {
         assert!(!past(&tierce, &["type=image", &format!("event={event}")]).is_empty(), "{event}");
     }
+    tierce.ok(["rm", "-f", "one"]);
 }

@@ -33,6 +33,7 @@ fn values_stand_in_the_word_of_their_letter() {
         tierce.ok(["exec", "-eX=4", "-w=/etc", "one", "sh", "-c", "echo $X; pwd"]),
         "4\n/etc\n"
     );
+    tierce.ok(["rm", "-f", "one"]);
 }
 
 #[test]
@@ -94,6 +95,7 @@ fn what_contradicts_itself_is_refused_and_what_repeats_itself_is_not() {
         tierce.ok(["run", "--rm", "--security-opt", option, "busybox", "true"]);
     }
     tierce.ok(["run", "--rm", "--log-opt", "max-size=9.035m", "busybox", "true"]);
+    tierce.ok(["rm", "-f", "parent"]);
 }
 
 #[test]
@@ -118,6 +120,7 @@ fn names_belong_to_the_network() {
     assert!(hosts.lines().any(|line| line.ends_with("\ta.example a")), "{hosts}");
     let machine = tierce.ok(["run", "--rm", "--net=host", "--uts=host", "busybox", "hostname"]);
     assert_eq!(tierce.ok(["run", "--rm", "--net=host", "busybox", "hostname"]), machine);
+    tierce.ok(["rm", "-f", "parent"]);
 }
 
 #[test]
@@ -258,6 +261,7 @@ fn links_reach_what_has_the_machines_network_and_what_comes_later() {
     assert!(found.contains(address.trim()), "{found}");
     tierce.ok(["rm", "-f", "early", "late"]);
     tierce.ok(["network", "rm", "lan"]);
+    tierce.ok(["rm", "-f", "first"]);
 }
 
 #[test]
@@ -281,6 +285,7 @@ fn a_container_that_just_ends_can_be_committed_and_its_image_removed() {
     assert_eq!(tierce.ok(["start", "-a", "other"]), "");
     tierce.ok(["run", "-d", "--name", "runs", "busybox", "sleep", "1000"]);
     assert_eq!(tierce.run(["rmi", "-f", "busybox"]).code, 1);
+    tierce.ok(["rm", "-f", "runs"]);
 }
 
 #[test]
@@ -314,6 +319,7 @@ fn what_is_paused_is_not_started_or_joined() {
     }
     tierce.ok(["unpause", "one"]);
     tierce.ok(["start", "one"]);
+    tierce.ok(["rm", "-f", "one"]);
 }
 
 #[test]
