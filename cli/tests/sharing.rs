@@ -119,6 +119,24 @@ fn among_the_machines_processes_nothing_stays_behind() {
     tierce.ok(["rm", "two"]);
 }
 
+/// Who may change interfaces gets some of his own, unless he asks for the machine's.
+#[test]
+fn the_machines_network_is_nobodys_to_change_by_default() {
+    let tierce = tierce();
+    let mode = |options: &[&str]| {
+        let id = tierce.ok([&["create"], options, &["busybox", "true"]].concat());
+        tierce.ok(["inspect", "-f", "{{.HostConfig.NetworkMode}}", id.trim()])
+    };
+    let rules = ["--cap-add=NET_ADMIN", "--cap-add=all", "--privileged"];
+    let root = rustix::process::geteuid().is_root();
+    for option in rules {
+        assert_eq!(mode(&[option]).trim(), if root { "bridge" } else { "host" }, "{option}");
+        assert_eq!(mode(&[option, "--network=host"]), "host\n", "{option}");
+    }
+    assert_eq!(mode(&["--cap-add=all", "--cap-drop=net_admin"]), "host\n");
+    assert_eq!(mode(&["--cap-add=SYS_ADMIN"]), "host\n");
+}
+
 /// With its default capabilities a container may make devices. Only those that every container
 /// has: whoever has the disk's has the machine.
 #[test]

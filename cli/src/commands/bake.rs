@@ -70,9 +70,6 @@ pub(crate) struct Args {
     /// Write what was built and pushed to this file, as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// There is one builder, and nothing to choose
-    #[arg(long, hide = true)]
-    builder: Option<String>,
     /// How many targets are built at once; 0 for as many as are good
     #[arg(short, long, value_name = "NUMBER", default_value_t = 0)]
     jobs: usize,

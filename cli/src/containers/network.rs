@@ -20,7 +20,8 @@ use crate::networks::{DEFAULT, NetworkChoice, way_out};
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArgs {
     /// The network that the command sees: host, none, bridge, container:NAME, or one of your own;
-    /// host if no port is published and nothing of the network's is set, else bridge. Of your own
+    /// host if no port is published, nothing of the network's is set, and root does not let the
+    /// container change it (--privileged, --cap-add NET_ADMIN); else bridge. Of your own
     /// also several, each with what the container has there:
     /// name=NAME,alias=NAME,ip=ADDRESS,mac-address=ADDRESS
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
@@ -157,14 +158,19 @@ impl NetworkArgs {
         !self.link.is_empty() || self.mac_address.is_some()
     }
 
-    /// The networks, given the ports.
-    pub(crate) fn chosen(&self, ports: &[Published], sharing: &Sharing) -> Result<Chosen, Failure> {
+    /// The networks, given the ports and whether the container could change the machine's.
+    pub(crate) fn chosen(
+        &self,
+        ports: &[Published],
+        sharing: &Sharing,
+        could_change: bool,
+    ) -> Result<Chosen, Failure> {
+        let wants_own =
+            !ports.is_empty() || self.wants_others() || sharing.sets_network() || could_change;
         let network = match self.first() {
             Some(choice) => choice.clone(),
-            None if ports.is_empty() && !self.wants_others() && !sharing.sets_network() => {
-                NetworkChoice::Host
-            }
-            None => NetworkChoice::Named(DEFAULT.into()),
+            None if wants_own => NetworkChoice::Named(DEFAULT.into()),
+            None => NetworkChoice::Host,
         };
         let mut chosen = Chosen {
             network,

@@ -26,6 +26,7 @@ use crate::keeper::log::LogLimits;
 use crate::keeper::log_notes::LogNotes;
 use crate::keeper::restart::RestartPolicy;
 use crate::keeper::wire::Request;
+use crate::machine::is_in_first_user_namespace;
 use crate::pulling::{self, PullPolicy};
 use health::HealthOptions;
 use isolation::Isolation;
@@ -194,7 +195,10 @@ pub(crate) fn create(
         let port = format!("{}/{}", port.container, port.protocol.as_str());
         runtime.exposed_ports.entry(port).or_insert_with(|| json!({}));
     }
-    let chosen = args.network.chosen(&ports, &args.sharing)?;
+    // In a user namespace of its own nobody rules the machine's network.
+    let could_change =
+        args.isolation.rules_its_network() && is_in_first_user_namespace() && !app.is_chroot_only();
+    let chosen = args.network.chosen(&ports, &args.sharing, could_change)?;
     NetworkArgs::tell_of_limits(&chosen.network);
     args.sharing.check(&chosen.network)?;
     args.network.check_links(store, &chosen.network)?;

@@ -49,6 +49,13 @@ impl Isolation {
         self.privileges(false).map(drop)
     }
 
+    /// Whether the container may change its network: interfaces, routes, rules.
+    pub(crate) fn rules_its_network(&self) -> bool {
+        "NET_ADMIN".parse().is_ok_and(|it: Capability| {
+            self.privileges(false).is_ok_and(|own| own.capabilities.contains(it))
+        })
+    }
+
     /// What the container's processes may do; all, if they are privileged.
     pub(crate) fn privileges(&self, privileged: bool) -> Result<Privileges, Failure> {
         let privileged = self.privileged || privileged;
