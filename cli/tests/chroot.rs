@@ -345,7 +345,8 @@ fn inside_a_container(options: &[&str], note: &str) {
          $t run --rm {name} stat -c '%u:%g %a' /made; $t push -q {name}"
     );
     let inner = ["inner", "sh", "-c", &script];
-    let said = outer.ok(["run", "--rm"].iter().chain(options).copied().chain(inner));
+    let said =
+        outer.ok(["run", "--rm", "--network=host"].iter().chain(options).copied().chain(inner));
     assert!(said.contains(note), "{said}");
     assert!(said.contains("as somebody"), "{said}");
     assert!(said.contains("7:8 644\n"), "{said}");
