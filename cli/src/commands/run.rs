@@ -104,7 +104,11 @@ impl Args {
             },
             terminal: self.options.tty,
             signals: self.sig_proxy && !self.options.tty,
-            detach_keys: app.detach_keys(self.detach_keys.as_ref()),
+            // Without a terminal no keys are typed: docker's configuration need not be read.
+            detach_keys: match self.options.tty {
+                true => app.detach_keys(self.detach_keys.as_ref()),
+                false => DetachKeys::default(),
+            },
         }
     }
 
