@@ -140,6 +140,41 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// Hashes what passes on its way to a writer.
+pub struct HashedWrite<W> {
+    inner: W,
+    hasher: Hasher,
+}
+
+impl<W> HashedWrite<W> {
+    /// Hashes what is written to `inner`.
+    pub fn new(inner: W, algorithm: Algorithm) -> HashedWrite<W> {
+        HashedWrite { inner, hasher: algorithm.hasher() }
+    }
+
+    /// The writer.
+    pub fn get_ref(&self) -> &W {
+        &self.inner
+    }
+
+    /// The writer, and the digest of what it took.
+    pub fn finish(self) -> (W, Digest) {
+        (self.inner, self.hasher.finish())
+    }
+}
+
+impl<W: Write> Write for HashedWrite<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 /// Computes a digest from bytes as they pass.
 #[derive(Clone)]
 pub struct Hasher(State);

@@ -30,7 +30,7 @@ pub use blob::{BlobRead, BlobStore, Ingest, Verified};
 pub use config::{DEFAULT_PATH, Healthcheck, History, ImageConfig, Rootfs, RuntimeConfig};
 pub use copy::copy_missing_blobs;
 pub use descriptor::Descriptor;
-pub use digest::{Algorithm, ChainId, DiffId, Digest, Hasher};
+pub use digest::{Algorithm, ChainId, DiffId, Digest, HashedWrite, Hasher};
 pub use error::Error;
 pub use image::{Image, ImageSink, ImageSource};
 pub use manifest::{Document, Index, Manifest};

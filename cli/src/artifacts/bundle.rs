@@ -10,8 +10,8 @@ use layerfs::{Root, write_tree};
 use oci::compress::{Compression, Encoder};
 use oci::transfer::{Destination, Standing, Supply};
 use oci::{
-    BlobRead, Descriptor, Digest, Document, Error, Hasher, Manifest, MediaType, Raw, Reference,
-    Verified,
+    BlobRead, Descriptor, Digest, Document, Error, HashedWrite, Manifest, MediaType, Raw,
+    Reference, Verified,
 };
 use registry_client::blocking::RepositoryDestination;
 
@@ -87,14 +87,14 @@ impl Bundle {
         let tree = Root::open(path).doing(doing)?;
         let mut file = tempfile::tempfile().doing(doing)?;
         let encoder = Encoder::new(Compression::GZIP, self.threads, &file).doing(doing)?;
-        let mut tar = Hashed { hasher: oci::Algorithm::Sha256.hasher(), inner: encoder };
+        let mut tar = HashedWrite::new(encoder, oci::Algorithm::Sha256);
         let mut buffered = BufWriter::with_capacity(1 << 20, &mut tar);
         let top = title(path).unwrap_or_default();
         write_tree(&tree, Path::new("/"), &top, &mut buffered).doing(doing)?;
         buffered.flush().doing(doing)?;
         drop(buffered);
-        let tar_digest = tar.hasher.finish();
-        tar.inner.finish().doing(doing)?;
+        let (encoder, tar_digest) = tar.finish();
+        encoder.finish().doing(doing)?;
         file.seek(SeekFrom::Start(0)).doing(doing)?;
         let mut blob = described(&mut file, media_type, path)?;
         blob.annotations.insert(TAR_DIGEST.to_owned(), tar_digest.to_string());
@@ -183,24 +183,6 @@ fn described(file: &mut File, media_type: &str, path: &Path) -> Result<Descripto
     let mut hasher = oci::Algorithm::Sha256.hasher();
     let size = io::copy(file, &mut hasher).doing(|| format!("cannot read {}", path.display()))?;
     Ok(Descriptor::new(MediaType::new(media_type), hasher.finish(), size))
-}
-
-/// Passes on what it hashes.
-struct Hashed<W> {
-    hasher: Hasher,
-    inner: W,
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }
 
 impl BlobRead for Bundle {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use oci::compress::{Compression, Encoders, decoder};
-use oci::{Algorithm, BlobRead, Descriptor, DiffId, Digest, Hasher, LayerCompression};
+use oci::{Algorithm, BlobRead, Descriptor, DiffId, HashedWrite, LayerCompression};
 
 use super::unpack::for_each_parallel;
 use super::{StagedBlob, Store};
@@ -139,40 +139,12 @@ impl Write for Growing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.blob.write(bytes)?;
         if let Some(follower) = &mut self.follower {
-            follower.grew(self.blob.inner.in_file());
+            follower.grew(self.blob.get_ref().in_file());
         }
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.blob.flush()
-    }
-}
-
-/// Hashes what passes on its way to `inner`.
-pub(super) struct HashedWrite<W> {
-    inner: W,
-    hasher: Hasher,
-}
-
-impl<W> HashedWrite<W> {
-    pub(super) fn new(inner: W, algorithm: Algorithm) -> HashedWrite<W> {
-        HashedWrite { inner, hasher: algorithm.hasher() }
-    }
-
-    pub(super) fn finish(self) -> (W, Digest) {
-        (self.inner, self.hasher.finish())
-    }
-}
-
-impl<W: Write> Write for HashedWrite<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }
